@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Every fixed limit in one place. Those that an operator may change are defaults of `weir.yaml`.
+public enum Limits {
+    /// Characters of a partition key (contract 2.2); its UTF-8 form can take four bytes each.
+    public static let partitionKeyCharacters = 1...256
+    public static let partitionKeyBytes = 1024
+    /// Bytes of data and partition key together, per stream: default and highest (contract 2.3).
+    public static let recordBytesDefault = 1_048_576
+    public static let recordBytesMax = 10_485_760
+    /// Records of one put request (contract 1.3), and bytes of data and keys in it.
+    public static let putRecordsMax = 500
+    public static let putBytesMax = 10_485_760
+    /// A frame of the binary protocol, header excluded; before Hello only `helloFrameBytesMax`.
+    public static let frameBytesMax = 16 << 20
+    public static let helloFrameBytesMax = 4096
+    public static let streamNameCharacters = 1...128
+    public static let streamsMax = 4096
+    public static let shardsPerStream = 1...10_000
+    public static let openShardsMax = 20_000
+    /// Retention in milliseconds: 1 h to 8,760 h, default 24 h.
+    public static let retentionMillis: ClosedRange<Int64> = 3_600_000...31_536_000_000
+    public static let retentionMillisDefault: Int64 = 86_400_000
+    /// Smallest size cap of a stream, in bytes.
+    public static let streamBytesMin: Int64 = 1 << 20
+    /// One answer to GetRecords (contract 2.6).
+    public static let getRecordsMax = 10_000
+    public static let getBytesMax = 10_485_760
+    /// How long a GetRecords may wait for records, in milliseconds.
+    public static let longPollMillisMax = 60_000
+    /// How long a shard iterator is valid (contract 2.5).
+    public static let iteratorMillis: Int64 = 300_000
+    public static let iteratorBytesMax = 512
+    /// A commit closes here; a request is never divided.
+    public static let commitBytes = 2 << 20
+}

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What an operator may set of a stream.
+public struct StreamSettings: Hashable, Sendable {
+    public var retentionMillis: Int64
+    /// Bytes on disk above which the oldest records are dropped; `nil` is no cap.
+    public var maxBytes: Int64?
+    public var limits: RateLimits
+    /// Data and partition key of one record, in bytes.
+    public var recordBytesMax: Int
+
+    public init(
+        retentionMillis: Int64 = Limits.retentionMillisDefault, maxBytes: Int64? = nil, limits: RateLimits = .kinesis,
+        recordBytesMax: Int = Limits.recordBytesDefault
+    ) {
+        self.retentionMillis = retentionMillis
+        self.maxBytes = maxBytes
+        self.limits = limits
+        self.recordBytesMax = recordBytesMax
+    }
+
+    /// Refuses what is outside the contract, saying what is allowed.
+    public func validate() throws(WeirError) {
+        guard Limits.retentionMillis.contains(self.retentionMillis) else {
+            throw WeirError(
+                .invalidArgument, "a retention of \(self.retentionMillis) ms is not allowed: 1 h to 8760 h (365 days)")
+        }
+        if let maxBytes, maxBytes < Limits.streamBytesMin {
+            throw WeirError(
+                .invalidArgument,
+                "a maximum size of \(maxBytes) bytes is not allowed: at least \(Limits.streamBytesMin)")
+        }
+        for rate in [limits.bytesIn, limits.recordsIn, limits.bytesOut, limits.readsOut] {
+            if let rate, rate < 1 {
+                throw WeirError(.invalidArgument, "a rate limit of \(rate) is not allowed: at least 1")
+            }
+        }
+        guard (Limits.recordBytesDefault...Limits.recordBytesMax).contains(self.recordBytesMax) else {
+            throw WeirError(
+                .invalidArgument,
+                "a record limit of \(self.recordBytesMax) bytes is not allowed: "
+                    + "\(Limits.recordBytesDefault) to \(Limits.recordBytesMax)")
+        }
+    }
+}
+
+public struct StreamDescription: Hashable, Sendable {
+    public let id: StreamID
+    public let name: StreamName
+    public let settings: StreamSettings
+    public let createdAtMillis: Int64
+    public let openShards: Int
+    /// Rises with every change of the shards: a hint for clients that hold a shard map.
+    public let mapVersion: UInt64
+    /// Records that arrived before are hidden: the stored horizon, in milliseconds since 1970.
+    public let horizonMillis: Int64
+
+    public init(
+        id: StreamID, name: StreamName, settings: StreamSettings, createdAtMillis: Int64, openShards: Int,
+        mapVersion: UInt64, horizonMillis: Int64
+    ) {
+        self.id = id
+        self.name = name
+        self.settings = settings
+        self.createdAtMillis = createdAtMillis
+        self.openShards = openShards
+        self.mapVersion = mapVersion
+        self.horizonMillis = horizonMillis
+    }
+}
