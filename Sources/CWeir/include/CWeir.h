@@ -18,4 +18,8 @@ typedef struct {
 /// Hashes `count` keys at once; keys[i] has lengths[i] bytes. Chooses the widest lanes of the processor at run time.
 void weir_md5_many(const uint8_t *const *keys, const uint32_t *lengths, size_t count, weir_hash_key *hashes);
 
+/// For tests and benchmarks: lets both functions use no more than this (0 portable; 1 SSE4.2 and AVX2, or the CRC
+/// instructions of arm64; 2 AVX-512 and VPCLMULQDQ) and returns the highest level that is now in use.
+int weir_cpu_limit(int level);
+
 #endif
