@@ -56,3 +56,38 @@ package struct Resharding: Hashable, Sendable {
         }
     }
 }
+
+extension Resharding.Step {
+    static func isAllowed(parents: Int, children: Int) -> Bool {
+        parents == 1 && children == 2 || parents == 2 && children == 1
+    }
+
+    /// What is wrong with the step by itself, whatever the shards are; `nil` when nothing is.
+    var fault: String? {
+        guard Self.isAllowed(parents: self.parents.count, children: self.children.count) else {
+            return "a step from \(self.parents.count) parents to \(self.children.count) children"
+        }
+        if self.parents.count == 2, self.parents[0].number == self.parents[1].number {
+            return "a merge of \(self.parents[0].number) with itself"
+        }
+        if self.children.count == 2, !self.children[0].range.isJustBelow(self.children[1].range) {
+            return "a split into \(self.children[0].range) and \(self.children[1].range)"
+        }
+        for parent in self.parents {
+            guard parent.endIndex <= SequenceNumber.endIndex else { return "\(parent.number) ends above every index" }
+        }
+        for child in self.children {
+            guard child.creationSecond <= EventTime.secondMax, child.firstIndex <= SequenceNumber.endIndex else {
+                return "\(child.number) begins above every sequence number"
+            }
+        }
+        return nil
+    }
+}
+
+extension HashKeyRange {
+    /// Whether `other` begins at the key after the last one of this range.
+    func isJustBelow(_ other: HashKeyRange) -> Bool {
+        self.upper < other.lower && self.upper.value + 1 == other.lower.value
+    }
+}
