@@ -7,13 +7,40 @@ let settings: [SwiftSetting] = [.treatAllWarnings(as: .error)]
 
 let package = Package(
     name: "weir",
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    ],
     targets: [
         // Layer 0: the nouns, and C
         .target(name: "CWeir"),
         .target(name: "WeirModel", dependencies: ["CWeir"], swiftSettings: settings),
         // Layer 1: decisions and forms, without I/O
-        .target(name: "WeirProtocol", dependencies: ["WeirModel"], swiftSettings: settings),
+        .target(name: "WeirProtocol", dependencies: ["CWeir", "WeirModel"], swiftSettings: settings),
         .target(name: "WeirLog", dependencies: ["CWeir", "WeirModel"], swiftSettings: settings),
         .target(name: "WeirCatalog", dependencies: ["WeirModel"], swiftSettings: settings),
+        // Layer 2: log and catalog on files
+        .target(
+            name: "WeirStorage", dependencies: ["CWeir", "WeirCatalog", "WeirLog", "WeirModel"],
+            swiftSettings: settings),
+        // Layer 3: a node
+        .target(
+            name: "WeirServer",
+            dependencies: [
+                "CWeir", "WeirCatalog", "WeirLog", "WeirModel", "WeirProtocol", "WeirStorage",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            swiftSettings: settings),
+        .testTarget(
+            name: "WeirServerTests",
+            dependencies: [
+                "CWeir", "WeirCatalog", "WeirLog", "WeirModel", "WeirProtocol", "WeirServer", "WeirStorage",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            swiftSettings: settings),
     ]
 )
