@@ -45,8 +45,8 @@ package enum FrameScanner {
         case .beforeHello:
             return WeirError(
                 .frameTooLarge,
-                "the first frame names \(header.length) bytes; Hello has at most \(phase.frameBytesMax), so this is "
-                    + "not a client of Weir's binary protocol, or it speaks TLS or HTTP to the wrong port")
+                "the first frame names \(header.length) bytes and may have \(phase.frameBytesMax): the other side does "
+                    + "not speak Weir's binary protocol (HTTP or TLS, for example, do not belong on this port)")
         case .open:
             return WeirError(
                 .frameTooLarge, "a frame of \(header.length) bytes; at most \(phase.frameBytesMax) are allowed")

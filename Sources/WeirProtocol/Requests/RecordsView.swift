@@ -26,7 +26,7 @@ package struct RecordsView {
     }
 
     /// Visits the records in `[firstIndex, nextIndex)` in order: index, arrival in milliseconds since 1970, record.
-    /// Everything of a batch is verified before its first record is visited.
+    /// The checksums of a batch are verified before its first record is visited.
     @inlinable
     package func forEachRecord(
         _ visit: (_ index: UInt64, _ arrivalMillis: Int64, RecordView) -> Void
@@ -36,14 +36,13 @@ package struct RecordsView {
             var index = batch.placement.firstIndex
             var records = RecordCursor(records: batch.records)
             while let record = try records.next() {
+                guard index < batch.placement.endIndex else { throw batch.miscounted }
                 if index >= self.header.firstIndex, index < self.header.nextIndex {
                     visit(index, batch.placement.arrivalMillis, record)
                 }
                 index += 1
             }
-            guard index == batch.placement.endIndex else {
-                throw MalformedBytes("a batch of \(batch.placement.count) records holds another number")
-            }
+            guard index == batch.placement.endIndex else { throw batch.miscounted }
         }
     }
 }
@@ -56,6 +55,10 @@ package struct BatchCursor {
         package let body: UnsafeRawBufferPointer
         package var records: UnsafeRawBufferPointer {
             self.body.slice(BatchBody.headerBytes, self.body.count - BatchBody.headerBytes)
+        }
+
+        @usableFromInline package var miscounted: MalformedBytes {
+            MalformedBytes("a batch of \(self.placement.count) records holds another number")
         }
     }
 
