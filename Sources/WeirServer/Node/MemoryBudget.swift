@@ -22,6 +22,9 @@ package final class MemoryBudget: Sendable {
         return false
     }
 
+    /// Counts bytes that are there already and cannot be refused any more.
+    package func reserveAnyway(_ bytes: Int) { self.reserved.add(bytes, ordering: .relaxed) }
+
     package func release(_ bytes: Int) {
         let (old, _) = self.reserved.subtract(bytes, ordering: .relaxed)
         precondition(old >= bytes, "more memory was released than reserved")
