@@ -32,7 +32,7 @@ static const uint32_t first_state[4] = {0x67452301u, 0xefcdab89u, 0x98badcfeu, 0
         a[g] = (a[g] << shift | a[g] >> (32 - shift)) + b[g];             \
     }
 
-// Four steps turn the roles of a, b, c, d once; round number `r` takes the words in steps of `stride` from `start`.
+// Four steps turn the roles of a, b, c, d once. Step i takes word start + i * stride, modulo 16.
 #define FOUR_STEPS(mix, i, start, stride, s0, s1, s2, s3)                    \
     STEP(mix, a, b, c, d, (i), (start + (i) * stride) % 16, s0)              \
     STEP(mix, d, a, b, c, (i) + 1, (start + ((i) + 1) * stride) % 16, s1)    \

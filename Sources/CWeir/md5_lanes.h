@@ -9,7 +9,9 @@ typedef uint32_t NAMED(vector) __attribute__((vector_size(4 * LANES)));
 #define FOR_EACH_GROUP(g) _Pragma("clang loop unroll(full)") for (int g = 0; g < GROUPS; g++)
 #define WORD(word, g) words[word][g]
 
-TARGET __attribute__((noinline)) static void NAMED(compress)(NAMED(vector) state[4][GROUPS], const NAMED(vector) words[16][GROUPS]) {
+// Not inlined: within the loop over blocks the compiler would keep all 64 constants at hand by spilling them.
+TARGET __attribute__((noinline)) static void NAMED(compress)(
+    NAMED(vector) state[4][GROUPS], const NAMED(vector) words[16][GROUPS]) {
     NAMED(vector) a[GROUPS], b[GROUPS], c[GROUPS], d[GROUPS];
     FOR_EACH_GROUP(g) {
         a[g] = state[0][g];
