@@ -15,5 +15,6 @@ let package = Package(
         .target(name: "WeirProtocol", dependencies: ["WeirModel"], swiftSettings: settings),
         .target(name: "WeirLog", dependencies: ["CWeir", "WeirModel"], swiftSettings: settings),
         .target(name: "WeirCatalog", dependencies: ["WeirModel"], swiftSettings: settings),
+        .testTarget(name: "WeirCatalogTests", dependencies: ["WeirCatalog", "WeirModel"], swiftSettings: settings),
     ]
 )
