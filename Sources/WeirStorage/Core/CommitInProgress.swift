@@ -110,7 +110,8 @@ final class CommitInProgress: @unchecked Sendable {
         records: UnsafeRawBufferPointer, count: Int, shard: ShardState, firstIndex: UInt64, arrivalMillis: Int64,
         pool: BufferPool
     ) {
-        var staging = self.staging.take() ?? Staging(memory: CommitBuffer(pool.take(bytes: self.buffer.raw.count), pool: pool))
+        var staging =
+            self.staging.take() ?? Staging(memory: CommitBuffer(pool.take(bytes: self.buffer.raw.count), pool: pool))
         let offset = staging.used
         (staging.memory.raw.baseAddress! + offset).copyMemory(from: records.baseAddress!, byteCount: records.count)
         staging.used += records.count

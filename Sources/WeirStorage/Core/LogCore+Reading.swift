@@ -41,7 +41,8 @@ extension LogCore {
         let asked = max(request.fromIndex, shard.firstIndex)
         let missed = start > asked ? start - asked : 0
         guard start < shard.durableEnd else {
-            return .done(self.emptyResult(of: shard, at: min(start, max(shard.durableEnd, request.fromIndex)), missed: missed))
+            return .done(
+                self.emptyResult(of: shard, at: min(start, max(shard.durableEnd, request.fromIndex)), missed: missed))
         }
         guard let run = shard.runs.first(where: { $0.endIndex > start }) else {
             throw WeirError(.internalFailure, "\(shard.ref.shard) has no records from index \(start) on in its index")
@@ -156,7 +157,9 @@ extension LogCore {
 
     /// The first record that arrived at or after `millis`; the durable end when there is none.
     func start(of shard: ShardState, arrivedFrom millis: Int64) -> VisibleStart {
-        guard let run = shard.runs.first(where: { $0.lastArrivalMillis >= millis }) else { return .at(shard.durableEnd) }
+        guard let run = shard.runs.first(where: { $0.lastArrivalMillis >= millis }) else {
+            return .at(shard.durableEnd)
+        }
         guard let index = self.index(of: shard, in: run.segment) else { return .needsIndex(run.segment) }
         let position = index.position(ofArrival: millis)
         return .at(position < index.entries.count ? index.entries[position].firstIndex : run.endIndex)
@@ -186,7 +189,8 @@ extension LogCore {
         }
         guard number.shardCreationSecond == shard.creationSecond else {
             throw WeirError(
-                .invalidArgument, "sequence number \(number) belongs to another shard of this name, of an earlier stream")
+                .invalidArgument,
+                "sequence number \(number) belongs to another shard of this name, of an earlier stream")
         }
         guard number.index < SequenceNumber.endIndex else { return shard.durableEnd }
         return number.index

@@ -69,7 +69,9 @@ extension LogCore {
                 }
             }
             guard let horizon, horizon > stream.horizonMillis else { continue }
-            if (try? self.submit(.raiseHorizon(stream.id, toMillis: min(horizon, nowMillis)), nowMillis: nowMillis)) != nil {
+            if (try? self.submit(.raiseHorizon(stream.id, toMillis: min(horizon, nowMillis)), nowMillis: nowMillis))
+                != nil
+            {
                 self.trimmed[stream.id] = min(horizon, nowMillis)
             }
         }
@@ -77,9 +79,13 @@ extension LogCore {
 
     /// Announces the end of segments in which nothing lives any more. They are used again when that is durable.
     private func dropSegments(nowMillis: Int64) {
+        // Cuts of terms stand in headers: an older segment must have its final end before a header may go.
+        guard self.segments.allSatisfy({ $0.footerWritten || !$0.closed }), self.footersDue.isEmpty else { return }
         let safe = self.recyclableUpTo
         for segment in self.segments where segment !== self.active && segment.closed {
-            guard segment.last.lsn <= safe, segment.pins == 0, self.isDead(segment, nowMillis: nowMillis) else { continue }
+            guard segment.last.lsn <= safe, segment.pins == 0, self.isDead(segment, nowMillis: nowMillis) else {
+                continue
+            }
             self.dropping.append((segment, self.announceDrop(of: segment)))
         }
         if !self.dropping.isEmpty {

@@ -54,7 +54,8 @@ extension LogCore {
         for file in self.recyclable { room += file.size - SegmentHeader.bytes - LogFormat.block * 4 }
         if room >= bytes || self.mayGrow(by: self.nextSegmentBytes(atLeast: bytes)) { return nil }
         if self.diskSpace.free - Int64(bytes) <= self.freeBytesFloor {
-            return "the disk has \(self.diskSpace.free) bytes free and puts stop at \(self.freeBytesFloor): free some space"
+            return
+                "the disk has \(self.diskSpace.free) bytes free and puts stop at \(self.freeBytesFloor): free some space"
         }
         return "the log takes \(self.logBytes) of the \(self.logBytesMax) bytes it may (log-max-bytes): "
             + "shorten a retention, set a maximum size, or raise the budget"
@@ -76,6 +77,7 @@ extension LogCore {
             .max(by: { self.recyclable[$0].size < self.recyclable[$1].size })
         {
             let file = self.recyclable.remove(at: position)
+            self.recycling = file
             return SegmentPreparation(
                 header: self.segmentHeader(file: file.file, useCount: file.useCount + 1, order: order, size: file.size),
                 recycled: true, zeroed: false)
@@ -96,6 +98,7 @@ extension LogCore {
     /// A planned segment was made, or could not be.
     func prepared(_ preparation: SegmentPreparation, _ result: Result<any File, FileError>) {
         self.preparing = false
+        self.recycling = nil
         switch result {
         case .success(let file):
             self.preparationFailure = nil
@@ -114,7 +117,9 @@ extension LogCore {
 
     /// Whether another segment should be prepared in the background: one ahead, a second when the log is busy.
     func wantsPreparation() -> SegmentPreparation? {
-        guard case .serving = self.state, !self.preparing, self.ready.count < 2, let active = self.active else { return nil }
+        guard case .serving = self.state, !self.preparing, self.ready.count < 2, let active = self.active else {
+            return nil
+        }
         // A log that hardly moves needs nothing ahead.
         guard active.plannedEnd > active.size / 2 || self.segments.count > 2 else { return nil }
         let size = self.nextSegmentBytes(atLeast: 0)

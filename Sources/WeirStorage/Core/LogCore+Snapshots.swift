@@ -47,7 +47,9 @@ extension LogCore {
             positions: self.shards.values.map {
                 .init(stream: $0.ref.stream, shard: $0.ref.shard, nextIndex: $0.nextIndex)
             }.sorted { ($0.stream, $0.shard) < ($1.stream, $1.shard) },
-            dropped: self.recyclable.map { .init(file: $0.file, useCount: $0.useCount) }
+            dropped: (self.recyclable + (self.recycling.map { [$0] } ?? [])).map {
+                .init(file: $0.file, useCount: $0.useCount)
+            }
                 + self.dropping.map { .init(file: $0.segment.header.file, useCount: $0.segment.header.useCount) },
             logID: self.logID)
     }
@@ -103,8 +105,10 @@ extension LogCore {
             }.sorted { ($0.stream, $0.shard) < ($1.stream, $1.shard) })
     }
 
-    func footerDone(_ segment: Segment) {
+    /// `size` is that of the file now.
+    func footerDone(_ segment: Segment, size: Int) {
         segment.footerWritten = true
+        segment.size = size
         self.trimIndexes()
     }
 
@@ -143,6 +147,8 @@ extension SegmentFooter {
         guard offset + padded.raw.count + LogFormat.block <= size else {
             throw FileError(.noSpace, "a segment has no room for its footer of \(bytes.count) bytes")
         }
+        // A segment that a crash left half full ends here for good: what lies behind is void and goes.
+        if file.size > size { try file.truncate(to: size) }
         try file.write(UnsafeRawBufferPointer(padded.raw), at: offset)
         try file.sync()
         let block = AlignedMemory(bytes: LogFormat.block)

@@ -84,7 +84,8 @@ extension LogCore {
         segment.plannedEntries += commit.entryCount
         segment.plannedShards += commit.entryCount
         self.writing.append(commit)
-        return .write(WriteJob(commit: commit, segment: segment, header: self.header(of: commit, in: segment), pool: self.pool))
+        return .write(
+            WriteJob(commit: commit, segment: segment, header: self.header(of: commit, in: segment), pool: self.pool))
     }
 
     private func header(of commit: CommitInProgress, in segment: Segment) -> CommitHeader {

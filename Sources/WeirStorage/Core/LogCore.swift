@@ -42,6 +42,8 @@ package final class LogCore {
     /// Dropped by an event that is not yet durable.
     var dropping: [(segment: Segment, lsn: LSN)] = []
     var preparing = false
+    /// Taken from `recyclable` and not yet under its new header.
+    var recycling: RecyclableFile?
     /// A prepared segment could not be made; told with the next refused put.
     var preparationFailure: FileError?
 
@@ -122,7 +124,8 @@ package final class LogCore {
         switch self.state {
         case .serving: nil
         case .recovering:
-            WeirError(.unavailable, "the node is recovering from a failed write; try again",
+            WeirError(
+                .unavailable, "the node is recovering from a failed write; try again",
                 verdict: .init(maybeStored: false, retry: .after(200)))
         case .stopped(let reason): WeirError(.unavailable, "the node has stopped: \(reason)")
         case .closing: WeirError(.unavailable, "the node is shutting down")

@@ -9,7 +9,10 @@ final class Segment: @unchecked Sendable {
     // Unchecked: all that changes is touched under the log's lock only; `file` and `header` never change.
     let header: SegmentHeader
     let file: any File
-    let size: Int
+    /// Bytes of the file; less once an unfinished one was cut.
+    var size: Int
+    /// For readers, through the page cache; opened at the first read.
+    var readFile: (any File)?
 
     /// Where the next commit goes; bytes planned, not yet durable.
     var plannedEnd: Int

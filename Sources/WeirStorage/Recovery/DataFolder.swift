@@ -55,8 +55,11 @@ struct DataFolder {
             throw StorageError(error.description)
         }
         let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n")
-        guard lines.count == 4, lines[0] == "weir data folder", lines[1].hasPrefix("format "), lines[2].hasPrefix("log ")
-        else { throw StorageError("\(fileSystem.name)/\(Self.formatName) is damaged: it is not what Weir writes there") }
+        guard lines.count == 4, lines[0] == "weir data folder", lines[1].hasPrefix("format "),
+            lines[2].hasPrefix("log ")
+        else {
+            throw StorageError("\(fileSystem.name)/\(Self.formatName) is damaged: it is not what Weir writes there")
+        }
         guard lines[1] == "format \(LogFormat.version)" else {
             throw StorageError(
                 "the data folder \(fileSystem.name) has \(lines[1]), this program reads format \(LogFormat.version): "
@@ -72,11 +75,13 @@ struct DataFolder {
     func initialize(_ fileSystem: any FileSystem, logID: UInt64) throws(StorageError) {
         guard self.segments.isEmpty, self.snapshots.isEmpty else {
             throw StorageError(
-                "the data folder \(fileSystem.name) holds segments but no \(Self.formatName): it is damaged, nothing was touched")
+                "the data folder \(fileSystem.name) holds segments but no \(Self.formatName): it is damaged, nothing was touched"
+            )
         }
         guard self.unknown.filter({ $0 != "lost+found" }).isEmpty else {
             throw StorageError(
-                "\(fileSystem.name) is not empty and holds no Weir data (\(self.unknown[0]) lies there): choose an empty folder")
+                "\(fileSystem.name) is not empty and holds no Weir data (\(self.unknown[0]) lies there): choose an empty folder"
+            )
         }
         do throws(FileError) {
             try fileSystem.replace(Self.formatName, with: Array(Self.formatText(logID: logID).utf8))

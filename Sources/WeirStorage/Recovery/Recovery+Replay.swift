@@ -66,6 +66,7 @@ extension Recovery {
         segment.timeMillis = footer.timeMillis
         segment.footerWritten = true
         self.highestLSN = max(self.highestLSN, footer.last.lsn)
+        self.seen = max(self.seen, footer.last.lsn)
         self.segments.append(segment)
         return true
     }
@@ -94,12 +95,15 @@ extension Recovery {
                 continue
             }
             switch try self.whatFollows(offset, &scan, candidate, later, cuts) {
-            case .end: break reading
+            case .end:
+                try self.reportTorn(offset, candidate)
+                break reading
             case .damage(let next):
                 let range = DamagedRange(
                     file: Segment.fileName(candidate.header.file), offset: offset, length: next - offset)
                 self.report.damaged.append(range)
-                self.report.lines.append("damaged: \(range) held acknowledged commits; that range is refused, the rest served")
+                self.report.lines.append(
+                    "damaged: \(range) held acknowledged commits; that range is refused, the rest served")
                 guard next < scan.size else { break reading }
                 offset = next
                 self.chainBroken = true
@@ -122,7 +126,9 @@ extension Recovery {
             return false
         }
         if let snapshot = self.snapshotPoint, header.lsn <= snapshot.lsn {
-            return header.lsn < snapshot.lsn || header.point == snapshot
+            guard header.lsn < snapshot.lsn || header.point == snapshot else { return false }
+            self.chainBroken = false
+            return true
         }
         if self.chainBroken {
             self.chainBroken = false
@@ -130,11 +136,24 @@ extension Recovery {
                 throw FileError(
                     .io,
                     "a damaged range held \(header.catalogVersion - min(header.catalogVersion, self.catalog.version)) changes of "
-                        + "streams or shards (\(self.report.damaged.last?.description ?? "")); nothing was touched: restore a backup")
+                        + "streams or shards (\(self.report.damaged.last?.description ?? "")); nothing was touched: restore a backup"
+                )
             }
             return header.lsn > self.last.lsn
         }
         return header.previous == self.last
+    }
+
+    private mutating func reportTorn(_ offset: Int, _ candidate: Candidate) throws(FileError) {
+        guard offset + LogFormat.block <= candidate.file.size else { return }
+        let block = AlignedMemory(bytes: LogFormat.block)
+        _ = try candidate.file.read(at: offset, into: block.raw)
+        guard let header = try? CommitHeader(reading: UnsafeRawBufferPointer(block.raw)),
+            header.logID == candidate.header.logID, header.useCount == candidate.header.useCount
+        else { return }
+        self.report.lines.append(
+            "\(Segment.fileName(candidate.header.file)) ends in a commit that was not acknowledged (\(header.lsn) at byte "
+                + "\(offset)): cut off")
     }
 
     private enum Following {
@@ -145,7 +164,8 @@ extension Recovery {
 
     /// Looks for proof behind `offset`: a valid commit that names an acknowledged LSN above the last one that was read.
     private mutating func whatFollows(
-        _ offset: Int, _ scan: inout SegmentScan, _ candidate: Candidate, _ later: ArraySlice<Candidate>, _ cuts: TermCuts
+        _ offset: Int, _ scan: inout SegmentScan, _ candidate: Candidate, _ later: ArraySlice<Candidate>,
+        _ cuts: TermCuts
     ) throws(FileError) -> Following {
         var position = offset + LogFormat.block
         var firstWhole: Int?
@@ -155,21 +175,29 @@ extension Recovery {
                 continue
             }
             self.highestLSN = max(self.highestLSN, header.lsn)
-            if !cuts.isVoid(header.lsn, term: header.term), header.lsn > self.last.lsn {
+            if !cuts.isVoid(header.lsn, term: header.term), header.lsn > self.seen {
                 firstWhole = firstWhole ?? position
-                if header.acknowledged > self.last.lsn, let first = firstWhole { return .damage(next: first) }
+                if self.provesLoss(header), let first = firstWhole { return .damage(next: first) }
             }
             position += header.paddedLength
         }
+        let known = max(self.seen, self.last.lsn)
         for next in later {
-            if next.header.cut.lsn > self.last.lsn { return .damage(next: scan.size) }
+            if next.header.cut.lsn > known, next.header.term > candidate.header.term { return .damage(next: scan.size) }
             var other = SegmentScan(header: next.header, file: next.file)
             guard case .commit(let header, _) = try other.commit(at: SegmentHeader.bytes) else { continue }
             if cuts.isVoid(header.lsn, term: header.term) { continue }
-            if header.previous == self.last { return .end }
-            if header.acknowledged > self.last.lsn { return .damage(next: scan.size) }
+            // The first whole commit behind: either the chain goes on there, or something between is gone.
+            if header.previous == self.last || header.previous.lsn <= self.seen { return .end }
+            return self.provesLoss(header) ? .damage(next: scan.size) : .end
         }
         return .end
+    }
+
+    /// Whether a commit says that something above what was seen had been acknowledged. What a snapshot covers was.
+    private func provesLoss(_ header: CommitHeader) -> Bool {
+        let covered = self.snapshotPoint?.lsn ?? .none
+        return header.lsn <= covered || header.acknowledged > max(self.seen, covered)
     }
 
     /// Replays a commit that counts.
@@ -183,6 +211,7 @@ extension Recovery {
             self.lastMillis = max(self.lastMillis, header.timeMillis)
             self.report.commitsReplayed += 1
         }
+        self.seen = max(self.seen, header.lsn)
         self.proven = max(self.proven, header.acknowledged)
         self.unproven.removeAll { $0.lsn <= self.proven }
         self.unproven.append((segment, offset, header.paddedLength, header.lsn))
@@ -269,7 +298,8 @@ extension Recovery {
                 count: UInt32(placement.count))
             guard let shard = self.shards[ref] else {
                 guard self.catalog.wasDeleted(ref.stream) || self.catalog.stream(ref.stream) != nil else {
-                    throw FileError(.io, "\(header.lsn) holds records of a stream that was never created; nothing was touched")
+                    throw FileError(
+                        .io, "\(header.lsn) holds records of a stream that was never created; nothing was touched")
                 }
                 continue
             }

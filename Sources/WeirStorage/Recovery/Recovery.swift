@@ -43,6 +43,8 @@ struct Recovery {
     var lastMillis: Int64 = 0
     /// The last commit that counts.
     var last = CommitPoint.origin
+    /// The highest number taken so far, from commits and footers.
+    var seen = LSN.none
     /// The next commit follows a damaged range: its chain cannot be checked.
     var chainBroken = false
     /// Higher than any number seen, valid or void.

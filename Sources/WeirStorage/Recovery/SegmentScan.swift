@@ -52,7 +52,8 @@ struct SegmentScan {
                 throw FileError(.io, "\(Segment.fileName(self.header.file)) ends before byte \(offset + count)")
             }
         }
-        return UnsafeRawBufferPointer(rebasing: self.window.raw[offset - self.windowOffset..<offset - self.windowOffset + count])
+        return UnsafeRawBufferPointer(
+            rebasing: self.window.raw[offset - self.windowOffset..<offset - self.windowOffset + count])
     }
 }
 

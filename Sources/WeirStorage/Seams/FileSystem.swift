@@ -65,10 +65,11 @@ extension FileSystem {
     func contents(of name: String, limit: Int = 1 << 30) throws(FileError) -> [UInt8] {
         let file = try self.open(name, .read)
         guard file.size <= limit else { throw FileError(.io, "\(name) has \(file.size) bytes, more than \(limit)") }
-        var bytes = [UInt8](repeating: 0, count: file.size)
-        let count = try bytes.withUnsafeMutableBytes { raw throws(FileError) in try file.read(at: 0, into: raw) }
-        guard count == bytes.count else { throw FileError(.io, "\(name) ends at \(count) of \(bytes.count) bytes") }
-        return bytes
+        let memory = AlignedMemory(bytes: LogFormat.padded(max(1, file.size)))
+        let size = file.size
+        let count = try file.read(at: 0, into: UnsafeMutableRawBufferPointer(rebasing: memory.raw[0..<size]))
+        guard count == size else { throw FileError(.io, "\(name) ends at \(count) of \(size) bytes") }
+        return Array(memory.raw[0..<size])
     }
 
     /// Writes a small file so that it is there whole or not at all: beside, synced, renamed, folder synced.

@@ -120,7 +120,9 @@ package struct PosixFileSystem: FileSystem {
     }
 
     package func remove(_ name: String) throws(FileError) {
-        guard unlink(self.name + "/" + name) == 0 else { throw FileError.system("cannot remove", self.name + "/" + name) }
+        guard unlink(self.name + "/" + name) == 0 else {
+            throw FileError.system("cannot remove", self.name + "/" + name)
+        }
     }
 
     package func syncFolder() throws(FileError) {
@@ -174,7 +176,9 @@ final class PosixFile: File {
         while done < bytes.count {
             let count = pwrite(self.descriptor, bytes.baseAddress! + done, bytes.count - done, off_t(offset + done))
             if count < 0, errno == EINTR { continue }
-            guard count > 0 else { throw FileError.system("cannot write \(bytes.count) bytes at \(offset) of", self.path) }
+            guard count > 0 else {
+                throw FileError.system("cannot write \(bytes.count) bytes at \(offset) of", self.path)
+            }
             done += count
         }
     }
