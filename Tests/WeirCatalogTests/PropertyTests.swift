@@ -68,10 +68,10 @@ struct RandomHistory {
         try self.node.catalog.checkInvariants()
         try self.node.catalog.checkSuccession(of: before)
         try self.checkListings()
-        if self.random.below(20) == 0 {
+        if self.random.below(30) == 0 {
             self.snapshots.append((self.node.history.count, self.node.catalog.encodeSnapshot()))
         }
-        if self.random.below(50) == 0 { try self.checkReplays() }
+        if self.random.below(100) == 0 { try self.checkReplays() }
     }
 
     /// From scratch, and from each snapshot with the events after it: always the same bytes.
