@@ -26,6 +26,9 @@ let package = Package(
         // Tests, one target a module
         .testTarget(name: "WeirCatalogTests", dependencies: ["WeirCatalog", "WeirModel"], swiftSettings: settings),
         .testTarget(
+            name: "WeirStorageTests", dependencies: ["WeirStorage", "WeirCatalog", "WeirLog", "WeirModel"],
+            swiftSettings: settings),
+        .testTarget(
             name: "CWeirTests", dependencies: ["CWeir", .product(name: "Crypto", package: "swift-crypto")],
             swiftSettings: settings),
     ]

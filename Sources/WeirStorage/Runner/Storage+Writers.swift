@@ -28,7 +28,8 @@ extension Storage {
                 if !acknowledged.shards.isEmpty { running.failures = 0 }
                 return (acknowledged, running.core.hasWork)
             }
-            if result.1 { self.monitor.wakeOne() }
+            if result.1 { self.monitor.wakeWorker() }
+            if self.monitor.withLock({ $0.closing }) { self.monitor.wakeAll() }
             if let acknowledged = result.0 {
                 self.handler(.durable(acknowledged.durable, shards: acknowledged.shards))
             }
@@ -62,12 +63,12 @@ extension Storage {
     }
 
     private func waitForTask() -> WriterTask? {
-        let taken: Taken? = self.monitor.wait { running in
+        let taken: Taken = self.monitor.waitForWork { running in
             if let task = running.core.takeTask() { return .task(task) }
             if case .stopped = running.core.state { return .ended }
             return running.closing && running.background == 0 && !running.core.hasWork ? .ended : nil
         }
-        if case .task(let task)? = taken { return task }
+        if case .task(let task) = taken { return task }
         return nil
     }
 
