@@ -17,7 +17,7 @@ _Atomic int weir_md5_level = WEIR_PORTABLE;
 static int detected_crc32c;
 static int detected_md5;
 
-// At load, so that the hot functions need neither a once-check nor a lock; a call before this has run is portable.
+// At load, like the tables, so that the hot functions need neither a once-check nor a lock.
 __attribute__((constructor)) static void detect(void) {
 #if defined(__x86_64__)
     __builtin_cpu_init();
@@ -29,7 +29,7 @@ __attribute__((constructor)) static void detect(void) {
     }
     if (__builtin_cpu_supports("avx2")) {
         detected_md5 = WEIR_NARROW;
-        if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")) {
+        if (__builtin_cpu_supports("avx512f")) {
             detected_md5 = WEIR_WIDE;
         }
     }
