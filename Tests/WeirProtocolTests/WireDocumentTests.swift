@@ -46,7 +46,8 @@ import WeirProtocol
 
     @Test func `The names of numbers and texts in Status are documented`() throws {
         let text = try WireDocument().text
-        for name in StatusAnswer.KnownNumber.allCases.map(\.rawValue) + StatusAnswer.KnownText.allCases.map(\.rawValue) {
+        for name in StatusAnswer.KnownNumber.allCases.map(\.rawValue) + StatusAnswer.KnownText.allCases.map(\.rawValue)
+        {
             #expect(text.contains("`\(name)`"), "\(name)")
         }
     }

@@ -33,8 +33,5 @@ func verifyCodec(_ sample: Sample, mayGrow: Bool = false, sourceLocation: Source
 
 @discardableResult
 func decode(_ payload: [UInt8], _ sample: Sample) throws(MalformedBytes) -> [UInt8] {
-    let exact = UnsafeMutableRawBufferPointer.allocate(byteCount: payload.count, alignment: 1)
-    defer { exact.deallocate() }
-    exact.copyBytes(from: payload)
-    return try sample.recode(UnsafeRawBufferPointer(exact))
+    try payload.exactly { raw throws(MalformedBytes) in try sample.recode(raw) }
 }
