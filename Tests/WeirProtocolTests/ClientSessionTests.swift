@@ -102,7 +102,7 @@ import WeirProtocol
             return
         }
         #expect(error.code == .unavailable)
-        #expect(try Self.session(.open).phase == .open(frameBytesMax: 65_536))
+        #expect(try Self.session(.open).phase == .open(frameBytesMax: Limits.frameBytesMax))
     }
 
     @Test func `A server of a version that was not asked for is refused`() throws {

@@ -86,4 +86,18 @@ import WeirProtocol
         }
         #expect(throws: MalformedBytes.self) { try read(put(10_001)) }
     }
+
+    @Test func `A body of 16 MiB - 4 KiB is a group, one byte more is not`() throws {
+        func put(_ bytes: Int) -> [UInt8] {
+            var builder = BatchBodyBuilder(capacity: bytes)
+            let data = [UInt8](repeating: 0, count: bytes - BatchBody.headerBytes - BatchBody.recordHeaderBytes)
+            data.withUnsafeBytes { builder.append(key: UnsafeRawBufferPointer(rebasing: $0[..<0]), data: $0) }
+            var writer = PutRecordsWriter(PutRecords.Header(stream: Samples.stream, mapVersion: 1))
+            writer.append(shard: ShardNumber(1), body: builder.finish())
+            return Array(writer.finish().dropFirst(FrameHeader.bytes))
+        }
+        let limit = (16 << 20) - 4096
+        try read(put(limit))
+        #expect(throws: MalformedBytes.self) { try read(put(limit + 1)) }
+    }
 }

@@ -101,6 +101,9 @@ import WeirProtocol
             "put with flags", Self.flagged(.putRecords),
             .close(.malformedRequest), .refusePut(.unsupportedVersion), .refusePut(.unsupportedVersion), .ignore),
         Row(
+            "credit with flags", Self.flagged(.credit),
+            .close(.malformedRequest), .close(.unsupportedVersion), .close(.unsupportedVersion), .ignore),
+        Row(
             "ping with flags", Self.flagged(.ping),
             .close(.malformedRequest), .refuse(.unsupportedVersion), .refuse(.unsupportedVersion), .ignore),
         Row(
