@@ -113,7 +113,6 @@ final class LoopContext {
             case .durable(let lsn): self.advance(to: lsn)
             case .failed(let durable, let reason): self.fail(above: durable, reason)
             case .recovered: self.wakeAll()
-            case .stopped: break
             }
         }
         if reports.allShards {

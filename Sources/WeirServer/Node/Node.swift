@@ -46,7 +46,7 @@ package final class Node: Sendable {
         _ configuration: NodeConfiguration, clock: any Clock = SystemClock(), logger: Logger
     ) async throws(NodeError) -> Node {
         try configuration.validate()
-        let relay = ProgressRelay()
+        let relay = ProgressRelay(logger: logger)
         let storage: Storage
         do {
             storage = try await Blocking.run {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Logging
 import NIOCore
 import Synchronization
 import WeirCatalog
@@ -18,6 +19,9 @@ final class ProgressRelay: Sendable {
     /// Counts failed writes. A loop that is about to append compares it with what it has seen: before it goes on it
     /// must have told its clients of the failure.
     private let failures = Atomic<UInt64>(0)
+    private let logger: Logger
+
+    init(logger: Logger) { self.logger = logger }
 
     var failureCount: UInt64 { self.failures.load(ordering: .acquiring) }
 
@@ -33,13 +37,23 @@ final class ProgressRelay: Sendable {
 
     /// Called on threads of the log.
     func report(_ progress: Progress) {
-        if case .failed = progress { self.failures.add(1, ordering: .releasing) }
+        switch progress {
+        case .notice(let sentence): return self.logger.notice("\(sentence)")
+        case .failed(_, let reason):
+            self.failures.add(1, ordering: .releasing)
+            self.logger.error("a write of the log failed; recovering", metadata: ["reason": "\(reason)"])
+        case .recovered: self.logger.notice("the log serves again")
+        case .durable, .stopped: break
+        }
         let (loops, onStop) = self.state.withLock { state in
             if case .stopped(let reason) = progress { state.stopped = reason }
             return (state.loops, state.onStop)
         }
-        for loop in loops { loop.post(progress) }
-        if case .stopped(let reason) = progress { onStop?(reason) }
+        if case .stopped(let reason) = progress {
+            onStop?(reason)
+        } else {
+            for loop in loops { loop.post(progress) }
+        }
     }
 }
 
@@ -51,7 +65,6 @@ final class LoopInbox: Sendable {
             case durable(LSN)
             case failed(durable: LSN, reason: String)
             case recovered
-            case stopped(String)
         }
 
         var reports: [Report] = []
@@ -64,8 +77,12 @@ final class LoopInbox: Sendable {
         mutating func add(_ progress: Progress) {
             switch progress {
             case .durable(let lsn, let shards):
-                if case .durable? = self.reports.last { self.reports.removeLast() }
-                self.reports.append(.durable(lsn))
+                if case .durable(let before)? = self.reports.last {
+                    // Two threads report, and the later position may come first.
+                    self.reports[self.reports.count - 1] = .durable(max(before, lsn))
+                } else {
+                    self.reports.append(.durable(lsn))
+                }
                 if self.shards.count + shards.count > Self.shardsMax {
                     self.allShards = true
                     self.shards.removeAll()
@@ -73,7 +90,7 @@ final class LoopInbox: Sendable {
                 if !self.allShards { self.shards.append(contentsOf: shards) }
             case .failed(let durable, let reason): self.reports.append(.failed(durable: durable, reason: reason))
             case .recovered: self.reports.append(.recovered)
-            case .stopped(let reason): self.reports.append(.stopped(reason))
+            case .stopped, .notice: break
             }
         }
     }
