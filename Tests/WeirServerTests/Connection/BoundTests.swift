@@ -50,7 +50,9 @@ import Musl
     }
 
     @Test func `One connection too many is told so`() async throws {
-        try await TestNode.run { $0.connectionsMax = 2 } _: { node in
+        try await TestNode.run {
+            $0.connectionsMax = 2
+        } _: { node in
             let first = try node.connect()
             let second = try node.connect()
             let third = try node.connect(hello: false)
@@ -122,7 +124,9 @@ import Musl
     }
 
     @Test func `More puts than the credit allows are refused, and the connection lives on`() async throws {
-        try await TestNode.run { $0.putCreditRequests = 2 } _: { node in
+        try await TestNode.run {
+            $0.putCreditRequests = 2
+        } _: { node in
             let (client, stream) = try node.stream()
             var bytes: [UInt8] = []
             for number in UInt64(1000)..<1005 {
@@ -142,7 +146,9 @@ import Musl
     }
 
     @Test func `Bytes of puts count against the credit too`() async throws {
-        try await TestNode.run { $0.putCreditBytes = 1000 } _: { node in
+        try await TestNode.run {
+            $0.putCreditBytes = 1000
+        } _: { node in
             let (client, stream) = try node.stream()
             let first = RawClient.putFrame(stream, [(nil, [TestRecord("k", bytes: 5000)])], correlation: 1)
             let second = RawClient.putFrame(stream, [(nil, [TestRecord("k")])], correlation: 2)
