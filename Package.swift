@@ -7,6 +7,10 @@ let settings: [SwiftSetting] = [.treatAllWarnings(as: .error)]
 
 let package = Package(
     name: "weir",
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
+    ],
     targets: [
         // Layer 0: the nouns, and C
         .target(name: "CWeir"),
@@ -15,5 +19,19 @@ let package = Package(
         .target(name: "WeirProtocol", dependencies: ["WeirModel"], swiftSettings: settings),
         .target(name: "WeirLog", dependencies: ["CWeir", "WeirModel"], swiftSettings: settings),
         .target(name: "WeirCatalog", dependencies: ["WeirModel"], swiftSettings: settings),
+        // Layer 3: the client
+        .target(
+            name: "WeirClient",
+            dependencies: [
+                "WeirModel", "WeirProtocol",
+                .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "Logging", package: "swift-log"),
+            ], swiftSettings: settings),
+        .testTarget(
+            name: "WeirClientTests",
+            dependencies: [
+                "WeirModel", "WeirProtocol", "WeirClient",
+                .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
+            ], swiftSettings: settings),
     ]
 )
