@@ -16,7 +16,7 @@ let package = Package(
         .target(name: "CWeir"),
         .target(name: "WeirModel", dependencies: ["CWeir"], swiftSettings: settings),
         // Layer 1: decisions and forms, without I/O
-        .target(name: "WeirProtocol", dependencies: ["WeirModel"], swiftSettings: settings),
+        .target(name: "WeirProtocol", dependencies: ["CWeir", "WeirModel"], swiftSettings: settings),
         .target(name: "WeirLog", dependencies: ["CWeir", "WeirModel"], swiftSettings: settings),
         .target(name: "WeirCatalog", dependencies: ["WeirModel"], swiftSettings: settings),
         // Layer 3: the client
@@ -27,6 +27,9 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: settings),
+        // Tests mirror the modules
+        .testTarget(
+            name: "WeirProtocolTests", dependencies: ["CWeir", "WeirModel", "WeirProtocol"], swiftSettings: settings),
         .testTarget(
             name: "WeirClientTests",
             dependencies: [
