@@ -6,11 +6,21 @@ import PackageDescription
 let settings: [SwiftSetting] = [.treatAllWarnings(as: .error)]
 let cSettings: [CSetting] = [.treatAllWarnings(as: .error)]
 
+/// `WEIR_COMMIT=$(git rev-parse --short HEAD) swift build`: what `weir version` says.
+let commit = Context.environment["WEIR_COMMIT"] ?? ""
+let buildSettings: [CSetting] =
+    commit.isEmpty || !commit.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "-+.".contains($0)) }
+    ? [] : [.define("WEIR_COMMIT", to: "\"\(commit)\"")]
+
 let package = Package(
     name: "weir",
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
-        .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        // The command line: arguments, weir.yaml, latencies of `weir bench`.
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
         // Only tests use it: the reference that the MD5 of CWeir is checked against.
         .package(url: "https://github.com/apple/swift-crypto.git", from: "4.5.2"),
     ],
@@ -33,6 +43,19 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: settings),
+        // Layer 4: the command line, and the one executable
+        .target(name: "CWeirBuild", cSettings: cSettings + buildSettings),
+        .target(
+            name: "WeirCommands",
+            dependencies: [
+                "CWeir", "CWeirBuild", "WeirModel", "WeirProtocol", "WeirClient",
+                .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Yams", package: "Yams"),
+                .product(name: "Histogram", package: "hdrhistogram-swift"),
+            ], swiftSettings: settings),
+        .executableTarget(name: "weir", dependencies: ["WeirCommands"], swiftSettings: settings),
         // Tests, one target a module
         .testTarget(name: "WeirCatalogTests", dependencies: ["WeirCatalog", "WeirModel"], swiftSettings: settings),
         .testTarget(
@@ -46,5 +69,8 @@ let package = Package(
                 "WeirModel", "WeirProtocol", "WeirClient",
                 .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
             ], swiftSettings: settings),
+        .testTarget(
+            name: "weirTests", dependencies: ["CWeir", "WeirModel", "WeirClient", "WeirCommands"],
+            swiftSettings: settings),
     ]
 )
