@@ -46,14 +46,5 @@ let package = Package(
         .testTarget(
             name: "CWeirTests", dependencies: ["CWeir", .product(name: "Crypto", package: "swift-crypto")],
             swiftSettings: settings),
-        .testTarget(
-            name: "WeirServerTests",
-            dependencies: [
-                "CWeir", "WeirCatalog", "WeirLog", "WeirModel", "WeirProtocol", "WeirServer", "WeirStorage",
-                .product(name: "Logging", package: "swift-log"),
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOPosix", package: "swift-nio"),
-            ],
-            swiftSettings: settings),
     ]
 )
