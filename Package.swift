@@ -35,11 +35,21 @@ let package = Package(
         // Layer 2: the log on files
         .target(
             name: "WeirStorage", dependencies: ["CWeir", "WeirModel", "WeirLog", "WeirCatalog"], swiftSettings: settings),
+        // Layer 3: a node
+        .target(
+            name: "WeirServer",
+            dependencies: [
+                "CWeir", "WeirCatalog", "WeirLog", "WeirModel", "WeirProtocol", "WeirStorage",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            swiftSettings: settings),
         // Layer 3: the client
         .target(
             name: "WeirClient",
             dependencies: [
-                "WeirModel", "WeirProtocol",
+                "CWeir", "WeirModel", "WeirProtocol",
                 .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: settings),
@@ -48,29 +58,35 @@ let package = Package(
         .target(
             name: "WeirCommands",
             dependencies: [
-                "CWeir", "CWeirBuild", "WeirModel", "WeirProtocol", "WeirClient",
-                .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
-                .product(name: "Logging", package: "swift-log"),
+                "CWeir", "CWeirBuild", "WeirCatalog", "WeirClient", "WeirModel", "WeirProtocol", "WeirServer",
+                "WeirStorage",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
-                .product(name: "Yams", package: "Yams"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "Yams", package: "Yams"),
             ], swiftSettings: settings),
         .executableTarget(name: "weir", dependencies: ["WeirCommands"], swiftSettings: settings),
         // Tests, one target a module
         .testTarget(name: "WeirCatalogTests", dependencies: ["WeirCatalog", "WeirModel"], swiftSettings: settings),
+        .testTarget(name: "WeirModelTests", dependencies: ["WeirModel"], swiftSettings: settings),
+        .testTarget(
+            name: "WeirProtocolTests", dependencies: ["CWeir", "WeirModel", "WeirProtocol"], swiftSettings: settings),
+        .testTarget(
+            name: "WeirStorageTests", dependencies: ["WeirStorage", "WeirCatalog", "WeirLog", "WeirModel"],
+            swiftSettings: settings),
         .testTarget(
             name: "CWeirTests", dependencies: ["CWeir", .product(name: "Crypto", package: "swift-crypto")],
             swiftSettings: settings),
         .testTarget(
-            name: "WeirProtocolTests", dependencies: ["CWeir", "WeirModel", "WeirProtocol"], swiftSettings: settings),
-        .testTarget(
             name: "WeirClientTests",
             dependencies: [
-                "WeirModel", "WeirProtocol", "WeirClient",
+                "CWeir", "WeirModel", "WeirProtocol", "WeirClient",
                 .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
             ], swiftSettings: settings),
         .testTarget(
-            name: "weirTests", dependencies: ["CWeir", "WeirModel", "WeirClient", "WeirCommands"],
+            name: "weirTests",
+            dependencies: ["CWeir", "WeirClient", "WeirCommands", "WeirModel", "WeirServer", "WeirStorage"],
             swiftSettings: settings),
     ]
 )

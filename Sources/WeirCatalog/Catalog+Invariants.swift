@@ -61,9 +61,11 @@ extension StreamState {
         ]
     }
 
+    /// The child that was numbered last is open until another one is, so it never leaves the list.
     private var shardsAreInOrder: Bool {
-        zip(self.shards, self.shards.dropFirst()).allSatisfy { $0.number < $1.number }
-            && self.shards.allSatisfy { $0.number.rawValue < self.nextShard }
+        guard let last = self.shards.last else { return false }
+        return zip(self.shards, self.shards.dropFirst()).allSatisfy { $0.number < $1.number } && last.isOpen
+            && UInt64(last.number.rawValue) + 1 == UInt64(self.nextShard)
     }
 
     private var openShardsTile: Bool { ShardMap.tiles(self.map.shards.map(\.range)) }

@@ -105,8 +105,9 @@ extension Catalog {
         _ stream: StreamState, _ numbers: [ShardNumber], now: Int64
     ) throws(WeirError) -> [CatalogEvent] {
         let expired = Set(numbers)
+        let inOrder = expired.sorted()
         var horizon: Int64 = 0
-        for number in expired {
+        for number in inOrder {
             let shard = try stream.listed(number)
             guard let closed = shard.closed, stream.hasExpired(shard, atMillis: now) else {
                 throw WeirError(
@@ -120,10 +121,10 @@ extension Catalog {
             }
             horizon = max(horizon, closed.atMillis)
         }
-        guard !expired.isEmpty else { return [] }
+        guard !inOrder.isEmpty else { return [] }
         return try self.planHorizon(stream, toMillis: horizon, now: now) + [
             .shardsExpired(
-                ShardsExpired(stream: stream.id, atMillis: self.eventMillis(now), shards: expired.sorted()))
+                ShardsExpired(stream: stream.id, atMillis: self.eventMillis(now), shards: inOrder))
         ]
     }
 

@@ -157,6 +157,25 @@ struct ApplyTests {
         var catalog = try Self.node().catalog
         try catalog.apply(Self.reshard(Self.step([(1, 3)], [(4, Self.third), (5, Self.high)], first: 3)))
         #expect(catalog.version == 3)
+        // Shard 3 began at index 5.
+        let merge = Self.step([(2, 5), (3, 4)], [(6, HashKeyRange(.min, Self.second.upper))], first: 5)
+        #expect(throws: CatalogMismatch.self) { try catalog.apply(Self.reshard(merge)) }
+    }
+
+    @Test("A shard does not expire before its parent, however old both are")
+    func expiryOrder() throws {
+        var node = try Self.node()
+        try node.run(.splitShard(Self.id, s(2), at: nil))
+        node.nowMillis += 2 * TestNode.day
+        try node.run(.raiseHorizon(Self.id, toMillis: node.nowMillis))
+        func expired(_ numbers: [ShardNumber]) -> CatalogEvent {
+            .shardsExpired(ShardsExpired(stream: Self.id, atMillis: node.nowMillis, shards: numbers))
+        }
+        for numbers in [[s(2)], [s(0), s(0)], [s(0), s(1)]] {
+            #expect(throws: CatalogMismatch.self) { try node.catalog.apply(expired(numbers)) }
+        }
+        try node.catalog.apply(expired([s(0), s(2)]))
+        try node.catalog.checkInvariants()
     }
 
     @Test("An event applied twice is refused", arguments: 0..<7)

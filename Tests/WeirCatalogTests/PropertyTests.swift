@@ -22,11 +22,16 @@ struct SplitMix64: RandomNumberGenerator {
 }
 
 enum Seeds {
-    /// `WEIR_SEED` alone, or a few fixed seeds and a fresh one; each is printed with the test case.
+    /// `WEIR_SEED` alone; or three fixed ones and as many fresh ones as `WEIR_SEEDS` says, by default one. A test
+    /// prints its seed.
     static let all: [UInt64] = {
-        if let text = getenv("WEIR_SEED").map({ String(cString: $0) }), let seed = UInt64(text) { return [seed] }
-        return [1, 2, 3, 4, 5, 6, 7, .random(in: 8...(.max))]
+        if let seed = number("WEIR_SEED") { return [seed] }
+        return [1, 2, 3] + (0..<(number("WEIR_SEEDS") ?? 1)).map { _ in .random(in: 4...(.max)) }
     }()
+
+    private static func number(_ variable: String) -> UInt64? {
+        getenv(variable).flatMap { UInt64(String(cString: $0)) }
+    }
 }
 
 @Suite("Any history")
@@ -68,10 +73,10 @@ struct RandomHistory {
         try self.node.catalog.checkInvariants()
         try self.node.catalog.checkSuccession(of: before)
         try self.checkListings()
-        if self.random.below(20) == 0 {
+        if self.random.below(30) == 0 {
             self.snapshots.append((self.node.history.count, self.node.catalog.encodeSnapshot()))
         }
-        if self.random.below(50) == 0 { try self.checkReplays() }
+        if self.random.below(100) == 0 { try self.checkReplays() }
     }
 
     /// From scratch, and from each snapshot with the events after it: always the same bytes.

@@ -53,6 +53,9 @@ package struct PutRecordsView {
             guard length <= bytes.count - offset else {
                 throw MalformedBytes("a group of \(length) bytes, \(bytes.count - offset) are there")
             }
+            guard length <= Wire.bodyBytesMax else {
+                throw MalformedBytes("a batch of \(length) bytes; at most \(Wire.bodyBytesMax) are allowed")
+            }
             let body = try BatchBody.header(of: bytes.slice(offset, length))
             guard body.bodyLength == length else {
                 throw MalformedBytes("a group of \(length) bytes holds a batch of \(body.bodyLength)")

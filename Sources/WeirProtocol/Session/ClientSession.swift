@@ -38,9 +38,10 @@ package struct ClientSession<Context: Sendable>: Sendable {
 
     package var outstandingCount: Int { self.outstanding.count }
 
-    /// For `FrameScanner`. Before the answer to Hello, pushes and errors are as short as Hello.
+    /// For `FrameScanner`, about what the server sends: as short as Hello until that is answered, then as long as any
+    /// frame may be, for a batch is sent as it is stored.
     package var phase: FrameScanner.Phase {
-        if case .open(let answer) = self.state { return .open(frameBytesMax: Int(answer.frameBytesMax)) }
+        if case .open = self.state { return .open(frameBytesMax: Limits.frameBytesMax) }
         return .beforeHello
     }
 }

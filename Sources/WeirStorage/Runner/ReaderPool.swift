@@ -26,7 +26,7 @@ final class ReaderPool: Sendable {
             queue.waiting.append(work)
             return true
         }
-        if queued { self.queue.wakeOne() }
+        if queued { self.queue.wakeWorker() }
         return queued
     }
 
@@ -38,7 +38,7 @@ final class ReaderPool: Sendable {
 
     private func run() {
         while true {
-            let next: (@Sendable () -> Void)?? = self.queue.wait { queue in
+            let next: (@Sendable () -> Void)? = self.queue.waitForWork { queue in
                 if queue.count > 0 {
                     let work = queue.waiting[queue.first]
                     queue.first += 1
@@ -50,8 +50,8 @@ final class ReaderPool: Sendable {
                 }
                 return queue.stopped ? .some(nil) : nil
             }
-            guard let next, let work = next else { return }
-            work()
+            guard let next else { return }
+            next()
         }
     }
 }

@@ -28,7 +28,8 @@ extension Storage {
                 if !acknowledged.shards.isEmpty { running.failures = 0 }
                 return (acknowledged, running.core.hasWork)
             }
-            if result.1 { self.monitor.wakeOne() }
+            if result.1 { self.monitor.wakeWorker() }
+            if self.monitor.withLock({ $0.closing }) { self.monitor.wakeAll() }
             if let acknowledged = result.0 {
                 self.handler(.durable(acknowledged.durable, shards: acknowledged.shards))
             }
@@ -62,12 +63,12 @@ extension Storage {
     }
 
     private func waitForTask() -> WriterTask? {
-        let taken: Taken? = self.monitor.wait { running in
+        let taken: Taken = self.monitor.waitForWork { running in
             if let task = running.core.takeTask() { return .task(task) }
             if case .stopped = running.core.state { return .ended }
             return running.closing && running.background == 0 && !running.core.hasWork ? .ended : nil
         }
-        if case .task(let task)? = taken { return task }
+        if case .task(let task) = taken { return task }
         return nil
     }
 
@@ -83,10 +84,19 @@ extension Storage {
         self.monitor.withLock { $0.core.prepared(preparation, result) }
     }
 
-    /// There is work and no segment for it: the writes behind it cannot be promised any more.
+    /// There is work and no segment for it. Without space nothing is lost by waiting: what was admitted stays in memory, new
+    /// puts are refused, and it goes on when there is space again. Any other failure is one of the disk.
     private func blocked(_ error: FileError) {
-        self.monitor.withLock { $0.core.failed() }
-        self.recoverFromFailure(error.description)
+        guard error.kind == .noSpace else {
+            self.monitor.withLock { $0.core.failed() }
+            self.recoverFromFailure(error.description)
+            return
+        }
+        _ = self.monitor.wait(milliseconds: 200) { running -> Bool? in
+            if case .stopped = running.core.state { return true }
+            return nil
+        }
+        self.monitor.withLock { $0.core.preparationFailure = nil }
     }
 
     private func writeFailed(_ job: WriteJob, _ error: FileError) {

@@ -96,7 +96,7 @@ package final class Storage: Sendable {
     /// Runs `body` under the log's lock. Short, no I/O, no waiting. The writers are woken when there is work for them.
     package func withLog<R, E: Error>(_ body: (LogCore) throws(E) -> R) throws(E) -> R {
         var work = false
-        defer { if work { self.monitor.wakeOne() } }
+        defer { if work { self.monitor.wakeWorker() } }
         return try self.monitor.withLock { running throws(E) in
             defer { work = running.core.hasWork }
             return try body(running.core)
@@ -129,6 +129,7 @@ package final class Storage: Sendable {
         }
         precondition(ended != nil)
         self.readers.stop()
+        self.fileSystem.release()
     }
 
     package func status() -> StorageStatus {

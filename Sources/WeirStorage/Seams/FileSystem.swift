@@ -58,6 +58,8 @@ package protocol FileSystem: Sendable {
     func remove(_ name: String) throws(FileError)
     func syncFolder() throws(FileError)
     func space() throws(FileError) -> (free: Int64, total: Int64)
+    /// Gives the folder up, so that another process may take it.
+    func release()
 }
 
 extension FileSystem {

@@ -129,6 +129,8 @@ package struct PosixFileSystem: FileSystem {
         guard weir_sync_folder(self.name) == 0 else { throw FileError.system("cannot sync the folder", self.name) }
     }
 
+    package func release() { _ = flock(self.lock.descriptor, LOCK_UN) }
+
     package func space() throws(FileError) -> (free: Int64, total: Int64) {
         var free: UInt64 = 0
         var total: UInt64 = 0
