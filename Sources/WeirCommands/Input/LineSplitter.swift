@@ -35,26 +35,24 @@ struct LineSplitter {
 
     /// Visits the lines of a chunk from where the last call stopped. `visit` returns `false` to get the same line again
     /// in the next call, with the same chunk. True when the chunk is used up and the next one may come.
-    mutating func split<E: Error>(
-        _ chunk: UnsafeRawBufferPointer, _ visit: (Line) throws(E) -> Bool
-    ) throws(E) -> Bool {
-        if self.isCarriedWhole, try !self.visitCarried(visit) { return false }
+    mutating func split(_ chunk: UnsafeRawBufferPointer, _ visit: (Line) -> Bool) -> Bool {
+        if self.isCarriedWhole, !self.visitCarried(visit) { return false }
         while self.offset < chunk.count {
             let rest = UnsafeRawBufferPointer(rebasing: chunk[self.offset...])
-            guard let found = memchr(rest.baseAddress, 10, rest.count) else {
+            guard let base = rest.baseAddress, let found = memchr(base, 10, rest.count) else {
                 self.carry(rest)
                 break
             }
-            let length = UnsafeRawPointer(found) - rest.baseAddress.unsafelyUnwrapped
+            let length = UnsafeRawPointer(found) - base
             let bytes = UnsafeRawBufferPointer(rebasing: rest[..<length])
             if self.carriedLength > 0 {
                 self.carry(bytes)
                 self.isCarriedWhole = true
                 self.offset += length + 1
-                if try !self.visitCarried(visit) { return false }
+                if !self.visitCarried(visit) { return false }
             } else {
                 let kept = length > self.bytesMax ? UnsafeRawBufferPointer(rebasing: bytes[..<self.bytesMax]) : bytes
-                guard try visit(Line(bytes: kept, length: length)) else { return false }
+                guard visit(Line(bytes: kept, length: length)) else { return false }
                 self.offset += length + 1
             }
         }
@@ -63,8 +61,8 @@ struct LineSplitter {
     }
 
     /// Visits the last line if it has no newline. `false` when it is to come again.
-    mutating func finish<E: Error>(_ visit: (Line) throws(E) -> Bool) throws(E) -> Bool {
-        self.carriedLength == 0 ? true : try self.visitCarried(visit)
+    mutating func finish(_ visit: (Line) -> Bool) -> Bool {
+        self.carriedLength == 0 ? true : self.visitCarried(visit)
     }
 
     private mutating func carry(_ bytes: UnsafeRawBufferPointer) {
@@ -72,11 +70,9 @@ struct LineSplitter {
         self.carried.append(contentsOf: bytes.prefix(self.bytesMax - self.carried.count))
     }
 
-    private mutating func visitCarried<E: Error>(_ visit: (Line) throws(E) -> Bool) throws(E) -> Bool {
+    private mutating func visitCarried(_ visit: (Line) -> Bool) -> Bool {
         let length = self.carriedLength
-        let taken = try self.carried.withUnsafeBytes { bytes throws(E) in
-            try visit(Line(bytes: bytes, length: length))
-        }
+        let taken = self.carried.withUnsafeBytes { visit(Line(bytes: $0, length: length)) }
         guard taken else { return false }
         self.carried.removeAll(keepingCapacity: true)
         self.carriedLength = 0

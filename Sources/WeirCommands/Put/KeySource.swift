@@ -33,14 +33,14 @@ enum KeySource: Hashable, Sendable {
     private static func find(
         _ delimiter: UnsafeRawBufferPointer, in line: UnsafeRawBufferPointer, from begin: Int
     ) -> Int? {
-        guard let base = line.baseAddress else { return nil }
+        guard let base = line.baseAddress, let needle = delimiter.baseAddress else { return nil }
         var at = begin
         while line.count - at >= delimiter.count {
             guard let found = memchr(base + at, Int32(delimiter[0]), line.count - at - delimiter.count + 1) else {
                 return nil
             }
             at = UnsafeRawPointer(found) - base
-            if memcmp(found, delimiter.baseAddress, delimiter.count) == 0 { return at }
+            if memcmp(found, needle, delimiter.count) == 0 { return at }
             at += 1
         }
         return nil

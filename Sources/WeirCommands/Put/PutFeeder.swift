@@ -9,13 +9,14 @@ struct PutFeeder: ~Copyable {
     }
 
     private enum Kind {
-        case fixed([UInt8])
+        case fixed
         case field(Int, [UInt8])
         case random
         case json
     }
 
     private let kind: Kind
+    private let fixedKey = OutputBytes()
     private var splitter: LineSplitter
     private var keys: RandomKeys
     private var json = RecordJSON()
@@ -36,7 +37,10 @@ struct PutFeeder: ~Copyable {
 
     init(_ form: Form, recordBytesMax: Int, seed: UInt64) {
         switch form {
-        case .lines(.fixed(let key)): self.kind = .fixed(key)
+        case .lines(.fixed(let key)):
+            self.kind = .fixed
+            let fixedKey = self.fixedKey
+            key.withUnsafeBytes { fixedKey.append($0) }
         case .lines(.field(let number, let delimiter)): self.kind = .field(number, delimiter)
         case .lines(.random): self.kind = .random
         case .json: self.kind = .json
@@ -88,8 +92,7 @@ struct PutFeeder: ~Copyable {
                 "a line of \(CountText.describe(line.length)) bytes is larger than a record of this stream may be")
         }
         switch self.kind {
-        case .fixed(let key):
-            return try key.withUnsafeBytes { key throws(WeirError) in try self.put(key, nil, line.bytes, append) }
+        case .fixed: return try self.put(self.fixedKey.raw, nil, line.bytes, append)
         case .random: return try self.put(self.keys.next(), nil, line.bytes, append)
         case .field(let number, let delimiter):
             let key = delimiter.withUnsafeBytes { KeySource.field(number, of: line.bytes, delimiter: $0) }

@@ -64,10 +64,12 @@ package enum Program {
         case let error as WeirError:
             Messages.write(error.message)
             return error.code.exitStatus
+        case is CancellationError where Interrupts.isFinishing: return .success
         case is CancellationError:
             Messages.write("interrupted")
             return .failed
-        case is CleanExit, is ValidationError, is ExitCode: return Self.end(parsing: error)
+        // Help is thrown by a command of its own.
+        case _ where WeirCommand.exitCode(for: error).isSuccess: return Self.end(parsing: error)
         default:
             Messages.write("\(error)")
             return .failed
