@@ -4,19 +4,33 @@ import PackageDescription
 
 /// Warnings are errors everywhere; language mode 6 is the default of these tools.
 let settings: [SwiftSetting] = [.treatAllWarnings(as: .error)]
+let cSettings: [CSetting] = [.treatAllWarnings(as: .error)]
 
 let package = Package(
     name: "weir",
+    dependencies: [
+        // Only tests use it: the reference that the MD5 of CWeir is checked against.
+        .package(url: "https://github.com/apple/swift-crypto.git", from: "4.5.2")
+    ],
     targets: [
         // Layer 0: the nouns, and C
-        .target(name: "CWeir"),
+        .target(name: "CWeir", cSettings: cSettings),
         .target(name: "WeirModel", dependencies: ["CWeir"], swiftSettings: settings),
         // Layer 1: decisions and forms, without I/O
         .target(name: "WeirProtocol", dependencies: ["CWeir", "WeirModel"], swiftSettings: settings),
         .target(name: "WeirLog", dependencies: ["CWeir", "WeirModel"], swiftSettings: settings),
         .target(name: "WeirCatalog", dependencies: ["WeirModel"], swiftSettings: settings),
-        // Tests mirror the modules
+        // Layer 2: the log on files
+        .target(
+            name: "WeirStorage", dependencies: ["CWeir", "WeirModel", "WeirLog", "WeirCatalog"], swiftSettings: settings),
+        // Tests, one target a module
+        .testTarget(name: "WeirProtocolTests", dependencies: ["WeirProtocol", "WeirModel"], swiftSettings: settings),
+        .testTarget(name: "WeirCatalogTests", dependencies: ["WeirCatalog", "WeirModel"], swiftSettings: settings),
         .testTarget(
-            name: "WeirProtocolTests", dependencies: ["CWeir", "WeirModel", "WeirProtocol"], swiftSettings: settings),
+            name: "WeirStorageTests", dependencies: ["WeirStorage", "WeirCatalog", "WeirLog", "WeirModel"],
+            swiftSettings: settings),
+        .testTarget(
+            name: "CWeirTests", dependencies: ["CWeir", .product(name: "Crypto", package: "swift-crypto")],
+            swiftSettings: settings),
     ]
 )
