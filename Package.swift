@@ -36,7 +36,6 @@ let package = Package(
             ],
             swiftSettings: settings),
         // Tests, one target a module
-        .testTarget(name: "WeirProtocolTests", dependencies: ["WeirProtocol", "WeirModel"], swiftSettings: settings),
         .testTarget(name: "WeirCatalogTests", dependencies: ["WeirCatalog", "WeirModel"], swiftSettings: settings),
         .testTarget(name: "WeirModelTests", dependencies: ["WeirModel"], swiftSettings: settings),
         .testTarget(
