@@ -1,121 +1,85 @@
 // SPDX-License-Identifier: Apache-2.0
 import WeirModel
 
-/// The client's end of a connection as a machine: correlation ids, what is outstanding and what becomes of it, credit.
-///
-/// Decides only. A request is known by its slot, a small number that is free again once it is answered: what the caller
-/// wants back with the answer, such as the place where somebody waits, it keeps in an array by slot. The correlation id
-/// holds the slot, so an answer finds its request without a search.
-package struct ClientSession: Sendable {
-    package enum State: Hashable, Sendable {
-        /// Goes to `greeting` or `closed`.
-        case connecting
-        /// Hello is sent. Goes to `open` or `closed`.
-        case greeting
-        /// Goes to `closed`.
-        case open(HelloAnswer)
-        case closed
-    }
+/// A `ClientMachine` that keeps for each request what the caller wants back with its answer, such as the place where
+/// somebody waits. All decisions are the machine's.
+package struct ClientSession<Context: Sendable>: Sendable {
+    package typealias State = ClientMachine.State
+    package typealias Admission = ClientMachine.Admission
 
-    /// A request that was sent.
-    package struct Request: Hashable, Sendable {
-        package let type: FrameType
-        /// Rises with every request: a count in the upper 48 bits, the slot in the lower 16.
-        package let correlation: UInt64
-        /// In `0..<outstandingMax`.
-        package var slot: Int { ClientSession.slot(of: self.correlation) }
-    }
-
-    package static func slot(of correlation: UInt64) -> Int { Int(correlation & 0xffff) }
-
-    struct Outstanding: Sendable {
-        /// 0 when the slot is free.
-        var correlation: UInt64 = 0
-        var type = FrameType.ping
-        /// The type of its answer, as a number: compared with every answer that comes.
-        var answerNumber: UInt16 = 0
-        /// Of its payload.
-        var bytes = 0
-    }
-
-    package internal(set) var state = State.connecting
-    let hello: Hello
-    var slots: [Outstanding]
-    var freeSlots: [UInt16]
-    /// Requests so far.
-    var requests: UInt64 = 0
-    // What `state` says, ready for every request.
-    var isOpen = false
-    var frameBytesMax = 0
-    var credit = PutCredit(bytesMax: 0, requestsMax: 0)
+    private var machine: ClientMachine
+    /// By slot.
+    private var contexts: [Context?]
 
     /// At most `outstandingMax` requests, 1 to 65,536, are without an answer; more have to wait.
     package init(hello: Hello, outstandingMax: Int = 4096) {
-        let count = min(max(1, outstandingMax), 65_536)
-        self.hello = hello
-        self.slots = Array(repeating: Outstanding(), count: count)
-        self.freeSlots = (0..<count).reversed().map { UInt16($0) }
+        self.machine = ClientMachine(hello: hello, outstandingMax: outstandingMax)
+        self.contexts = Array(repeating: nil, count: self.machine.slotCount)
     }
 
-    package var outstandingCount: Int { self.slots.count - self.freeSlots.count }
+    package var state: State { self.machine.state }
+    package var outstandingCount: Int { self.machine.outstandingCount }
+    package var phase: FrameScanner.Phase { self.machine.phase }
 
-    /// For `FrameScanner`, about what the server sends: as short as Hello until that is answered, then as long as any
-    /// frame may be, for a batch is sent as it is stored.
-    package var phase: FrameScanner.Phase {
-        self.isOpen ? .open(frameBytesMax: Limits.frameBytesMax) : .beforeHello
-    }
-}
+    /// See `ClientMachine.connected`.
+    package mutating func connected() -> [UInt8] { self.machine.connected() }
 
-// MARK: - Sending
+    /// See `ClientMachine.mayPut`.
+    package func mayPut(_ bytes: Int) -> Bool { self.machine.mayPut(bytes) }
 
-extension ClientSession {
-    /// Below every id of a request.
-    var helloCorrelation: UInt64 { 1 }
-
-    /// The connection is there: the frame of Hello, to be sent before anything else; empty when that was done.
-    package mutating func connected() -> [UInt8] {
-        guard case .connecting = self.state else { return [] }
-        self.state = .greeting
-        return self.hello.frame(correlation: self.helloCorrelation)
+    /// See `ClientMachine.request`.
+    package mutating func request(_ type: FrameType, bytes: Int, context: Context) -> Admission {
+        let admission = self.machine.request(type, bytes: bytes)
+        if case .send(let correlation) = admission { self.contexts[ClientMachine.slot(of: correlation)] = context }
+        return admission
     }
 
-    package enum Admission: Hashable, Sendable {
-        /// Send it with this correlation id.
-        case send(correlation: UInt64)
-        /// Not now: Hello is not answered, the credit is used up, or too many requests are outstanding. Try again after
-        /// the next answer.
-        case wait
-        /// Never on this connection.
-        case refuse(WeirError)
+    /// See `ClientMachine.Received`.
+    package enum Received {
+        case helloAnswer
+        case answer(FrameType, Context)
+        case failure(FrameType, Context)
+        case helloRefused
+        case push(FrameType)
+        case violation(WeirError)
     }
 
-    /// May a put with a payload of `bytes` bytes be sent now?
-    package func mayPut(_ bytes: Int) -> Bool {
-        self.isOpen && bytes <= self.frameBytesMax && !self.freeSlots.isEmpty && self.credit.allows(bytes)
+    /// See `ClientMachine.received`.
+    package mutating func received(_ header: FrameHeader) -> Received {
+        switch self.machine.received(header) {
+        case .helloAnswer: return .helloAnswer
+        case .helloRefused: return .helloRefused
+        case .push(let type): return .push(type)
+        case .violation(let error): return .violation(error)
+        case .answer(let request):
+            return .answer(request.type, self.take(request))
+        case .failure(let request):
+            return .failure(request.type, self.take(request))
+        }
     }
 
-    /// Asks to send a request with a payload of `bytes` bytes, and when it may, counts it as sent.
-    package mutating func request(_ type: FrameType, bytes: Int) -> Admission {
-        guard self.isOpen, bytes <= self.frameBytesMax else { return self.refusal(bytes: bytes) }
-        if type == .putRecords, !self.credit.allows(bytes) { return .wait }
-        guard let slot = self.freeSlots.popLast() else { return .wait }
-        if type == .putRecords { self.credit.take(bytes) }
-        self.requests += 1
-        let correlation = self.requests << 16 | UInt64(slot)
-        self.slots[Int(slot)] = Outstanding(
-            correlation: correlation, type: type, answerNumber: type.rawValue | FrameType.answerBit, bytes: bytes)
-        return .send(correlation: correlation)
+    private mutating func take(_ request: ClientMachine.Request) -> Context {
+        guard let context = self.contexts[request.slot] else { preconditionFailure("a request without its context") }
+        self.contexts[request.slot] = nil
+        return context
     }
 
-    func refusal(bytes: Int) -> Admission {
-        switch self.state {
-        case .connecting, .greeting: .wait
-        case .closed: .refuse(WeirError(.unavailable, "the connection is closed"))
-        case .open:
-            .refuse(
-                WeirError(
-                    .frameTooLarge,
-                    "a request of \(bytes) bytes; the server takes at most \(self.frameBytesMax)"))
+    /// See `ClientMachine.helloAnswered`.
+    package mutating func helloAnswered(payload: UnsafeRawBufferPointer) throws(WeirError) -> HelloAnswer {
+        try self.machine.helloAnswered(payload: payload)
+    }
+
+    /// A request that will not be answered any more.
+    package struct Ended {
+        package let type: FrameType
+        package let context: Context
+        package let error: WeirError
+    }
+
+    /// See `ClientMachine.closed`.
+    package mutating func closed(_ reason: WeirError) -> [Ended] {
+        self.machine.closed(reason).map {
+            Ended(type: $0.request.type, context: self.take($0.request), error: $0.error)
         }
     }
 }

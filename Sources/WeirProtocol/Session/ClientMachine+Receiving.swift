@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import WeirModel
 
-extension ClientSession {
+extension ClientMachine {
     package enum Received {
         /// HelloAnswer: give its payload to `helloAnswered`.
         case helloAnswer
@@ -83,7 +83,7 @@ extension ClientSession {
 
 // MARK: - The end
 
-extension ClientSession {
+extension ClientMachine {
     /// A request that will not be answered any more.
     package struct Ended {
         package let request: Request
