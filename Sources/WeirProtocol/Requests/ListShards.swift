@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+import WeirModel
+
+/// Shards in the order of their numbers, closed ones included while their data can be read.
+///
+/// ```
+/// u64 stream | u8 filter | for filter 3 and 4: i64 ms since 1970 | optional u32 shard after which to begin | u32 limit
+/// ```
+package struct ListShards: WireCall {
+    package typealias Answer = ListShardsAnswer
+    package static let type = FrameType.listShards
+
+    /// The filters of the contract, by their number on the wire.
+    package enum Filter: Hashable, Sendable {
+        /// 0: every shard that is listed at all.
+        case fromTrimHorizon
+        /// 1: those that were open at the trim horizon.
+        case atTrimHorizon
+        /// 2: those that are open now.
+        case atLatest
+        /// 3: those that were open at that time, in milliseconds since 1970.
+        case atTimestamp(Int64)
+        /// 4: those that were open at that time or opened later.
+        case fromTimestamp(Int64)
+    }
+
+    package let stream: StreamID
+    package let filter: Filter
+    package let after: ShardNumber?
+    /// 1 to 10,000.
+    package let limit: UInt32
+
+    package init(
+        stream: StreamID, filter: Filter = .fromTrimHorizon, after: ShardNumber? = nil,
+        limit: UInt32 = UInt32(Wire.pageMax)
+    ) {
+        self.stream = stream
+        self.filter = filter
+        self.after = after
+        self.limit = limit
+    }
+
+    package func validate() throws(WeirError) {
+        try PageLimit.check(self.limit)
+    }
+
+    package func encode(into writer: inout ByteWriter) {
+        writer.write(self.stream.rawValue)
+        switch self.filter {
+        case .fromTrimHorizon: writer.write(UInt8(0))
+        case .atTrimHorizon: writer.write(UInt8(1))
+        case .atLatest: writer.write(UInt8(2))
+        case .atTimestamp(let millis):
+            writer.write(UInt8(3))
+            writer.write(millis)
+        case .fromTimestamp(let millis):
+            writer.write(UInt8(4))
+            writer.write(millis)
+        }
+        writer.write(optional: self.after?.rawValue)
+        writer.write(self.limit)
+    }
+
+    package init(reading reader: inout ByteReader) throws(MalformedBytes) {
+        self.stream = StreamID(try reader.read())
+        switch try reader.read(UInt8.self) {
+        case 0: self.filter = .fromTrimHorizon
+        case 1: self.filter = .atTrimHorizon
+        case 2: self.filter = .atLatest
+        case 3: self.filter = .atTimestamp(try reader.read())
+        case 4: self.filter = .fromTimestamp(try reader.read())
+        case let other: throw MalformedBytes("a shard filter is 0 to 4, not \(other)")
+        }
+        self.after = try reader.readOptional(UInt32.self).map { ShardNumber($0) }
+        self.limit = try reader.read()
+    }
+}
+
+/// ```
+/// u64 map version | u8 more follow (0, 1) | u32 n, n x shard description
+/// ```
+package struct ListShardsAnswer: WireMessage {
+    /// Of the map that this page was made from: pages of one version fit together.
+    package let mapVersion: UInt64
+    package let shards: [ShardDescription]
+    package let hasMore: Bool
+
+    package init(mapVersion: UInt64, shards: [ShardDescription], hasMore: Bool) {
+        self.mapVersion = mapVersion
+        self.shards = shards
+        self.hasMore = hasMore
+    }
+
+    package func encode(into writer: inout ByteWriter) {
+        writer.write(self.mapVersion)
+        writer.write(self.hasMore)
+        writer.write(UInt32(clamping: self.shards.count))
+        for shard in self.shards { shard.encode(into: &writer) }
+    }
+
+    package init(reading reader: inout ByteReader) throws(MalformedBytes) {
+        self.mapVersion = try reader.read()
+        self.hasMore = try reader.readBool()
+        let count = try reader.readCount(
+            UInt32.self, max: Wire.pageMax, elementBytes: ShardDescription.wireBytesMin)
+        self.shards = try reader.readList(count) { reader throws(MalformedBytes) in
+            try ShardDescription(reading: &reader)
+        }
+    }
+}

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+import WeirModel
+
+/// ```
+/// optional i64 bytes in | optional i64 records in | optional i64 bytes out | optional i64 reads out
+/// ```
+extension RateLimits {
+    func encode(into writer: inout ByteWriter) {
+        writer.write(optional: self.bytesIn)
+        writer.write(optional: self.recordsIn)
+        writer.write(optional: self.bytesOut)
+        writer.write(optional: self.readsOut)
+    }
+
+    init(reading reader: inout ByteReader) throws(MalformedBytes) {
+        self.init(
+            bytesIn: try reader.readOptional(), recordsIn: try reader.readOptional(),
+            bytesOut: try reader.readOptional(), readsOut: try reader.readOptional())
+    }
+}
+
+/// ```
+/// i64 retention, ms | optional i64 size cap, bytes | rate limits | u32 bytes of a record, at most
+/// ```
+extension StreamSettings {
+    func encode(into writer: inout ByteWriter) {
+        writer.write(self.retentionMillis)
+        writer.write(optional: self.maxBytes)
+        self.limits.encode(into: &writer)
+        writer.write(UInt32(clamping: self.recordBytesMax))
+    }
+
+    init(reading reader: inout ByteReader) throws(MalformedBytes) {
+        self.init(
+            retentionMillis: try reader.read(), maxBytes: try reader.readOptional(),
+            limits: try RateLimits(reading: &reader), recordBytesMax: Int(try reader.read(UInt32.self)))
+    }
+}
+
+/// ```
+/// u64 id | text name | settings | i64 created, ms | u32 open shards | u64 map version | i64 horizon, ms
+/// ```
+extension StreamDescription {
+    /// A name of one byte and nothing optional set.
+    static let wireBytesMin = 8 + 3 + 17 + 4 + 8 + 4 + 8 + 8
+
+    func encode(into writer: inout ByteWriter) {
+        writer.write(self.id.rawValue)
+        writer.write(self.name.description)
+        self.settings.encode(into: &writer)
+        writer.write(self.createdAtMillis)
+        writer.write(UInt32(clamping: self.openShards))
+        writer.write(self.mapVersion)
+        writer.write(self.horizonMillis)
+    }
+
+    init(reading reader: inout ByteReader) throws(MalformedBytes) {
+        self.init(
+            id: StreamID(try reader.read()), name: try Self.readName(&reader),
+            settings: try StreamSettings(reading: &reader), createdAtMillis: try reader.read(),
+            openShards: Int(try reader.read(UInt32.self)), mapVersion: try reader.read(),
+            horizonMillis: try reader.read())
+    }
+
+    private static func readName(_ reader: inout ByteReader) throws(MalformedBytes) -> StreamName {
+        let text = try reader.readString(maxBytes: Limits.streamNameCharacters.upperBound)
+        do {
+            return try StreamName(text)
+        } catch {
+            throw MalformedBytes(error.message)
+        }
+    }
+}
