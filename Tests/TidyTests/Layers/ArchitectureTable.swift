@@ -9,7 +9,8 @@ enum ArchitectureTable {
             + table.modules.map { module in
                 let layer = module.layer == 5 ? "test" : String(module.layer)
                 func list(_ names: [String]) -> String { names.isEmpty ? "-" : names.joined(separator: ", ") }
-                return "| \(layer) | `\(module.name)` | \(module.owns) | \(list(module.imports)) | \(list(module.outside)) |"
+                return
+                    "| \(layer) | `\(module.name)` | \(module.owns) | \(list(module.imports)) | \(list(module.outside)) |"
             }
     }
 
@@ -24,7 +25,8 @@ enum ArchitectureTable {
             return [
                 Finding(
                     Self.path, line: start + offset + 1,
-                    "the table of layers differs from \(LayerTable.path); it should be:\n" + wanted.joined(separator: "\n"))
+                    "the table of layers differs from \(LayerTable.path); it should be:\n"
+                        + wanted.joined(separator: "\n"))
             ]
         }
         if found.count < wanted.count {

@@ -14,7 +14,7 @@ struct ImportLine: Hashable {
 
     static func all(in file: Tree.File) -> [ImportLine] {
         var found: [ImportLine] = []
-        for (position, line) in MaskedCode(file).code.enumerated() where line.containsWord("import") {
+        for (position, line) in file.masked.code.enumerated() where line.containsWord("import") {
             let words = line.split(whereSeparator: { $0 == " " || $0 == "\t" || $0 == ";" }).map(String.init)
             guard let start = words.firstIndex(of: "import"), start + 1 < words.count else { continue }
             // Before the word stand only attributes and access levels, or it is no import.
@@ -50,13 +50,16 @@ enum ImportRule {
                 continue
             }
             if present.insert(name).inserted, table.absent.contains(name) {
-                findings.append(Finding("Sources/\(name)", "the module is there: take it from 'absent' in \(LayerTable.path)"))
+                findings.append(
+                    Finding("Sources/\(name)", "the module is there: take it from 'absent' in \(LayerTable.path)"))
             }
             if file.isSwift { findings += Self.findings(in: file, of: module, table) }
         }
         for module in table.modules where !present.contains(module.name) && !table.absent.contains(module.name) {
             findings.append(
-                Finding("Sources/\(module.name)", "\(LayerTable.path) knows the module, but it has no code: name it in 'absent'"))
+                Finding(
+                    "Sources/\(module.name)",
+                    "\(LayerTable.path) knows the module, but it has no code: name it in 'absent'"))
         }
         return findings
     }
@@ -68,19 +71,23 @@ enum ImportRule {
         return ImportLine.all(in: file).compactMap { line in
             if line.modifiers.contains("@_exported") || line.modifiers.contains("@testable") {
                 return Finding(
-                    file.path, line: line.line, "\(line.modifiers.joined(separator: " ")) import: it would hide what is used from where")
+                    file.path, line: line.line,
+                    "\(line.modifiers.joined(separator: " ")) import: it would hide what is used from where")
             }
             if line.module == module.name { return nil }
             if let other = table.module(line.module) {
                 if allowed.contains(other.name) { return nil }
-                let direction = other.layer > module.layer ? "an upward import, from layer \(module.layer) to \(other.layer)" : "not in its row"
+                let direction =
+                    other.layer > module.layer
+                    ? "an upward import, from layer \(module.layer) to \(other.layer)" : "not in its row"
                 return Finding(
                     file.path, line: line.line,
                     "\(module.name) may not import \(other.name): \(direction) (\(LayerTable.path))")
             }
             if module.mayImportOutside(line.module) { return nil }
             return Finding(
-                file.path, line: line.line, "\(module.name) may not import \(line.module): not in its row (\(LayerTable.path))")
+                file.path, line: line.line,
+                "\(module.name) may not import \(line.module): not in its row (\(LayerTable.path))")
         }
     }
 }

@@ -69,14 +69,17 @@ extension LayerTable {
         var seen: Set<String> = []
         for module in self.modules {
             if !seen.insert(module.name).inserted { refuse("\(module.name) is there twice") }
-            if !(0...5).contains(module.layer) { refuse("\(module.name) is in layer \(module.layer); there are 0 to 5") }
+            if !(0...5).contains(module.layer) {
+                refuse("\(module.name) is in layer \(module.layer); there are 0 to 5")
+            }
             for name in self.allowed(for: module) {
                 guard let other = self.module(name) else {
                     refuse("\(module.name) may import \(name), which the table does not know")
                     continue
                 }
                 if other.layer > module.layer {
-                    refuse("\(module.name) in layer \(module.layer) may import \(name) above it, in layer \(other.layer)")
+                    refuse(
+                        "\(module.name) in layer \(module.layer) may import \(name) above it, in layer \(other.layer)")
                 }
             }
             if module.layer <= 1 {

@@ -65,7 +65,8 @@ struct LayerTests {
         expectBites(ImportRule.findings(in: tree, table), at: ["Sources/Rules/B.swift:2"], saying: "upward import")
     }
 
-    @Test("What only looks like an import is let alone", arguments: ["// import Runner", "let text = \"import Runner\""])
+    @Test(
+        "What only looks like an import is let alone", arguments: ["// import Runner", "let text = \"import Runner\""])
     func lookalike(line: String) throws {
         let (tree, table) = try sample(["Sources/Rules/B.swift": line])
         expectNone(ImportRule.findings(in: tree, table))
@@ -88,7 +89,8 @@ struct LayerTests {
         let (tree, table) = try sample(["Sources/Stray/A.swift": "", "Sources/B.swift": ""])
         let findings = ImportRule.findings(in: tree, table)
         expectBites(findings.filter { $0.path == "Sources/Stray" }, at: ["Sources/Stray"], saying: "no row")
-        expectBites(findings.filter { $0.path != "Sources/Stray" }, at: ["Sources/B.swift"], saying: "folder of its module")
+        expectBites(
+            findings.filter { $0.path != "Sources/Stray" }, at: ["Sources/B.swift"], saying: "folder of its module")
     }
 
     @Test("The list of absent modules is exact in both directions")
@@ -102,7 +104,10 @@ struct LayerTests {
     @Test(
         "A table that contradicts itself is refused",
         arguments: [
-            ("\"imports\": [\"Nouns\"], \"outside\": [] },\n        { \"name\": \"Runner\"", "[\"Runner\"]", "above it"),
+            (
+                "\"imports\": [\"Nouns\"], \"outside\": [] },\n        { \"name\": \"Runner\"", "[\"Runner\"]",
+                "above it"
+            ),
             ("\"owns\": \"nouns\", \"imports\": []", "[\"Nouns\"]", "circle"),
             ("\"owns\": \"nouns\", \"imports\": []", "[\"Verbs\"]", "does not know"),
             ("\"owns\": \"rules\", \"imports\": [\"Nouns\"], \"outside\": []", "[\"Foundation\"]", "pure layer"),
@@ -112,7 +117,8 @@ struct LayerTests {
         let end = place.lastIndex(of: "[").map { place[..<$0] } ?? ""
         let changed: String
         if words == "above it" {
-            changed = sampleTable.replacing("\"owns\": \"rules\", \"imports\": [\"Nouns\"]", with: "\"owns\": \"rules\", \"imports\": \(list)")
+            changed = sampleTable.replacing(
+                "\"owns\": \"rules\", \"imports\": [\"Nouns\"]", with: "\"owns\": \"rules\", \"imports\": \(list)")
         } else {
             changed = sampleTable.replacing(place, with: end + list)
         }
@@ -121,7 +127,8 @@ struct LayerTests {
         #expect(table.findings().contains { $0.message.contains(words) }, "\(table.findings())")
     }
 
-    @Test("A table in ARCHITECTURE.md that differs from the source is refused: a changed row, one too many, one missing")
+    @Test(
+        "A table in ARCHITECTURE.md that differs from the source is refused: a changed row, one too many, one missing")
     func architectureBites() throws {
         let (tree, table) = try sample([:])
         let rows = ArchitectureTable.rows(table)

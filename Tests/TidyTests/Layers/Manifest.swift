@@ -26,13 +26,15 @@ struct Manifest {
     static let path = "Package.swift"
 
     init(_ file: Tree.File) {
-        self.text = MaskedCode(file).codeAndStrings.joined(separator: "\n")
+        self.text = file.masked.codeAndStrings.joined(separator: "\n")
         self.targets = Self.elements(of: "targets:", in: self.text).compactMap(Self.target)
     }
 
     private static func target(_ text: String) -> Target? {
         let head = text.prefix { $0 != "(" }.drop { $0 == "." }
-        guard let kind = Target.Kind(rawValue: String(head)), let name = Self.argument("name:", in: text) else { return nil }
+        guard let kind = Target.Kind(rawValue: String(head)), let name = Self.argument("name:", in: text) else {
+            return nil
+        }
         var targets: [String] = []
         var products: [String] = []
         for dependency in Self.elements(of: "dependencies:", in: text) {
@@ -56,7 +58,8 @@ struct Manifest {
     /// The elements of the array behind the last `label` that begins a line or follows a comma, without blanks around them.
     private static func elements(of label: String, in text: String) -> [String] {
         // The targets stand behind everything else, the dependencies of a target before what it is built with.
-        guard let range = label == "targets:" ? text.lastRange(ofText: "    targets:") : text.range(ofText: label) else {
+        guard let range = label == "targets:" ? text.lastRange(ofText: "    targets:") : text.range(ofText: label)
+        else {
             return []
         }
         let rest = text[range.upperBound...].drop { $0 == " " || $0 == "\n" }

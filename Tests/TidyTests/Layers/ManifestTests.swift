@@ -40,7 +40,8 @@ struct ManifestTests {
     private func findings(_ manifest: String, extra: [String: String] = [:]) throws -> [Finding] {
         var files = [
             Manifest.path: manifest, LayerTable.path: sampleTable, "Sources/CNouns/a.c": "",
-            "Sources/Rules/A.swift": "import CNouns", "Sources/Runner/A.swift": "import Rules", "Sources/run/main.swift": "",
+            "Sources/Rules/A.swift": "import CNouns", "Sources/Runner/A.swift": "import Rules",
+            "Sources/run/main.swift": "",
             "Tests/RulesTests/A.swift": "", "Tests/TidyTests/A.swift": "",
         ]
         files.merge(extra) { $1 }
@@ -68,16 +69,34 @@ struct ManifestTests {
         "A manifest that differs is refused",
         arguments: [
             // What is exchanged, by what, and what is said of it.
-            ("name: \"Rules\", dependencies: [\"CNouns\"]", "name: \"Rules\", dependencies: [\"CNouns\", \"Runner\"]", "depends on Runner"),
+            (
+                "name: \"Rules\", dependencies: [\"CNouns\"]",
+                "name: \"Rules\", dependencies: [\"CNouns\", \"Runner\"]", "depends on Runner"
+            ),
             ("name: \"CNouns\", cSettings: cSettings", "name: \"CNouns\"", "'cSettings: cSettings'"),
-            ("dependencies: [\"CNouns\"], swiftSettings: settings", "dependencies: [\"CNouns\"]", "'swiftSettings: settings'"),
+            (
+                "dependencies: [\"CNouns\"], swiftSettings: settings", "dependencies: [\"CNouns\"]",
+                "'swiftSettings: settings'"
+            ),
             (".target(name: \"CNouns\", cS", ".target(name: \"CVerbs\", cS", "no row"),
-            ("name: \"run\", dependencies: [\"Runner\"]", "name: \"run\", dependencies: [\"Rules\"]", "depends on Rules"),
+            (
+                "name: \"run\", dependencies: [\"Runner\"]", "name: \"run\", dependencies: [\"Rules\"]",
+                "depends on Rules"
+            ),
             ("name: \"NIOCore\"", "name: \"Logging\"", "depends on Logging"),
             ("name: \"RulesTests\"", "name: \"OtherTests\"", "has no folder"),
-            ("name: \"TidyTests\", ", "name: \"TidyTests\", dependencies: [\"Rules\"], ", "must run when nothing else builds"),
-            ("let settings: [SwiftSetting] = [.treatAllWarnings(as: .error)]", "let settings: [SwiftSetting] = []", "does not say"),
-            ("let cSettings: [CSetting] = [.treatAllWarnings(as: .error)]", "let cSettings: [CSetting] = []", "does not say"),
+            (
+                "name: \"TidyTests\", ", "name: \"TidyTests\", dependencies: [\"Rules\"], ",
+                "must run when nothing else builds"
+            ),
+            (
+                "let settings: [SwiftSetting] = [.treatAllWarnings(as: .error)]", "let settings: [SwiftSetting] = []",
+                "does not say"
+            ),
+            (
+                "let cSettings: [CSetting] = [.treatAllWarnings(as: .error)]", "let cSettings: [CSetting] = []",
+                "does not say"
+            ),
         ])
     func bites(place: String, change: String, words: String) throws {
         let changed = sampleManifest.replacing(place, with: change)

@@ -9,20 +9,25 @@ enum MarkdownRules {
     static func titles(of file: Tree.File) -> [Finding] {
         let titles = Page(file).headings.filter { $0.level == 1 }
         if titles.count == 1 { return [] }
-        return [Finding(file.path, line: titles.last?.line ?? 1, "\(titles.count) headings of the first level; a page has one")]
+        return [
+            Finding(
+                file.path, line: titles.last?.line ?? 1, "\(titles.count) headings of the first level; a page has one")
+        ]
     }
 
     static func links(of file: Tree.File, _ tree: Tree) -> [Finding] {
         Page(file).links.compactMap { link in
             if link.target.contains("://") || link.target.hasPrefix("mailto:") { return nil }
-            let parts = link.target.split(separator: "#", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+            let parts = link.target.split(separator: "#", maxSplits: 1, omittingEmptySubsequences: false).map(
+                String.init)
             let path = parts[0].isEmpty ? file.path : Self.resolve(parts[0], from: file.path)
             guard let path, tree.paths.contains(path) else {
                 return Finding(file.path, line: link.line, "the link '\(link.target)' leads nowhere")
             }
             guard parts.count == 2, let page = tree.file(path), page.isMarkdown else { return nil }
             if Page(page).anchors.contains(parts[1]) { return nil }
-            return Finding(file.path, line: link.line, "the link '\(link.target)' names a heading that '\(path)' does not have")
+            return Finding(
+                file.path, line: link.line, "the link '\(link.target)' names a heading that '\(path)' does not have")
         }
     }
 

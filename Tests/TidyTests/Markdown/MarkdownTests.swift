@@ -19,7 +19,9 @@ struct MarkdownTests {
 
     @Test(
         "A link that leads somewhere passes",
-        arguments: ["b.md", "./b.md", "docs/c.md", "docs", "#some-words", "docs/c.md#d-e", "https://example.org/x", "Sources"])
+        arguments: [
+            "b.md", "./b.md", "docs/c.md", "docs", "#some-words", "docs/c.md#d-e", "https://example.org/x", "Sources",
+        ])
     func good(target: String) {
         let pages = [
             "a.md": "# Some words\n[x](\(target))", "b.md": "# B", "docs/c.md": "# C\n## `d`, e!\n[up](../a.md)",
@@ -30,7 +32,9 @@ struct MarkdownTests {
 
     @Test(
         "A link that leads nowhere is refused",
-        arguments: [("c.md", "leads nowhere"), ("../b.md", "leads nowhere"), ("#words", "heading"), ("b.md#c", "heading")])
+        arguments: [
+            ("c.md", "leads nowhere"), ("../b.md", "leads nowhere"), ("#words", "heading"), ("b.md#c", "heading"),
+        ])
     func bad(target: String, words: String) {
         let pages = ["a.md": "# A\n`[x](y)` and [x](\(target)) so", "b.md": "# B"]
         expectBites(self.findings(pages), at: ["a.md:2"], saying: words)

@@ -14,7 +14,9 @@ struct Finding: Hashable, Comparable, CustomStringConvertible {
         self.message = message
     }
 
-    var description: String { self.line > 0 ? "\(self.path):\(self.line): \(self.message)" : "\(self.path): \(self.message)" }
+    var description: String {
+        self.line > 0 ? "\(self.path):\(self.line): \(self.message)" : "\(self.path): \(self.message)"
+    }
 
     static func < (left: Self, right: Self) -> Bool {
         (left.path, left.line, left.message) < (right.path, right.line, right.message)

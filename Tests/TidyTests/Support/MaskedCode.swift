@@ -2,7 +2,7 @@
 
 /// A source file taken apart: what is code, what is comment, what stands in string literals. Each part has the lines and
 /// columns of the file, with blanks for what belongs to the others. What is interpolated into a string is code.
-struct MaskedCode {
+struct MaskedCode: Sendable {
     /// Without comments and without the contents of string literals.
     let code: [String]
     /// Comments alone, with their slashes.
@@ -19,13 +19,13 @@ struct MaskedCode {
         self.codeAndStrings = Self.lines(zip(scanner.code, scanner.strings).map { $0 == Self.blank ? $1 : $0 })
     }
 
-    init(_ file: Tree.File) { self.init(file.text, isC: file.isC) }
-
     fileprivate static let blank = UInt8(ascii: " ")
     fileprivate static let newline = UInt8(ascii: "\n")
 
     private static func lines(_ bytes: [UInt8]) -> [String] {
-        bytes.split(separator: Self.newline, omittingEmptySubsequences: false).map { String(decoding: $0, as: UTF8.self) }
+        bytes.split(separator: Self.newline, omittingEmptySubsequences: false).map {
+            String(decoding: $0, as: UTF8.self)
+        }
     }
 
     private enum Part {
@@ -172,24 +172,28 @@ struct MaskedCode {
 extension String {
     /// Whether `word` stands here by itself, not as a part of a longer name. `word` may hold dots and parentheses.
     func containsWord(_ word: String) -> Bool {
-        let text = Array(self.utf8)
-        let wanted = Array(word.utf8)
-        guard wanted.count > 0, text.count >= wanted.count else { return false }
-        func isName(_ byte: UInt8) -> Bool {
-            switch byte {
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"):
-                true
-            default: false
-            }
-        }
-        for start in 0...(text.count - wanted.count) where text[start] == wanted[0] {
-            guard text[start..<start + wanted.count].elementsEqual(wanted) else { continue }
-            let before = start > 0 && isName(text[start - 1]) && isName(wanted[0])
+        var (text, wanted) = (self, word)
+        return text.withUTF8 { text in wanted.withUTF8 { Self.find($0, in: text) } }
+    }
+
+    private static func find(_ wanted: UnsafeBufferPointer<UInt8>, in text: UnsafeBufferPointer<UInt8>) -> Bool {
+        guard let first = wanted.first, let last = wanted.last, text.count >= wanted.count else { return false }
+        for start in 0...(text.count - wanted.count) where text[start] == first {
             let end = start + wanted.count
-            let after = end < text.count && isName(text[end]) && isName(wanted[wanted.count - 1])
-            if !before, !after { return true }
+            guard text[start..<end].elementsEqual(wanted) else { continue }
+            let goesOnBefore = start > 0 && Self.isName(text[start - 1]) && Self.isName(first)
+            let goesOnAfter = end < text.count && Self.isName(text[end]) && Self.isName(last)
+            if !goesOnBefore, !goesOnAfter { return true }
         }
         return false
+    }
+
+    private static func isName(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"):
+            true
+        default: false
+        }
     }
 }

@@ -8,11 +8,15 @@ struct Tree: Sendable {
         let path: String
         let text: String
         let lines: [String]
+        /// Code told from comments and strings; of a file that is not Swift or C, nothing.
+        let masked: MaskedCode
 
         init(_ path: String, _ text: String) {
             self.path = path
             self.text = text
             self.lines = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+            let isC = path.hasSuffix(".c") || path.hasSuffix(".h")
+            self.masked = MaskedCode(isC || path.hasSuffix(".swift") ? text : "", isC: isC)
         }
 
         /// The part behind the last dot of the name; empty when there is none.

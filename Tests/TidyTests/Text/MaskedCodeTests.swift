@@ -9,7 +9,8 @@ struct MaskedCodeTests {
             ("let a = 1 // try", "let a = 1"), ("/* a /* b */ c */ d", "                  d"),
             ("let a = \"b // c\"", "let a = \"      \""), ("let a = \"\\\"b\" + c", "let a = \"   \" + c"),
             ("let a = \"b \\(c(\"d\") + e) f\"", "let a = \"  \\(c(\" \") + e)  \""),
-            ("let a = #\"b \\(c) \"d\" \"#", "let a = #\"           \"#"), ("let a = #\"\\#(b)\"# // c", "let a = #\"\\#(b)\"#"),
+            ("let a = #\"b \\(c) \"d\" \"#", "let a = #\"           \"#"),
+            ("let a = #\"\\#(b)\"# // c", "let a = #\"\\#(b)\"#"),
             ("a(\"\") // b", "a(\"\")"), ("a / b / c", "a / b / c"),
         ])
     func swift(text: String, code: String) {

@@ -37,7 +37,8 @@ struct Ratchet: Decodable {
                 let change = count == 0 ? "take it out" : "lower it to \(count)"
                 findings.append(Finding(exception.path, "the exception in \(Self.path) is too wide now: \(change)"))
             } else if count > exception.count {
-                findings.append(Finding(exception.path, "\(count) \(what), \(exception.count) are excepted in \(Self.path)"))
+                findings.append(
+                    Finding(exception.path, "\(count) \(what), \(exception.count) are excepted in \(Self.path)"))
             }
         }
         return findings

@@ -64,7 +64,7 @@ struct FunctionBody: Hashable {
     let lines: Int
 
     static func all(in file: Tree.File) -> [FunctionBody] {
-        let code = MaskedCode(file).code
+        let code = file.masked.code
         return code.indices.compactMap { position in
             guard Self.declares(code[position]), let end = Self.end(in: code, from: position) else { return nil }
             return FunctionBody(line: position + 1, lines: end - position + 1)
@@ -76,7 +76,9 @@ struct FunctionBody: Hashable {
         guard line.containsWord("init") || line.containsWord("deinit") else { return false }
         // A call has something before it: `.init(`, `super.init(`, `= init(`.
         let words = line.split(whereSeparator: { " \t(<?{".contains($0) })
-        return words.prefix { $0 != "init" && $0 != "deinit" }.allSatisfy { Self.modifiers.contains($0) || $0.hasPrefix("@") }
+        return words.prefix { $0 != "init" && $0 != "deinit" }.allSatisfy {
+            Self.modifiers.contains($0) || $0.hasPrefix("@")
+        }
             && words.contains { $0 == "init" || $0 == "deinit" }
     }
 

@@ -35,14 +35,16 @@ enum SourceRules {
 
     static func unreasoned(in file: Tree.File) -> [Finding] {
         guard file.isSwift else { return [] }
-        let masked = MaskedCode(file)
+        let masked = file.masked
         var findings: [Finding] = []
         for (position, line) in masked.code.enumerated() {
             guard let word = Self.unsafe.first(where: line.containsWord) else { continue }
             let near = max(0, position - Self.reach)...min(masked.comments.count - 1, position + Self.reach)
             if !near.contains(where: { Self.isReason(masked.comments[$0]) }) {
                 findings.append(
-                    Finding(file.path, line: position + 1, "\(word) without a comment that says why, within \(Self.reach) lines"))
+                    Finding(
+                        file.path, line: position + 1,
+                        "\(word) without a comment that says why, within \(Self.reach) lines"))
             }
         }
         return findings
@@ -64,7 +66,8 @@ enum PurityRules {
         "time(nil)", "weir_wall_milliseconds", "weir_monotonic_nanoseconds",
     ]
     private static let chance = [
-        ".random(", "SystemRandomNumberGenerator", "randomElement()", "shuffled()", "shuffle()", "arc4random", "getrandom",
+        ".random(", "SystemRandomNumberGenerator", "randomElement()", "shuffled()", "shuffle()", "arc4random",
+        "getrandom",
         "UUID(", "hashValue",
     ]
 
@@ -72,7 +75,7 @@ enum PurityRules {
         var findings: [Finding] = []
         for module in table.modules where module.layer <= 1 {
             for file in tree.under("Sources/" + module.name) where file.isSwift {
-                for (position, line) in MaskedCode(file).code.enumerated() {
+                for (position, line) in file.masked.code.enumerated() {
                     func refuse(_ words: [String], _ message: String) {
                         guard let word = words.first(where: line.containsWord) else { return }
                         findings.append(Finding(file.path, line: position + 1, "\(word) in a pure module: \(message)"))
@@ -94,10 +97,12 @@ enum WaitingRule {
     static func findings(in tree: Tree) -> [Finding] {
         var findings: [Finding] = []
         for file in tree.under("Tests") where file.isSwift {
-            for (position, line) in MaskedCode(file).code.enumerated() {
+            for (position, line) in file.masked.code.enumerated() {
                 guard let word = Self.words.first(where: line.containsWord) else { continue }
                 findings.append(
-                    Finding(file.path, line: position + 1, "\(word): a test waits for an event or drives a clock of its own"))
+                    Finding(
+                        file.path, line: position + 1, "\(word): a test waits for an event or drives a clock of its own"
+                    ))
             }
         }
         return findings

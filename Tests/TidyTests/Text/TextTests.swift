@@ -38,7 +38,8 @@ struct SourceTests {
         expectBites(findings("\(head)\n\(line)"), at: ["Sources/A/A.swift:2"], saying: "without a comment")
         // The licence, a title, documentation of something else, and a comment far away are no reasons.
         expectBites(findings("\(head)\n// MARK: A\n\(line)"), at: ["Sources/A/A.swift:3"], saying: "without a comment")
-        expectBites(findings("\(head)\n/// Holds an a and a b.\n\(line)"), at: ["Sources/A/A.swift:3"], saying: "without")
+        expectBites(
+            findings("\(head)\n/// Holds an a and a b.\n\(line)"), at: ["Sources/A/A.swift:3"], saying: "without")
         expectBites(
             findings("\(head)\n// Unchecked: one owner at a time.\n\n\n\n\(line)"), at: ["Sources/A/A.swift:6"],
             saying: "without")
@@ -69,13 +70,16 @@ struct SizeTests {
             return SizeRules.findings(in: tree, try Ratchet(reading: tree))
         }
         expectNone(try findings(String(repeating: "let a = 1\n", count: 9)))
-        expectBites(try findings(String(repeating: "let a = 1\n", count: 10)), at: ["Sources/A/A.swift"], saying: "10 lines")
+        expectBites(
+            try findings(String(repeating: "let a = 1\n", count: 10)), at: ["Sources/A/A.swift"], saying: "10 lines")
         expectNone(try findings(String(repeating: "ä", count: 30)))
         expectBites(
-            try findings("\n" + String(repeating: "a", count: 31)), at: ["Sources/A/A.swift:2"], saying: "31 characters")
+            try findings("\n" + String(repeating: "a", count: 31)), at: ["Sources/A/A.swift:2"], saying: "31 characters"
+        )
         expectNone(try findings("func a() {\n    b { c }\n    d()\n}"))
         expectBites(
-            try findings("\nfunc a(\n) {\n    b { c }\n    d()\n}"), at: ["Sources/A/A.swift:2"], saying: "function of 5")
+            try findings("\nfunc a(\n) {\n    b { c }\n    d()\n}"), at: ["Sources/A/A.swift:2"],
+            saying: "function of 5")
         expectBites(
             try findings("package init() {\n    self = .init(\n    a: {\n   })\n}"), at: ["Sources/A/A.swift:1"],
             saying: "function of 5")
@@ -87,11 +91,13 @@ struct SizeTests {
         func findings(_ exception: String, longLines: Int) throws -> [Finding] {
             let tree = Tree([
                 Self.ratchet("\"longLines\": [\(exception)], \"longFunctions\": []"),
-                Tree.File("Sources/A/A.swift", String(repeating: String(repeating: "a", count: 31) + "\n", count: longLines)),
+                Tree.File(
+                    "Sources/A/A.swift", String(repeating: String(repeating: "a", count: 31) + "\n", count: longLines)),
             ])
             return SizeRules.findings(in: tree, try Ratchet(reading: tree))
         }
-        let exception = "{ \"path\": \"Sources/A/A.swift\", \"count\": 2, \"reason\": \"Messages that cannot be divided.\" }"
+        let exception =
+            "{ \"path\": \"Sources/A/A.swift\", \"count\": 2, \"reason\": \"Messages that cannot be divided.\" }"
         expectNone(try findings(exception, longLines: 2))
         expectBites(try findings(exception, longLines: 3), at: ["Sources/A/A.swift"], saying: "2 are excepted")
         expectBites(try findings(exception, longLines: 1), at: ["Sources/A/A.swift"], saying: "lower it to 1")
@@ -122,13 +128,15 @@ struct PurityTests {
         "Waiting, clocks and chance are refused in a pure module, and in no other",
         arguments: [
             ("func a() async {}", "nothing waits"), ("await b()", "nothing waits"), ("actor A {}", "nothing waits"),
-            ("Task { }", "nothing waits"), ("let now = ContinuousClock.now", "time comes in"), ("Date()", "time comes in"),
+            ("Task { }", "nothing waits"), ("let now = ContinuousClock.now", "time comes in"),
+            ("Date()", "time comes in"),
             ("weir_wall_milliseconds()", "time comes in"), ("Int.random(in: 0..<9)", "chance comes in"),
             ("list.shuffled()", "chance comes in"), ("var g = SystemRandomNumberGenerator()", "chance comes in"),
         ])
     func bites(line: String, words: String) throws {
         let sample = tree([
-            LayerTable.path: Self.table, "Sources/Rules/A.swift": "// async Date()\n\(line)", "Sources/Runner/A.swift": line,
+            LayerTable.path: Self.table, "Sources/Rules/A.swift": "// async Date()\n\(line)",
+            "Sources/Runner/A.swift": line,
         ])
         expectBites(
             PurityRules.findings(in: sample, try LayerTable(reading: sample)), at: ["Sources/Rules/A.swift:2"],
@@ -137,7 +145,9 @@ struct PurityTests {
 
     @Test(
         "A test that sleeps is refused",
-        arguments: ["try await Task.sleep(for: .seconds(1))", "usleep(5)", "Thread.sleep(forTimeInterval: 1)", "sleep(1)"])
+        arguments: [
+            "try await Task.sleep(for: .seconds(1))", "usleep(5)", "Thread.sleep(forTimeInterval: 1)", "sleep(1)",
+        ])
     func sleeping(line: String) {
         let sample = tree(["Tests/A/A.swift": "let text = \"usleep(5)\"\n\(line)", "Sources/A/A.swift": line])
         expectBites(WaitingRule.findings(in: sample), at: ["Tests/A/A.swift:2"], saying: "waits for an event")
