@@ -109,7 +109,9 @@ package final class RecordChunk: @unchecked Sendable {
                 HashKey.hash(count, into: hashes) { Self.key(of: bytes, at: Int(offsets[$0])) }
                 for position in 0..<count {
                     let start = Int(offsets[position])
-                    guard bytes.integer(UInt16.self, at: start + 6) & BatchBody.explicitHashKeyFlag != 0 else { continue }
+                    guard bytes.integer(UInt16.self, at: start + 6) & BatchBody.explicitHashKeyFlag != 0 else {
+                        continue
+                    }
                     hashes[position] = HashKey(bytes.integer(UInt128.self, at: start + BatchBody.recordHeaderBytes))
                 }
             }
