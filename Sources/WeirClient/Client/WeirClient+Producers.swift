@@ -14,7 +14,7 @@ extension WeirClient {
     public func producer(
         _ stream: StreamDescription, _ configuration: ProducerConfiguration = ProducerConfiguration()
     ) async throws -> Producer {
-        preconditionFailure("signature")
+        try Producer(client: self, stream: stream, configuration: configuration)
     }
 
     /// The records of one shard from a position on, in order. A closed shard ends; an open one too with `.tip`.
