@@ -33,13 +33,14 @@ install_missing() {
             "$(printf '%s\n' "${debian_packages[@]}" | awk '{ printf "%s ", $1 }')"
         return
     fi
+    # shellcheck disable=SC2086 # the words of the reason
     for entry in "${debian_packages[@]}"; do
         name=${entry%% *}
         case $(dpkg-query -W -f='${Status}' "$name" 2>/dev/null) in
         *" installed") ;;
         *)
             missing+=("$name")
-            say "installing $name: ${entry#"$name"}" | tr -s ' '
+            say "installing $name:" ${entry#"$name"}
             ;;
         esac
     done
