@@ -29,14 +29,16 @@ let package = Package(
         .target(name: "WeirCatalog", dependencies: ["WeirModel"], swiftSettings: settings),
         // Layer 2: the log on files
         .target(
-            name: "WeirStorage", dependencies: ["CWeir", "WeirModel", "WeirLog", "WeirCatalog"], swiftSettings: settings),
+            name: "WeirStorage", dependencies: ["CWeir", "WeirModel", "WeirLog", "WeirCatalog"], swiftSettings: settings
+        ),
         // Layer 3: a node, and the client
         .target(
             name: "WeirServer",
             dependencies: [
                 "CWeir", "WeirCatalog", "WeirLog", "WeirModel", "WeirProtocol", "WeirStorage", logging,
             ] + nio, swiftSettings: settings),
-        .target(name: "WeirClient", dependencies: ["WeirModel", "WeirProtocol", logging] + nio, swiftSettings: settings),
+        .target(
+            name: "WeirClient", dependencies: ["WeirModel", "WeirProtocol", logging] + nio, swiftSettings: settings),
         // Tests, one target a module
         .testTarget(
             name: "CWeirTests", dependencies: ["CWeir", .product(name: "Crypto", package: "swift-crypto")],
