@@ -82,21 +82,28 @@ public struct MalformedBytes: Error, Equatable, Sendable, CustomStringConvertibl
 /// Reads little-endian values in order and refuses to go past the end.
 public struct ByteReader {
     public let bytes: UnsafeRawBufferPointer
-    public private(set) var offset = 0
+    @inlinable public var offset: Int { self.position }
+    @usableFromInline var position = 0
 
     public init(_ bytes: UnsafeRawBufferPointer) {
         self.bytes = bytes
     }
 
-    public var remaining: Int { self.bytes.count - self.offset }
+    @inlinable
+    public var remaining: Int { self.bytes.count - self.position }
 
+    @inlinable
     public mutating func read<T: FixedWidthInteger>(_ type: T.Type = T.self) throws(MalformedBytes) -> T {
         let size = MemoryLayout<T>.size
-        guard self.remaining >= size else {
-            throw MalformedBytes("\(size) bytes expected at offset \(self.offset), \(self.remaining) are left")
-        }
-        defer { self.offset += size }
-        return self.bytes.integer(T.self, at: self.offset)
+        guard self.remaining >= size else { throw self.cut(size) }
+        let start = self.position
+        self.position = start + size
+        return self.bytes.integer(T.self, at: start)
+    }
+
+    @usableFromInline
+    func cut(_ count: Int) -> MalformedBytes {
+        MalformedBytes("\(count) bytes expected at offset \(self.offset), \(self.remaining) are left")
     }
 
     public mutating func readBool() throws(MalformedBytes) -> Bool {
@@ -123,7 +130,7 @@ public struct ByteReader {
         guard count >= 0, self.remaining >= count else {
             throw MalformedBytes("\(count) bytes expected at offset \(self.offset), \(self.remaining) are left")
         }
-        defer { self.offset += count }
+        defer { self.position += count }
         return self.bytes.slice(self.offset, count)
     }
 

@@ -19,6 +19,8 @@ package enum Wire {
     package static let pageMax = 10_000
     /// Groups of one put: no stream has more shards.
     package static let putGroupsMax = 10_000
+    /// Bytes of one batch body: so that a batch fits into one answer with everything that stands before it.
+    package static let bodyBytesMax = Limits.frameBytesMax - 4096
     /// The shard number of a group that the server routes record by record.
     package static let routedByServer = UInt32.max
 }

@@ -26,7 +26,7 @@ package enum FrameType: UInt16, CaseIterable, Sendable {
     case getShardIterator = 0x0040
     case getRecords = 0x0041
     case subscribe = 0x0042
-    /// Has no answer.
+    /// Has no answer, so a malformed one ends the connection.
     case credit = 0x0043
     case unsubscribe = 0x0044
     // Pushed by the server, with correlation id 0
@@ -54,7 +54,9 @@ package enum FrameType: UInt16, CaseIterable, Sendable {
     case subscribeAnswer = 0x8042
     case unsubscribeAnswer = 0x8044
 
-    static let answerBit: UInt16 = 0x8000
+    static var answerBit: UInt16 { 0x8000 }
+    /// Of `error`.
+    static var errorNumber: UInt16 { 0x8000 }
 
     package enum Direction: Sendable {
         case request

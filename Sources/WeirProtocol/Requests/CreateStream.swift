@@ -37,35 +37,3 @@ package struct CreateStream: WireCall {
         self.settings = try StreamSettings(reading: &reader)
     }
 }
-
-enum ShardCount {
-    static func check(_ count: UInt32) throws(WeirError) {
-        let allowed = Limits.shardsPerStream
-        guard allowed.contains(Int(count)) else {
-            throw WeirError(
-                .invalidArgument,
-                "\(count) shards are not allowed: \(allowed.lowerBound) to \(allowed.upperBound) a stream")
-        }
-    }
-}
-
-/// A stream as the catalog knows it after the request: the answer to Create, Describe and UpdateStream.
-///
-/// ```
-/// stream description
-/// ```
-package struct StreamAnswer: WireMessage {
-    package let stream: StreamDescription
-
-    package init(stream: StreamDescription) {
-        self.stream = stream
-    }
-
-    package func encode(into writer: inout ByteWriter) {
-        self.stream.encode(into: &writer)
-    }
-
-    package init(reading reader: inout ByteReader) throws(MalformedBytes) {
-        self.stream = try StreamDescription(reading: &reader)
-    }
-}

@@ -83,7 +83,7 @@ package struct HelloAnswer: WireMessage {
     /// Payload bytes of puts, and puts, that may be without an answer at one time.
     package let putCreditBytes: UInt32
     package let putCreditRequests: UInt32
-    /// Bytes behind a frame header, either way.
+    /// Bytes behind the header of a frame that the client sends.
     package let frameBytesMax: UInt32
     package let serverTimeMillis: Int64
     /// Name and version, such as `weir 0.1.0`.

@@ -36,14 +36,6 @@ package struct ListStreams: WireCall {
     }
 }
 
-enum PageLimit {
-    static func check(_ limit: UInt32) throws(WeirError) {
-        guard (1...UInt32(Wire.pageMax)).contains(limit) else {
-            throw WeirError(.invalidArgument, "a limit of \(limit) is not allowed: 1 to \(Wire.pageMax)")
-        }
-    }
-}
-
 /// ```
 /// u8 more follow (0, 1) | u32 n, n x stream description
 /// ```

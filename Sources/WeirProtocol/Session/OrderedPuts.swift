@@ -13,7 +13,7 @@ import WeirModel
 /// also for the rest of a group that was admitted in part, `refused`. A put whose groups nobody looked at is `skipped`.
 /// When a commit fails, its puts are `refused` too, before anything else is admitted: they are sent again, if at all.
 ///
-/// Keeps nothing of a shard whose refusals have all been seen.
+/// What is kept is bounded by what was refused and not yet seen.
 package struct OrderedPuts: Hashable, Sendable {
     package struct Shard: Hashable, Sendable {
         package let stream: StreamID
@@ -27,6 +27,7 @@ package struct OrderedPuts: Hashable, Sendable {
 
     /// The highest refused sequence of a shard.
     private var refusals: [Shard: UInt64] = [:]
+    private var highestRefused: UInt64 = 0
     /// The highest sequence that a put may have had which nobody looked at: it counts for every shard.
     private var skippedThrough: UInt64 = 0
     private var hasSkipped = false
@@ -60,7 +61,9 @@ package struct OrderedPuts: Hashable, Sendable {
         }
         self.lastSequence = sequence
         self.lastSeenThrough = seenThrough
-        if self.refusals.count >= self.sweepAt {
+        if self.highestRefused <= seenThrough {
+            self.refusals.removeAll()
+        } else if self.refusals.count >= self.sweepAt {
             self.refusals = self.refusals.filter { $0.value > seenThrough }
             self.sweepAt = max(Self.sweepAtLeast, 2 * self.refusals.count)
         }
@@ -69,15 +72,12 @@ package struct OrderedPuts: Hashable, Sendable {
     /// Whether records of the put that has begun may be admitted to the shard. `ancestors` are the closed shards that
     /// handed their keys down to this one; a refusal there counts here, or a split would let a later record of a key
     /// overtake an earlier one. They are asked for only when something is refused at all.
-    package mutating func mayAdmit(
+    package func mayAdmit(
         _ shard: Shard, sequence: UInt64, seenThrough: UInt64, ancestors: () -> [ShardNumber] = { [] }
     ) -> Bool {
         guard self.skippedThrough <= seenThrough else { return false }
         if self.refusals.isEmpty { return true }
-        if let refused = self.refusals[shard] {
-            guard refused <= seenThrough else { return false }
-            self.refusals[shard] = nil
-        }
+        if let refused = self.refusals[shard], refused > seenThrough { return false }
         for ancestor in ancestors() {
             if let refused = self.refusals[Shard(shard.stream, ancestor)], refused > seenThrough { return false }
         }
@@ -87,6 +87,7 @@ package struct OrderedPuts: Hashable, Sendable {
     /// Records of the put with `sequence` for the shard were not admitted, or were lost with their commit.
     package mutating func refused(_ shard: Shard, sequence: UInt64) {
         self.refusals[shard] = max(sequence, self.refusals[shard] ?? 0)
+        self.highestRefused = max(sequence, self.highestRefused)
     }
 
     /// A put was refused before its sequence and groups were read: no credit, no memory, malformed. Its sequence lies

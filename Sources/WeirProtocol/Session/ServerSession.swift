@@ -68,7 +68,8 @@ package struct ServerSession: Sendable {
 
 extension ServerSession {
     package enum HeaderVerdict: Hashable, Sendable {
-        /// Read the payload and handle it. For a put, credit has been taken.
+        /// Read the payload and handle it. For a put, credit has been taken. A `credit` that turns out malformed cannot
+        /// be answered: `close`.
         case take(FrameType)
         /// Skip the payload and answer with this error.
         case refuse(WeirError)
@@ -107,7 +108,11 @@ extension ServerSession {
         }
         guard header.flags == 0 else {
             let error = Self.unknownFlags(header)
-            return type == .putRecords ? .refusePut(error) : .refuse(error)
+            switch type {
+            case .putRecords: return .refusePut(error)
+            case .credit: return self.closing(error)
+            default: return .refuse(error)
+            }
         }
         switch type {
         case .hello: return .refuse(WeirError(.malformedRequest, "Hello comes once, as the first frame"))

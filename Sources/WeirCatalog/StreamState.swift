@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+package import WeirModel
+
+/// A stream as the catalog knows it: a value, so that a reader keeps what it took.
+package struct StreamState: Sendable {
+    package let id: StreamID
+    package let name: StreamName
+    package internal(set) var settings: StreamSettings
+    package let createdAtMillis: Int64
+    /// What arrived before is hidden, in milliseconds since 1970; only rises. 0 until something was hidden.
+    package internal(set) var horizonMillis: Int64
+    /// The open shards by range; made anew only when shards change.
+    package internal(set) var map: ShardMap
+    /// Every shard that has not expired, open and closed, by number.
+    package internal(set) var shards: [ShardDescription]
+    /// The number of the next child: part of the state, so that none is reused after its shard expired.
+    var nextShard: UInt32
+
+    package var description: StreamDescription {
+        StreamDescription(
+            id: self.id, name: self.name, settings: self.settings, createdAtMillis: self.createdAtMillis,
+            openShards: self.map.shards.count, mapVersion: self.map.version, horizonMillis: self.horizonMillis)
+    }
+
+    package func shard(_ number: ShardNumber) -> ShardDescription? {
+        self.position(of: number).map { self.shards[$0] }
+    }
+
+    /// Listed shards that the filter shows, by number, from the first after `after`.
+    package func shards(_ filter: ShardFilter, after: ShardNumber? = nil, limit: Int = .max) -> [ShardDescription] {
+        let start = after.map { after in self.firstPosition { $0 > after } } ?? 0
+        var found: [ShardDescription] = []
+        for shard in self.shards[start...] where filter.includes(shard, of: self) {
+            if found.count >= limit { break }
+            found.append(shard)
+        }
+        return found
+    }
+
+    /// The earliest time that the `at...` filters know: nothing is listed of the time before.
+    var firstVisibleMillis: Int64 { max(self.horizonMillis, self.createdAtMillis) }
+
+    /// Whether the shard is closed and its retention has passed since: it may leave the list.
+    func hasExpired(_ shard: ShardDescription, atMillis millis: Int64) -> Bool {
+        guard let closed = shard.closed else { return false }
+        return closed.atMillis <= millis - self.settings.retentionMillis
+    }
+
+    /// Position in `shards`.
+    func position(of number: ShardNumber) -> Int? {
+        let position = self.firstPosition { $0 >= number }
+        return position < self.shards.count && self.shards[position].number == number ? position : nil
+    }
+
+    /// The first position whose number satisfies `condition`, which holds for all after it; `shards.count` if none.
+    private func firstPosition(where condition: (ShardNumber) -> Bool) -> Int {
+        var low = 0
+        var high = self.shards.count
+        while low < high {
+            let middle = low + (high - low) / 2
+            if condition(self.shards[middle].number) { high = middle } else { low = middle + 1 }
+        }
+        return low
+    }
+}

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What fixes the bytes on disk. A change here is a new format version.
+package enum LogFormat {
+    package static let version: UInt32 = 1
+    /// Commits and headers begin at and are padded to this many bytes.
+    package static let block = 4096
+    /// Commits of one term in flight at once; numbers skipped at the start of a term exceed it by far.
+    package static let depthMax = 2
+    package static let termGap: UInt64 = 64
+
+    package static func padded(_ length: Int) -> Int { (length + Self.block - 1) / Self.block * Self.block }
+}
+
+/// A stored form that cannot be what was written.
+package struct FormatError: Error, Equatable, Sendable, CustomStringConvertible {
+    package let description: String
+
+    package init(_ description: String) { self.description = description }
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+import CWeir
+import WeirModel
+
+/// The machines as of one commit, so that a start need not replay from the beginning.
+///
+/// ```
+/// 0 u64 magic "WEIRSNP1" | u32 format version | u32 CRC-32C of all behind byte 16 | u64 length of all behind byte 24
+/// 24 log id, LSN and checksum of the commit, time, next indexes per shard, dropped segments, catalog
+/// ```
+package struct SnapshotFile: Hashable, Sendable {
+    static let magic: UInt64 = 0x3150_4e53_5249_4557
+
+    package struct Position: Hashable, Sendable {
+        package let stream: StreamID
+        package let shard: ShardNumber
+        package let nextIndex: UInt64
+
+        package init(stream: StreamID, shard: ShardNumber, nextIndex: UInt64) {
+            self.stream = stream
+            self.shard = shard
+            self.nextIndex = nextIndex
+        }
+    }
+
+    package struct Dropped: Hashable, Sendable {
+        package let file: UInt64
+        package let useCount: UInt32
+
+        package init(file: UInt64, useCount: UInt32) {
+            self.file = file
+            self.useCount = useCount
+        }
+    }
+
+    package let logID: UInt64
+    package let point: CommitPoint
+    package let timeMillis: Int64
+    package let positions: [Position]
+    package let dropped: [Dropped]
+    package let catalog: [UInt8]
+
+    package init(
+        logID: UInt64, point: CommitPoint, timeMillis: Int64, positions: [Position], dropped: [Dropped],
+        catalog: [UInt8]
+    ) {
+        self.logID = logID
+        self.point = point
+        self.timeMillis = timeMillis
+        self.positions = positions
+        self.dropped = dropped
+        self.catalog = catalog
+    }
+
+    package func encode() -> [UInt8] {
+        var writer = ByteWriter(capacity: 128 + self.positions.count * 20 + self.catalog.count)
+        writer.write(Self.magic)
+        writer.write(LogFormat.version)
+        writer.write(UInt32(0))
+        writer.write(UInt64(0))
+        writer.write(self.logID)
+        writer.write(self.point.lsn.rawValue)
+        writer.write(self.point.checksum)
+        writer.write(self.timeMillis)
+        writer.write(UInt32(self.positions.count))
+        for position in self.positions {
+            writer.write(position.stream.rawValue)
+            writer.write(position.shard.rawValue)
+            writer.write(position.nextIndex)
+        }
+        writer.write(UInt32(self.dropped.count))
+        for dropped in self.dropped {
+            writer.write(dropped.file)
+            writer.write(dropped.useCount)
+        }
+        writer.write(UInt32(self.catalog.count))
+        writer.append(self.catalog)
+        writer.overwrite(UInt64(writer.count - 24), at: 16)
+        let checksum = writer.bytes.withUnsafeBytes { weir_crc32c(0, $0.baseAddress! + 16, $0.count - 16) }
+        writer.overwrite(checksum, at: 12)
+        return writer.bytes
+    }
+
+    /// The checksum inside an encoded snapshot: what the naming event carries.
+    package static func checksum(of bytes: [UInt8]) -> UInt32 {
+        bytes.withUnsafeBytes { $0.integer(UInt32.self, at: 12) }
+    }
+
+    package init(reading raw: UnsafeRawBufferPointer) throws(FormatError) {
+        guard raw.count >= 24, raw.integer(UInt64.self, at: 0) == Self.magic else {
+            throw FormatError("it does not begin as a snapshot")
+        }
+        guard raw.integer(UInt32.self, at: 12) == weir_crc32c(0, raw.baseAddress! + 16, raw.count - 16) else {
+            throw FormatError("its checksum does not match")
+        }
+        guard raw.integer(UInt32.self, at: 8) == LogFormat.version else {
+            throw FormatError(
+                "its format version is \(raw.integer(UInt32.self, at: 8)), this program reads \(LogFormat.version)")
+        }
+        guard raw.integer(UInt64.self, at: 16) == UInt64(raw.count - 24) else {
+            throw FormatError("its length is wrong")
+        }
+        var reader = ByteReader(raw.slice(24, raw.count - 24))
+        do throws(MalformedBytes) {
+            let logID: UInt64 = try reader.read()
+            let point = CommitPoint(lsn: LSN(try reader.read()), checksum: try reader.read())
+            let timeMillis: Int64 = try reader.read()
+            var positions: [Position] = []
+            let positionCount = Int(try reader.read(UInt32.self))
+            guard positionCount <= reader.remaining / 20 else { throw MalformedBytes("too many positions") }
+            for _ in 0..<positionCount {
+                positions.append(
+                    Position(
+                        stream: StreamID(try reader.read()), shard: ShardNumber(try reader.read()),
+                        nextIndex: try reader.read()))
+            }
+            var dropped: [Dropped] = []
+            let droppedCount = Int(try reader.read(UInt32.self))
+            guard droppedCount <= reader.remaining / 12 else { throw MalformedBytes("too many dropped segments") }
+            for _ in 0..<droppedCount {
+                dropped.append(Dropped(file: try reader.read(), useCount: try reader.read()))
+            }
+            let catalog = Array(try reader.readBytes(Int(try reader.read(UInt32.self))))
+            try reader.expectEnd()
+            self.init(
+                logID: logID, point: point, timeMillis: timeMillis, positions: positions, dropped: dropped,
+                catalog: catalog)
+        } catch {
+            throw FormatError("a snapshot: \(error)")
+        }
+    }
+}

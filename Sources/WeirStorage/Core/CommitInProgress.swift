@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+import CWeir
+import WeirLog
+import WeirModel
+
+/// A batch of a commit: where it will stand when the commit is sealed.
+struct CommitEntry {
+    let shard: ShardState
+    let firstIndex: UInt64
+    let count: Int
+    let arrivalMillis: Int64
+    /// From the start of the commit; for server-written batches known after sealing.
+    var offset: Int
+    let length: Int
+}
+
+/// A commit from its opening to its acknowledgement. Open: filled under the log's lock. Closed: sealed and written by one
+/// writer thread. Acknowledged: read only.
+final class CommitInProgress: @unchecked Sendable {
+    // Unchecked: the stage decides who touches it, one at a time, as said above.
+    let lsn: LSN
+    var buffer: CommitBuffer
+    let catalogVersion: UInt64
+    /// Bytes used: header, events, client-framed batches.
+    private(set) var used = CommitHeader.bytes
+    private(set) var eventsLength = 0
+    private(set) var eventCount = 0
+    private(set) var entries: ContiguousArray<CommitEntry> = []
+    private(set) var timeMillis: Int64 = 0
+    private var staging: Staging?
+
+    // Known when it is written:
+    var segment: Segment?
+    var offset = 0
+    var header: CommitHeader?
+
+    /// What the server frames itself: records of many requests, joined per shard when the commit is sealed.
+    private struct Staging {
+        let memory: CommitBuffer
+        var used = 0
+        var runs: ContiguousArray<Run> = []
+        var chunks: ContiguousArray<Chunk> = []
+        /// Bytes that the runs will take in the commit, headers included.
+        var framedBytes = 0
+
+        struct Run {
+            let shard: ShardState
+            let firstIndex: UInt64
+            let arrivalMillis: Int64
+            var count: Int
+            var bytes: Int
+            var head: Int
+            var tail: Int
+        }
+
+        struct Chunk {
+            let offset: Int
+            let length: Int
+            var next: Int
+        }
+    }
+
+    init(lsn: LSN, catalogVersion: UInt64, buffer: CommitBuffer) {
+        self.lsn = lsn
+        self.catalogVersion = catalogVersion
+        self.buffer = buffer
+    }
+
+    var hasBatches: Bool { !self.entries.isEmpty || self.staging != nil }
+    var isEmpty: Bool { !self.hasBatches && self.eventCount == 0 }
+    /// Bytes when sealed, padding left out.
+    var length: Int { self.used + (self.staging?.framedBytes ?? 0) }
+    var entryCount: Int { self.entries.count + (self.staging?.runs.count ?? 0) }
+
+    /// Whether `bytes` more keep it within `limit`; an empty commit takes anything that its buffer holds.
+    func hasRoom(for bytes: Int, limit: Int) -> Bool {
+        let total = self.length + bytes
+        return total <= self.buffer.raw.count && (total <= limit || self.isEmpty)
+    }
+
+    func append(event kind: UInt16, payload: [UInt8], timeMillis: Int64) {
+        precondition(!self.hasBatches, "events stand before the batches that were admitted after them")
+        let free = UnsafeMutableRawBufferPointer(rebasing: self.buffer.raw[self.used...])
+        let length = EventSection.append(kind: kind, payload: payload, to: free)
+        self.used += length
+        self.eventsLength += length
+        self.eventCount += 1
+        self.timeMillis = max(self.timeMillis, timeMillis)
+    }
+
+    /// Copies a client-framed body behind its placement: the one copy of its records.
+    func append(body: UnsafeRawBufferPointer, placement: Placement, shard: ShardState) {
+        let start = self.used
+        let target = UnsafeMutableRawBufferPointer(rebasing: self.buffer.raw[start..<start + placement.totalLength])
+        placement.write(to: target)
+        (target.baseAddress! + Placement.bytes).copyMemory(from: body.baseAddress!, byteCount: body.count)
+        self.used += placement.totalLength
+        self.timeMillis = max(self.timeMillis, placement.arrivalMillis)
+        self.entries.append(
+            CommitEntry(
+                shard: shard, firstIndex: placement.firstIndex, count: placement.count,
+                arrivalMillis: placement.arrivalMillis, offset: start, length: placement.totalLength))
+    }
+
+    /// Bytes that `stage` would add to the sealed commit.
+    func stagingNeed(_ bytes: Int) -> Int { bytes + Placement.bytes + BatchBody.headerBytes }
+
+    /// Collects records that the server will frame. Records of a shard join its run as long as their indexes follow.
+    func stage(
+        records: UnsafeRawBufferPointer, count: Int, shard: ShardState, firstIndex: UInt64, arrivalMillis: Int64,
+        pool: BufferPool
+    ) {
+        var staging =
+            self.staging.take() ?? Staging(memory: CommitBuffer(pool.take(bytes: self.buffer.raw.count), pool: pool))
+        let offset = staging.used
+        (staging.memory.raw.baseAddress! + offset).copyMemory(from: records.baseAddress!, byteCount: records.count)
+        staging.used += records.count
+        let chunk = staging.chunks.count
+        staging.chunks.append(.init(offset: offset, length: records.count, next: -1))
+        self.timeMillis = max(self.timeMillis, arrivalMillis)
+        if shard.stagedLSN == self.lsn {
+            let run = staging.runs[shard.stagedRun]
+            if run.firstIndex + UInt64(run.count) == firstIndex {
+                staging.chunks[run.tail].next = chunk
+                staging.runs[shard.stagedRun].tail = chunk
+                staging.runs[shard.stagedRun].count += count
+                staging.runs[shard.stagedRun].bytes += records.count
+                staging.framedBytes += records.count
+                self.staging = staging
+                return
+            }
+        }
+        shard.stagedLSN = self.lsn
+        shard.stagedRun = staging.runs.count
+        staging.runs.append(
+            .init(
+                shard: shard, firstIndex: firstIndex, arrivalMillis: arrivalMillis, count: count, bytes: records.count,
+                head: chunk, tail: chunk))
+        staging.framedBytes += self.stagingNeed(records.count)
+        self.staging = staging
+    }
+
+    /// The open arrival of a shard's run, so that all records of a batch share one.
+    func stagedArrival(of shard: ShardState) -> Int64? {
+        guard shard.stagedLSN == self.lsn, let staging = self.staging else { return nil }
+        let run = staging.runs[shard.stagedRun]
+        return run.firstIndex + UInt64(run.count) == shard.nextIndex ? run.arrivalMillis : nil
+    }
+
+    /// Frames what was staged, then writes header, padding and checksum. On a writer thread, without the lock.
+    func seal(header: CommitHeader) -> CommitPoint {
+        if let staging = self.staging {
+            for run in staging.runs { self.frame(run, staging) }
+            self.entries.sort { $0.firstIndex < $1.firstIndex }
+            self.staging = nil
+        }
+        var header = header
+        header.batchCount = self.entries.count
+        header.checksum = header.seal(self.buffer.raw)
+        self.header = header
+        return header.point
+    }
+
+    private func frame(_ run: Staging.Run, _ staging: Staging) {
+        let start = self.used
+        let placement = Placement(
+            stream: run.shard.ref.stream, shard: run.shard.ref.shard, firstIndex: run.firstIndex, count: run.count,
+            arrivalMillis: run.arrivalMillis, bodyLength: BatchBody.headerBytes + run.bytes)
+        let target = UnsafeMutableRawBufferPointer(rebasing: self.buffer.raw[start..<start + placement.totalLength])
+        placement.write(to: target)
+        let body = UnsafeMutableRawBufferPointer(rebasing: target[Placement.bytes...])
+        var position = BatchBody.headerBytes
+        var chunk = run.head
+        while chunk >= 0 {
+            let part = staging.chunks[chunk]
+            (body.baseAddress! + position)
+                .copyMemory(from: staging.memory.raw.baseAddress! + part.offset, byteCount: part.length)
+            position += part.length
+            chunk = part.next
+        }
+        BatchBody.seal(body, count: run.count, recordsLength: run.bytes)
+        self.used += placement.totalLength
+        self.entries.append(
+            CommitEntry(
+                shard: run.shard, firstIndex: run.firstIndex, count: run.count, arrivalMillis: run.arrivalMillis,
+                offset: start, length: placement.totalLength))
+    }
+
+    /// Small commits move to memory of their own size, so that the tail does not hold 2 MiB for each.
+    func shrink(pool: BufferPool) {
+        let length = LogFormat.padded(self.used)
+        guard length <= self.buffer.raw.count / 2 else { return }
+        let small = AlignedMemory(uninitialized: length)
+        small.raw.copyMemory(from: UnsafeRawBufferPointer(rebasing: self.buffer.raw[0..<length]))
+        self.buffer = CommitBuffer(small, pool: nil)
+    }
+}

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+import WeirCatalog
+import WeirLog
+import WeirModel
+
+/// Where appended records will be, once `lsn` is durable.
+package struct Appended: Sendable {
+    package let firstIndex: UInt64
+    package let arrivalMillis: Int64
+    package let lsn: LSN
+}
+
+extension LogCore {
+    /// Appends a client-framed body as one batch: one copy, straight into the open commit. The caller has verified
+    /// checksum, sizes and routing, and has asked admission. Nothing is stored when it throws.
+    package func append(
+        _ shard: ShardState, body: UnsafeRawBufferPointer, count: Int, nowMillis: Int64
+    ) throws(WeirError) -> Appended {
+        try self.checkMayAppend(to: shard, bytes: body.count)
+        let placementAt = Placement.bytes + body.count
+        self.makeRoom(for: placementAt)
+        let arrival = self.stamp(nowMillis)
+        let first = shard.nextIndex
+        self.open.append(
+            body: body,
+            placement: Placement(
+                stream: shard.ref.stream, shard: shard.ref.shard, firstIndex: first, count: count,
+                arrivalMillis: arrival, bodyLength: body.count),
+            shard: shard)
+        shard.nextIndex = first + UInt64(count)
+        return Appended(firstIndex: first, arrivalMillis: arrival, lsn: self.open.lsn)
+    }
+
+    /// Appends `count` records lying back to back in stored form. The server is their writer: it joins them with those of
+    /// other requests for the same shard in this commit.
+    package func appendRecords(
+        _ shard: ShardState, records: UnsafeRawBufferPointer, count: Int, nowMillis: Int64
+    ) throws(WeirError) -> Appended {
+        try self.checkMayAppend(to: shard, bytes: records.count)
+        self.makeRoom(for: self.open.stagingNeed(records.count))
+        let arrival = self.open.stagedArrival(of: shard) ?? self.stamp(nowMillis)
+        let first = shard.nextIndex
+        self.open.stage(
+            records: records, count: count, shard: shard, firstIndex: first, arrivalMillis: arrival, pool: self.pool)
+        shard.nextIndex = first + UInt64(count)
+        return Appended(firstIndex: first, arrivalMillis: arrival, lsn: self.open.lsn)
+    }
+
+    /// Appends the events that `command` leads to. They open a commit, so that every batch in it was admitted after them.
+    /// Returns no events when there is nothing to change.
+    package func submit(
+        _ command: CatalogCommand, nowMillis: Int64
+    ) throws(WeirError) -> Submitted {
+        if let error = self.unavailable() { throw error }
+        let now = self.stamp(nowMillis)
+        let events = try self.catalog.plan(command, nowMillis: now) { self.shards[$0]?.nextIndex ?? 0 }
+        for event in events {
+            self.append(event: event.kind, payload: event.encode())
+            do {
+                try self.catalog.apply(event)
+            } catch {
+                preconditionFailure("the catalog refuses its own plan: \(error)")
+            }
+            self.follow(event, closing: self.open.lsn)
+            self.catalogLSN = self.open.lsn
+        }
+        return Submitted(events: events, lsn: self.catalogLSN)
+    }
+
+    package struct Submitted: Sendable {
+        package let events: [CatalogEvent]
+        package let lsn: LSN
+    }
+
+    func append(event kind: UInt16, payload: [UInt8]) {
+        if self.open.hasBatches { self.closeOpen() }
+        let need = EventSection.paddedLength(ofPayload: payload.count)
+        self.makeRoom(for: need)
+        self.open.append(event: kind, payload: payload, timeMillis: self.lastMillis)
+    }
+
+    /// Brings the shards in step with the catalog after an event. `lsn` is the commit that holds it.
+    func follow(_ event: CatalogEvent, closing lsn: LSN) {
+        guard event.changesRouting || self.isExpiry(event) else { return }
+        let stream = event.stream
+        guard let state = self.catalog.stream(stream) else {
+            self.shards = self.shards.filter { $0.key.stream != stream }
+            return
+        }
+        var known: Set<ShardNumber> = []
+        for shard in state.shards {
+            known.insert(shard.number)
+            let ref = ShardRef(stream: stream, shard: shard.number)
+            let now =
+                self.shards[ref]
+                ?? ShardState(
+                    ref: ref, creationSecond: shard.creationSecond, firstIndex: shard.firstIndex,
+                    nextIndex: shard.firstIndex)
+            if self.shards[ref] == nil { self.shards[ref] = now }
+            if shard.closed != nil, now.closedLSN == nil { now.closedLSN = lsn }
+        }
+        if self.isExpiry(event) {
+            self.shards = self.shards.filter { $0.key.stream != stream || known.contains($0.key.shard) }
+        }
+    }
+
+    private func isExpiry(_ event: CatalogEvent) -> Bool {
+        if case .shardsExpired = event { return true }
+        return false
+    }
+
+    private func checkMayAppend(to shard: ShardState, bytes: Int) throws(WeirError) {
+        if case .serving = self.state {} else if let error = self.unavailable() { throw error }
+        guard shard.isOpen else {
+            throw WeirError(.wrongShard, "\(shard.ref.shard) is closed: it was split or merged; refresh the shard map")
+        }
+        let pending = self.pipeline.pendingBytes + self.open.length
+        guard pending + bytes <= self.configuration.pendingBytesMax else {
+            throw WeirError(
+                .unavailable, "\(pending) bytes wait for the disk, at most \(self.configuration.pendingBytesMax) may",
+                verdict: .init(maybeStored: false, retry: .after(20)))
+        }
+        if let reason = self.noSpace(for: pending + bytes) { throw WeirError(.storageFull, reason) }
+    }
+
+    /// Closes the open commit when `bytes` more do not fit it, so that a request is never divided.
+    private func makeRoom(for bytes: Int) {
+        if self.open.hasRoom(for: bytes, limit: Limits.commitBytes) { return }
+        if !self.open.isEmpty { self.closeOpen() }
+        if !self.open.hasRoom(for: bytes, limit: Limits.commitBytes) {
+            self.open.buffer = CommitBuffer(self.pool.take(bytes: CommitHeader.bytes + bytes), pool: self.pool)
+        }
+    }
+
+    /// The open commit takes no more; another opens.
+    func closeOpen() {
+        let commit = self.open
+        let lsn = self.pipeline.close(bytes: commit.length)
+        precondition(lsn == commit.lsn, "commits close in order")
+        if self.snapshotWanted, self.pendingSnapshot == nil, !self.snapshotRunning {
+            self.pendingSnapshot = self.captureSnapshot(lsn: lsn)
+            self.snapshotWanted = false
+        }
+        self.closed.append(commit)
+        self.open = CommitInProgress(
+            lsn: self.pipeline.open, catalogVersion: self.catalog.version,
+            buffer: CommitBuffer(self.pool.take(bytes: 0), pool: self.pool))
+    }
+}

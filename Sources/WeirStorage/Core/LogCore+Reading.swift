@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+import WeirCatalog
+import WeirLog
+import WeirModel
+
+/// How a read goes on.
+enum ReadStep {
+    case done(ReadResult)
+    /// Pieces of a pinned segment; `unpin` when they are read.
+    case disk(DiskRead)
+    /// The index of a segment must be loaded first; it is pinned.
+    case index(Segment)
+}
+
+/// Batches of one shard in one segment, and the answer that they make.
+struct DiskRead {
+    let segment: Segment
+    let shard: ShardRef
+    let entries: [IndexEntry]
+    let result: @Sendable ([ReadChunk]) -> ReadResult
+}
+
+extension LogCore {
+    /// The fast path of a read: `nil` when it needs the disk.
+    package func readFromMemory(_ request: ReadRequest) throws(WeirError) -> ReadResult? {
+        switch try self.read(request, pinning: false) {
+        case .done(let result): return result
+        case .disk, .index: return nil
+        }
+    }
+
+    /// Plans a read from index, memory or disk. With `pinning`, segments in the answer are pinned for the reader.
+    func read(_ request: ReadRequest, pinning: Bool) throws(WeirError) -> ReadStep {
+        let (shard, stream) = try self.readable(request.shard)
+        let visible = try self.visibleStart(of: shard, stream, nowMillis: request.nowMillis)
+        let start: UInt64
+        switch visible {
+        case .at(let index): start = max(request.fromIndex, index)
+        case .needsIndex(let segment): return self.needs(segment, pinning)
+        }
+        let asked = max(request.fromIndex, shard.firstIndex)
+        let missed = start > asked ? start - asked : 0
+        guard start < shard.durableEnd else {
+            return .done(
+                self.emptyResult(of: shard, at: min(start, max(shard.durableEnd, request.fromIndex)), missed: missed))
+        }
+        guard let run = shard.runs.first(where: { $0.endIndex > start }) else {
+            throw WeirError(.internalFailure, "\(shard.ref.shard) has no records from index \(start) on in its index")
+        }
+        guard let index = self.index(of: shard, in: run.segment) else { return self.needs(run.segment, pinning) }
+        return self.step(request, shard, run: run, index: index, start: start, missed: missed, pinning: pinning)
+    }
+
+    private func step(
+        _ request: ReadRequest, _ shard: ShardState, run: ShardState.Run, index: ShardIndex, start: UInt64,
+        missed: UInt64, pinning: Bool
+    ) -> ReadStep {
+        var position = index.position(ofIndex: start)
+        let order = run.segment.header.order
+        let inMemory = self.tail.find(order: order, offset: Int(index.entries[position].offset)) != nil
+        // A gap in front: records between were damaged or dropped; the reader is told how many.
+        let first = max(start, index.entries[position].firstIndex)
+        var next = first
+        var bytes = 0
+        var entries: [IndexEntry] = []
+        var chunks: [ReadChunk] = []
+        var lastArrival: Int64 = 0
+        while position < index.entries.count, Int(next - first) < request.maxRecords {
+            let entry = index.entries[position]
+            guard entries.isEmpty || (bytes + Int(entry.length) <= request.maxBytes && entry.firstIndex == next) else {
+                break
+            }
+            if inMemory {
+                guard let found = self.tail.find(order: order, offset: Int(entry.offset)) else { break }
+                let raw = UnsafeRawBufferPointer(
+                    rebasing: found.buffer.raw[found.offset..<found.offset + Int(entry.length)])
+                chunks.append(ReadChunk(owner: found.buffer, bytes: raw))
+            }
+            entries.append(entry)
+            bytes += Int(entry.length)
+            next = entry.endIndex
+            lastArrival = entry.arrivalMillis
+            position += 1
+        }
+        next = min(next, first + UInt64(request.maxRecords))
+        let end = self.endOfShard(shard, reached: next)
+        let behind = next >= shard.durableEnd ? 0 : max(0, shard.lastArrivalMillis - lastArrival)
+        let durableEnd = shard.durableEnd
+        let creationSecond = shard.creationSecond
+        let skipped = missed + (first - start)
+        let nextIndex = next
+        let result: @Sendable ([ReadChunk]) -> ReadResult = { chunks in
+            ReadResult(
+                firstIndex: first, nextIndex: nextIndex, missed: skipped, recordCount: Int(nextIndex - first),
+                chunks: chunks, millisBehindLatest: behind, durableEnd: durableEnd, endOfShard: end,
+                shardCreationSecond: creationSecond)
+        }
+        if inMemory { return .done(result(chunks)) }
+        if pinning { run.segment.pins += 1 }
+        return .disk(DiskRead(segment: run.segment, shard: shard.ref, entries: entries, result: result))
+    }
+
+    private func needs(_ segment: Segment, _ pinning: Bool) -> ReadStep {
+        if pinning { segment.pins += 1 }
+        return .index(segment)
+    }
+
+    func unpin(_ segment: Segment) { segment.pins -= 1 }
+
+    private func readable(_ ref: ShardRef) throws(WeirError) -> (ShardState, StreamState) {
+        guard let stream = self.catalog.stream(ref.stream) else {
+            if self.catalog.wasDeleted(ref.stream) { throw WeirError(.streamDeleted, "the stream was deleted") }
+            throw WeirError(.streamNotFound, "no stream has this id")
+        }
+        guard let shard = self.shards[ref] else {
+            throw WeirError(.shardNotFound, "stream \(stream.name) has no shard \(ref.shard)")
+        }
+        return (shard, stream)
+    }
+
+    private func emptyResult(of shard: ShardState, at index: UInt64, missed: UInt64) -> ReadResult {
+        ReadResult(
+            firstIndex: index, nextIndex: index, missed: missed, recordCount: 0, chunks: [], millisBehindLatest: 0,
+            durableEnd: shard.durableEnd, endOfShard: self.endOfShard(shard, reached: index),
+            shardCreationSecond: shard.creationSecond)
+    }
+
+    /// The children, when the closing is on disk and a reader has seen everything before it.
+    private func endOfShard(_ shard: ShardState, reached index: UInt64) -> [ShardDescription]? {
+        guard let closed = shard.closedLSN, closed <= self.durableLSN, index >= shard.durableEnd,
+            let description = self.catalog.shard(shard.ref), let closing = description.closed
+        else { return nil }
+        return closing.children.compactMap {
+            self.catalog.shard(ShardRef(stream: shard.ref.stream, shard: $0))
+        }
+    }
+
+    private func index(of shard: ShardState, in segment: Segment) -> ShardIndex? {
+        if shard.currentSegment === segment { return shard.current }
+        guard let index = segment.index else { return nil }
+        self.indexClock += 1
+        segment.indexUse = self.indexClock
+        return index[shard.ref] ?? ShardIndex()
+    }
+
+    enum VisibleStart {
+        case at(UInt64)
+        case needsIndex(Segment)
+    }
+
+    /// The first record that retention, trim and size cap leave visible.
+    func visibleStart(
+        of shard: ShardState, _ stream: StreamState, nowMillis: Int64
+    ) throws(WeirError) -> VisibleStart {
+        self.start(of: shard, arrivedFrom: self.horizon(of: stream, nowMillis: nowMillis))
+    }
+
+    /// The first record that arrived at or after `millis`; the durable end when there is none.
+    func start(of shard: ShardState, arrivedFrom millis: Int64) -> VisibleStart {
+        guard let run = shard.runs.first(where: { $0.lastArrivalMillis >= millis }) else {
+            return .at(shard.durableEnd)
+        }
+        guard let index = self.index(of: shard, in: run.segment) else { return .needsIndex(run.segment) }
+        let position = index.position(ofArrival: millis)
+        return .at(position < index.entries.count ? index.entries[position].firstIndex : run.endIndex)
+    }
+
+    /// Where an iterator begins, or the index that must be loaded to know.
+    func resolve(_ type: ShardIteratorType, in ref: ShardRef, nowMillis: Int64) throws(WeirError) -> VisibleStart {
+        let (shard, stream) = try self.readable(ref)
+        switch type {
+        case .trimHorizon: return try self.visibleStart(of: shard, stream, nowMillis: nowMillis)
+        case .latest: return .at(shard.durableEnd)
+        case .atTimestamp(let millis):
+            guard millis <= max(nowMillis, self.lastMillis) else {
+                throw WeirError(.invalidArgument, "the timestamp \(millis) ms lies in the future")
+            }
+            return self.start(of: shard, arrivedFrom: max(millis, self.horizon(of: stream, nowMillis: nowMillis)))
+        case .atSequenceNumber(let number): return .at(try self.index(of: number, in: shard))
+        case .afterSequenceNumber(let number): return .at(try self.index(of: number, in: shard) + 1)
+        }
+    }
+
+    private func index(of number: SequenceNumber, in shard: ShardState) throws(WeirError) -> UInt64 {
+        guard number.shard == shard.ref.shard else {
+            throw WeirError(
+                .invalidArgument,
+                "sequence number \(number) encodes \(number.shard), the iterator is asked for \(shard.ref.shard)")
+        }
+        guard number.shardCreationSecond == shard.creationSecond else {
+            throw WeirError(
+                .invalidArgument,
+                "sequence number \(number) belongs to another shard of this name, of an earlier stream")
+        }
+        guard number.index < SequenceNumber.endIndex else { return shard.durableEnd }
+        return number.index
+    }
+}

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+import WeirCatalog
+import WeirLog
+import WeirModel
+
+/// Watches wall clock against monotonic clock: while they disagree, nothing is deleted, because a wrong clock must not
+/// cost data.
+struct ClockWatch {
+    static let toleranceMillis: Int64 = 300_000
+    private let wallAtStart: Int64
+    private let nanosAtStart: UInt64
+
+    init(wallMillis: Int64, monotonicNanos: UInt64) {
+        self.wallAtStart = wallMillis
+        self.nanosAtStart = monotonicNanos
+    }
+
+    /// By how many milliseconds the wall clock has run ahead of (or behind) the monotonic one since the start.
+    func drift(wallMillis: Int64, monotonicNanos: UInt64) -> Int64 {
+        (wallMillis - self.wallAtStart) - Int64((monotonicNanos - self.nanosAtStart) / 1_000_000)
+    }
+}
+
+extension LogCore {
+    /// Records that arrived before are hidden from now on. Follows the clock; the stored horizon keeps it from falling.
+    func horizon(of stream: StreamState, nowMillis: Int64) -> Int64 {
+        max(stream.horizonMillis, max(nowMillis, self.lastMillis) - stream.settings.retentionMillis)
+    }
+
+    /// Records that arrived before may be deleted. Later than hiding by min(1 h, a tenth of the retention), except where
+    /// an operator or a size cap decided.
+    private func deletable(of stream: StreamState, nowMillis: Int64) -> Int64 {
+        let retention = stream.settings.retentionMillis
+        let grace = min(3_600_000, retention / 10)
+        return max(self.trimmed[stream.id] ?? 0, nowMillis - retention - grace)
+    }
+
+    /// Seconds-scale upkeep: size caps, expired closed shards, segments whose records are all gone. Returns a warning.
+    func retain(nowMillis: Int64, nowNanos: UInt64) -> String? {
+        guard case .serving = self.state else { return nil }
+        let now = max(nowMillis, self.lastMillis)
+        self.capSizes(nowMillis: now)
+        for command in self.catalog.expirable(nowMillis: now) {
+            _ = try? self.submit(command, nowMillis: now)
+        }
+        self.reclaimDropped()
+        let drift = self.clockWatch.drift(wallMillis: nowMillis, monotonicNanos: nowNanos)
+        guard abs(drift) <= ClockWatch.toleranceMillis else {
+            return "the wall clock has moved \(drift / 1000) s against the monotonic clock since the start: expired "
+                + "records are hidden but not deleted until the clock is right again or the server is restarted"
+        }
+        self.dropSegments(nowMillis: now)
+        return nil
+    }
+
+    private func capSizes(nowMillis: Int64) {
+        for stream in self.catalog.streams(after: nil, limit: Int.max) {
+            guard let cap = stream.settings.maxBytes else { continue }
+            var bytes: Int64 = 0
+            var horizon: Int64?
+            let hidden = self.horizon(of: stream, nowMillis: nowMillis)
+            // From the newest: what lies below the cap goes.
+            for segment in self.segments.reversed() {
+                guard let share = segment.streams[stream.id], share.lastArrivalMillis >= hidden else { continue }
+                bytes += share.bytes
+                if bytes > cap, segment !== self.active {
+                    horizon = share.lastArrivalMillis + 1
+                    break
+                }
+            }
+            guard let horizon, horizon > stream.horizonMillis else { continue }
+            if (try? self.submit(.raiseHorizon(stream.id, toMillis: min(horizon, nowMillis)), nowMillis: nowMillis))
+                != nil
+            {
+                self.trimmed[stream.id] = min(horizon, nowMillis)
+            }
+        }
+    }
+
+    /// Announces the end of segments in which nothing lives any more. They are used again when that is durable.
+    private func dropSegments(nowMillis: Int64) {
+        // Cuts of terms stand in headers: an older segment must have its final end before a header may go.
+        guard self.segments.allSatisfy({ $0.footerWritten || !$0.closed }), self.footersDue.isEmpty else { return }
+        let safe = self.recyclableUpTo
+        for segment in self.segments where segment !== self.active && segment.closed {
+            guard segment.last.lsn <= safe, segment.pins == 0, self.isDead(segment, nowMillis: nowMillis) else {
+                continue
+            }
+            self.dropping.append((segment, self.announceDrop(of: segment)))
+        }
+        if !self.dropping.isEmpty {
+            self.segments.removeAll { segment in self.dropping.contains { $0.segment === segment } }
+        }
+    }
+
+    private func isDead(_ segment: Segment, nowMillis: Int64) -> Bool {
+        segment.streams.allSatisfy { id, share in
+            guard let stream = self.catalog.stream(id) else { return true }
+            return share.lastArrivalMillis < self.deletable(of: stream, nowMillis: nowMillis)
+        }
+    }
+
+    private func announceDrop(of segment: Segment) -> LSN {
+        self.collectIndex(of: segment)
+        let event = LogEvent.segmentDropped(file: segment.header.file, useCount: segment.header.useCount)
+        self.append(event: event.kind, payload: event.encode())
+        for (ref, _) in segment.index ?? [:] { self.forget(segment, ref) }
+        if segment.index == nil || segment.index?.isEmpty == true {
+            for ref in self.shards.keys { self.forget(segment, ref) }
+        }
+        segment.index = nil
+        return self.open.lsn
+    }
+
+    private func forget(_ segment: Segment, _ ref: ShardRef) {
+        self.shards[ref]?.runs.removeAll { $0.segment === segment }
+    }
+
+    /// Files whose dropping is durable and that no reader holds go back to the pool.
+    func reclaimDropped() {
+        guard self.dropping.contains(where: { $0.lsn <= self.durableLSN && $0.segment.pins == 0 }) else { return }
+        for item in self.dropping where item.lsn <= self.durableLSN && item.segment.pins == 0 {
+            self.recyclable.append(
+                RecyclableFile(
+                    file: item.segment.header.file, useCount: item.segment.header.useCount, size: item.segment.size))
+        }
+        self.dropping.removeAll { $0.lsn <= self.durableLSN && $0.segment.pins == 0 }
+    }
+
+    /// Files too small for the log as it is now; they were dropped durably, so they may be unlinked.
+    func takeUseless() -> [String] {
+        let useful = self.configuration.segmentBytesMin
+        let useless = self.recyclable.filter { $0.size < useful }
+        self.recyclable.removeAll { $0.size < useful }
+        return useless.map { Segment.fileName($0.file) }
+    }
+
+    /// Called when the watermark rose.
+    func settleDurable() {
+        if !self.dropping.isEmpty { self.reclaimDropped() }
+    }
+}

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+import WeirLog
+import WeirModel
+
+/// A segment to be made ready: a recycled file when there is one that fits, else a new one.
+struct SegmentPreparation {
+    let header: SegmentHeader
+    /// The file exists and was written over its whole length before.
+    let recycled: Bool
+    /// Write zeros over a new file, so that commits overwrite instead of extending: slower now, faster later.
+    let zeroed: Bool
+}
+
+extension LogCore {
+    /// Bytes that all log files take on disk.
+    var logBytes: Int64 {
+        var total: Int64 = 0
+        for segment in self.segments { total += Int64(segment.size) }
+        for segment in self.ready { total += Int64(segment.size) }
+        for file in self.recyclable { total += Int64(file.size) }
+        for item in self.dropping { total += Int64(item.segment.size) }
+        return total
+    }
+
+    var logBytesMax: Int64 {
+        self.configuration.logBytesMax ?? min(20 << 30, self.diskSpace.total / 5)
+    }
+
+    var freeBytesFloor: Int64 {
+        self.configuration.freeBytesFloor ?? min(2 << 30, self.diskSpace.total / 20)
+    }
+
+    /// Segments start small and double with the log, from 4 to 256 MiB by default.
+    private func nextSegmentBytes(atLeast bytes: Int) -> Int {
+        let used = self.segments.reduce(0) { $0 + $1.plannedEnd }
+        var size = self.configuration.segmentBytesMin
+        while size < used, size < self.configuration.segmentBytesMax { size *= 2 }
+        while size < bytes { size *= 2 }
+        return size
+    }
+
+    /// Whether a new file of this size keeps budget and disk.
+    private func mayGrow(by bytes: Int) -> Bool {
+        self.logBytes + Int64(bytes) <= self.logBytesMax && self.diskSpace.free - Int64(bytes) > self.freeBytesFloor
+    }
+
+    /// Why `bytes` more cannot be promised a place in the log; `nil` when they can.
+    func noSpace(for bytes: Int) -> String? {
+        let reserve = self.configuration.segmentBytesMin / 4
+        var room = -reserve - self.openFooterBytes
+        if let active = self.active { room += active.size - active.plannedEnd }
+        if room >= bytes { return nil }
+        for segment in self.ready { room += segment.size - segment.plannedEnd - LogFormat.block * 4 }
+        for file in self.recyclable { room += file.size - SegmentHeader.bytes - LogFormat.block * 4 }
+        if room >= bytes || self.mayGrow(by: self.nextSegmentBytes(atLeast: bytes)) { return nil }
+        if self.diskSpace.free - Int64(bytes) <= self.freeBytesFloor {
+            return
+                "the disk has \(self.diskSpace.free) bytes free and puts stop at \(self.freeBytesFloor): free some space"
+        }
+        return "the log takes \(self.logBytes) of the \(self.logBytesMax) bytes it may (log-max-bytes): "
+            + "shorten a retention, set a maximum size, or raise the budget"
+    }
+
+    private var openFooterBytes: Int {
+        SegmentFooter.diskBytes(
+            shards: self.open.entryCount + (self.active?.plannedShards ?? 0),
+            entries: self.open.entryCount + (self.active?.plannedEntries ?? 0))
+    }
+
+    /// Plans the next segment and takes its numbers; the caller makes it and reports with `prepared`.
+    func planPreparation(atLeast bytes: Int, zeroed: Bool) -> SegmentPreparation {
+        self.preparing = true
+        let size = self.nextSegmentBytes(atLeast: bytes)
+        let order = self.nextOrder
+        self.nextOrder += 1
+        if let position = self.recyclable.indices.filter({ self.recyclable[$0].size >= max(bytes, size / 4) })
+            .max(by: { self.recyclable[$0].size < self.recyclable[$1].size })
+        {
+            let file = self.recyclable.remove(at: position)
+            self.recycling = file
+            return SegmentPreparation(
+                header: self.segmentHeader(file: file.file, useCount: file.useCount + 1, order: order, size: file.size),
+                recycled: true, zeroed: false)
+        }
+        let file = self.nextFile
+        self.nextFile += 1
+        return SegmentPreparation(
+            header: self.segmentHeader(file: file, useCount: 1, order: order, size: size), recycled: false,
+            zeroed: zeroed)
+    }
+
+    private func segmentHeader(file: UInt64, useCount: UInt32, order: UInt64, size: Int) -> SegmentHeader {
+        SegmentHeader(
+            logID: self.logID, file: file, useCount: useCount, order: order, size: UInt64(size), term: self.term,
+            cut: self.cut)
+    }
+
+    /// A planned segment was made, or could not be.
+    func prepared(_ preparation: SegmentPreparation, _ result: Result<any File, FileError>) {
+        self.preparing = false
+        self.recycling = nil
+        switch result {
+        case .success(let file):
+            self.preparationFailure = nil
+            self.ready.append(Segment(header: preparation.header, file: file))
+            self.ready.sort { $0.header.order < $1.header.order }
+        case .failure(let error):
+            self.preparationFailure = error
+            if preparation.recycled {
+                self.recyclable.append(
+                    RecyclableFile(
+                        file: preparation.header.file, useCount: preparation.header.useCount,
+                        size: Int(preparation.header.size)))
+            }
+        }
+    }
+
+    /// Whether another segment should be prepared in the background: one ahead, a second when the log is busy.
+    func wantsPreparation() -> SegmentPreparation? {
+        guard case .serving = self.state, !self.preparing, self.ready.count < 2, let active = self.active else {
+            return nil
+        }
+        // A log that hardly moves needs nothing ahead.
+        guard active.plannedEnd > active.size / 2 || self.segments.count > 2 else { return nil }
+        let size = self.nextSegmentBytes(atLeast: 0)
+        guard !self.recyclable.isEmpty || self.mayGrow(by: size) else { return nil }
+        return self.planPreparation(atLeast: 0, zeroed: true)
+    }
+}
+
+extension SegmentPreparation {
+    /// Makes the file, or the old one new: header copies one after the other with a sync between, so that a crash leaves
+    /// either the old use or the new one.
+    func perform(_ fileSystem: any FileSystem) throws(FileError) -> any File {
+        let name = Segment.fileName(self.header.file)
+        let size = Int(self.header.size)
+        let file: any File
+        if self.recycled {
+            file = try fileSystem.open(name, .log)
+        } else {
+            file = try fileSystem.open(name, .create(bytes: size))
+            if self.zeroed { try self.writeZeros(file, size) }
+        }
+        let block = AlignedMemory(bytes: LogFormat.block)
+        self.header.write(to: block.raw)
+        for copy in 0..<2 {
+            try file.write(UnsafeRawBufferPointer(block.raw), at: copy * LogFormat.block)
+            try file.sync()
+        }
+        if !self.recycled { try fileSystem.syncFolder() }
+        return file
+    }
+
+    private func writeZeros(_ file: any File, _ size: Int) throws(FileError) {
+        let zeros = AlignedMemory(bytes: min(size, 1 << 20))
+        var offset = SegmentHeader.bytes
+        while offset < size {
+            let count = min(zeros.raw.count, size - offset)
+            try file.write(UnsafeRawBufferPointer(rebasing: zeros.raw[0..<count]), at: offset)
+            offset += count
+        }
+        try file.sync()
+    }
+}

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+import CWeir
+import WeirCatalog
+import WeirLog
+import WeirModel
+
+/// The machines as of the closing of one commit; a file is made of it when that commit is durable.
+struct PendingSnapshot {
+    let lsn: LSN
+    var checksum: UInt32?
+    let timeMillis: Int64
+    let catalog: Catalog
+    let positions: [SnapshotFile.Position]
+    let dropped: [SnapshotFile.Dropped]
+    let logID: UInt64
+
+    static func fileName(_ lsn: LSN) -> String {
+        let digits = String(lsn.rawValue)
+        return "snapshot-" + String(repeating: "0", count: max(0, 20 - digits.count)) + digits + ".snap"
+    }
+
+    static func lsn(ofName name: String) -> LSN? {
+        guard name.hasPrefix("snapshot-"), name.hasSuffix(".snap") else { return nil }
+        let digits = name.dropFirst(9).dropLast(5)
+        guard digits.count == 20, digits.utf8.allSatisfy({ (48...57).contains($0) }) else { return nil }
+        return UInt64(digits).map { LSN($0) }
+    }
+
+    /// Writes the file: beside, synced, renamed, folder synced. Returns its checksum, which a commit will name.
+    func perform(_ fileSystem: any FileSystem) throws(FileError) -> UInt32 {
+        let bytes = SnapshotFile(
+            logID: self.logID, point: CommitPoint(lsn: self.lsn, checksum: self.checksum ?? 0),
+            timeMillis: self.timeMillis, positions: self.positions, dropped: self.dropped,
+            catalog: self.catalog.encodeSnapshot()
+        ).encode()
+        try fileSystem.replace(Self.fileName(self.lsn), with: bytes)
+        return SnapshotFile.checksum(of: bytes)
+    }
+}
+
+extension LogCore {
+    /// The state that the commits up to `lsn` lead to; called at the moment that commit closes. The catalog is a value:
+    /// taking it costs nothing until it changes.
+    func captureSnapshot(lsn: LSN) -> PendingSnapshot {
+        PendingSnapshot(
+            lsn: lsn, checksum: nil, timeMillis: self.lastMillis, catalog: self.catalog,
+            positions: self.shards.values.map {
+                .init(stream: $0.ref.stream, shard: $0.ref.shard, nextIndex: $0.nextIndex)
+            }.sorted { ($0.stream, $0.shard) < ($1.stream, $1.shard) },
+            dropped: (self.recyclable + (self.recycling.map { [$0] } ?? [])).map {
+                .init(file: $0.file, useCount: $0.useCount)
+            }
+                + self.dropping.map { .init(file: $0.segment.header.file, useCount: $0.segment.header.useCount) },
+            logID: self.logID)
+    }
+
+    /// A snapshot whose commit is durable and that nobody writes yet.
+    func takeSnapshot() -> PendingSnapshot? {
+        guard !self.snapshotRunning, let pending = self.pendingSnapshot, pending.checksum != nil else { return nil }
+        self.pendingSnapshot = nil
+        self.snapshotRunning = true
+        return pending
+    }
+
+    /// The snapshot file is complete: a commit names it.
+    func snapshotDone(_ snapshot: PendingSnapshot, checksum: UInt32) {
+        self.snapshotRunning = false
+        self.snapshots.append(SnapshotName(name: PendingSnapshot.fileName(snapshot.lsn), lsn: snapshot.lsn))
+        self.snapshots.sort { $0.lsn < $1.lsn }
+        let event = LogEvent.snapshotTaken(lsn: snapshot.lsn, checksum: checksum)
+        self.append(event: event.kind, payload: event.encode())
+        self.unnamedSnapshot = self.open.lsn
+    }
+
+    func snapshotFailed() { self.snapshotRunning = false }
+
+    /// Snapshots that may be unlinked: two are kept, and the newest is named by a durable commit.
+    func takeOldSnapshots() -> [String] {
+        guard self.unnamedSnapshot <= self.durableLSN, self.snapshots.count > 2 else { return [] }
+        let old = self.snapshots.dropLast(2).map(\.name)
+        self.snapshots.removeFirst(old.count)
+        return old
+    }
+
+    /// Everything up to here is in the older of the two kept snapshots, named durably.
+    var recyclableUpTo: LSN {
+        guard self.unnamedSnapshot <= self.durableLSN, self.snapshots.count >= 2 else { return .none }
+        return self.snapshots[self.snapshots.count - 2].lsn
+    }
+
+    /// A full segment's footer that can be written now.
+    func takeFooter() -> (segment: Segment, footer: SegmentFooter)? {
+        guard !self.footersDue.isEmpty else { return nil }
+        let segment = self.footersDue.removeFirst()
+        self.collectIndex(of: segment)
+        return (segment, self.footer(of: segment))
+    }
+
+    func footer(of segment: Segment) -> SegmentFooter {
+        SegmentFooter(
+            firstPrevious: segment.firstPrevious, last: segment.last, endOffset: UInt64(segment.durableEnd),
+            timeMillis: segment.timeMillis, acknowledged: segment.acknowledged,
+            shards: (segment.index ?? [:]).map {
+                .init(stream: $0.key.stream, shard: $0.key.shard, index: $0.value)
+            }.sorted { ($0.stream, $0.shard) < ($1.stream, $1.shard) })
+    }
+
+    /// `size` is that of the file now.
+    func footerDone(_ segment: Segment, size: Int) {
+        segment.footerWritten = true
+        segment.size = size
+        self.trimIndexes()
+    }
+
+    /// Gives up indexes of full segments, the longest unused first, above the bound; their footers are on disk.
+    func trimIndexes() {
+        func bytes(_ segment: Segment) -> Int { segment.plannedEntries * MemoryLayout<IndexEntry>.stride }
+        var held = self.segments.filter { $0.index != nil && $0.footerWritten }
+        var total = held.reduce(0) { $0 + bytes($1) }
+        guard total > self.configuration.indexBytesMax else { return }
+        held.sort { $0.indexUse < $1.indexUse }
+        for segment in held where total > self.configuration.indexBytesMax {
+            segment.index = nil
+            total -= bytes(segment)
+        }
+    }
+
+    /// An index was read from a footer.
+    func installIndex(_ footer: SegmentFooter, for segment: Segment) {
+        var index: [ShardRef: ShardIndex] = [:]
+        for shard in footer.shards { index[ShardRef(stream: shard.stream, shard: shard.shard)] = shard.index }
+        segment.index = index
+        self.indexClock += 1
+        segment.indexUse = self.indexClock
+        self.trimIndexes()
+    }
+}
+
+extension SegmentFooter {
+    /// Behind the last commit, and its trailer in the last block of the file. Not needed for safety: when it is missing,
+    /// the segment is scanned.
+    func write(to file: any File, size: Int, useCount: UInt32) throws(FileError) {
+        let bytes = self.encode()
+        let padded = AlignedMemory(bytes: LogFormat.padded(bytes.count))
+        bytes.withUnsafeBytes { padded.raw.copyMemory(from: $0) }
+        let offset = Int(self.endOffset)
+        guard offset + padded.raw.count + LogFormat.block <= size else {
+            throw FileError(.noSpace, "a segment has no room for its footer of \(bytes.count) bytes")
+        }
+        // A segment that a crash left half full ends here for good: what lies behind is void and goes.
+        if file.size > size { try file.truncate(to: size) }
+        try file.write(UnsafeRawBufferPointer(padded.raw), at: offset)
+        try file.sync()
+        let block = AlignedMemory(bytes: LogFormat.block)
+        Trailer(
+            useCount: useCount, offset: UInt64(offset), length: UInt64(bytes.count),
+            checksum: padded.raw.withChecksum(bytes.count)
+        ).write(to: block.raw)
+        try file.write(UnsafeRawBufferPointer(block.raw), at: size - LogFormat.block)
+        try file.sync()
+    }
+
+    /// The footer of a file, or `nil` when it has none that fits this use of the file.
+    static func read(from file: any File, useCount: UInt32) throws(FileError) -> SegmentFooter? {
+        let size = file.size
+        guard size >= SegmentHeader.bytes + 2 * LogFormat.block else { return nil }
+        let block = AlignedMemory(bytes: LogFormat.block)
+        guard try file.read(at: size - LogFormat.block, into: block.raw) == LogFormat.block,
+            let trailer = Trailer(reading: UnsafeRawBufferPointer(block.raw)), trailer.useCount == useCount,
+            trailer.length <= UInt64(size), trailer.offset <= UInt64(size) - trailer.length,
+            trailer.offset % UInt64(LogFormat.block) == 0
+        else { return nil }
+        let length = Int(trailer.length)
+        let memory = AlignedMemory(bytes: LogFormat.padded(max(1, length)))
+        guard try file.read(at: Int(trailer.offset), into: memory.raw) >= length,
+            memory.raw.withChecksum(length) == trailer.checksum
+        else { return nil }
+        do {
+            return try SegmentFooter(reading: UnsafeRawBufferPointer(rebasing: memory.raw[0..<length]))
+        } catch {
+            return nil
+        }
+    }
+}
+
+extension UnsafeMutableRawBufferPointer {
+    func withChecksum(_ count: Int) -> UInt32 { weir_crc32c(0, self.baseAddress, count) }
+}

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+import WeirCatalog
+import WeirLog
+import WeirModel
+
+/// What a writer thread does next.
+enum WriterTask {
+    case write(WriteJob)
+    /// No segment has room and none is ready: make one now, then ask again.
+    case prepare(SegmentPreparation)
+    /// There is work and no segment can be made for it.
+    case blocked(FileError)
+}
+
+/// A commit on its way to the disk. `seal` is called in order of LSN; `perform` then in parallel.
+final class WriteJob: Sendable {
+    let commit: CommitInProgress
+    let segment: Segment
+    private let header: CommitHeader
+    private let pool: BufferPool
+
+    init(commit: CommitInProgress, segment: Segment, header: CommitHeader, pool: BufferPool) {
+        self.commit = commit
+        self.segment = segment
+        self.header = header
+        self.pool = pool
+    }
+
+    /// Frames, checks and chains the commit; returns the point that the next one chains to.
+    func seal(previous: CommitPoint) -> CommitPoint {
+        var header = self.header
+        header.previous = previous
+        return self.commit.seal(header: header)
+    }
+
+    /// Writes and syncs. After success the commit is on disk.
+    func perform() throws(FileError) {
+        let length = self.commit.header?.paddedLength ?? 0
+        let bytes = UnsafeRawBufferPointer(rebasing: self.commit.buffer.raw[0..<length])
+        try self.segment.file.write(bytes, at: self.commit.offset)
+        try self.segment.file.sync()
+        self.commit.shrink(pool: self.pool)
+    }
+}
+
+/// What became visible with a write.
+struct Acknowledged {
+    let durable: LSN
+    let shards: [ShardRef]
+}
+
+extension LogCore {
+    /// Whether there is something to write and room in the pipeline.
+    var hasWork: Bool {
+        if case .stopped = self.state { return false }
+        if case .recovering = self.state { return false }
+        return self.pipeline.mayWrite && (!self.closed.isEmpty || !self.open.isEmpty)
+    }
+
+    /// The next commit for the disk: an older closed one, or the open one as it is.
+    func takeTask() -> WriterTask? {
+        guard self.hasWork else { return nil }
+        if self.closed.isEmpty { self.closeOpen() }
+        let commit = self.closed[0]
+        let bytes = LogFormat.padded(commit.length)
+        let segment: Segment
+        if let active = self.active, active.fits(bytes: bytes, entries: commit.entryCount) {
+            segment = active
+        } else if let position = self.ready.firstIndex(where: { $0.fits(bytes: bytes, entries: commit.entryCount) }) {
+            segment = self.ready.remove(at: position)
+            self.roll(to: segment)
+        } else {
+            let need =
+                SegmentHeader.bytes + bytes
+                + SegmentFooter.diskBytes(shards: commit.entryCount, entries: commit.entryCount)
+            if let failure = self.preparationFailure { return .blocked(failure) }
+            return .prepare(self.planPreparation(atLeast: need, zeroed: false))
+        }
+        self.closed.removeFirst()
+        guard self.pipeline.startWriting() == commit.lsn else { preconditionFailure("commits are written in order") }
+        commit.segment = segment
+        commit.offset = segment.plannedEnd
+        segment.plannedEnd += bytes
+        segment.plannedEntries += commit.entryCount
+        segment.plannedShards += commit.entryCount
+        self.writing.append(commit)
+        return .write(
+            WriteJob(commit: commit, segment: segment, header: self.header(of: commit, in: segment), pool: self.pool))
+    }
+
+    private func header(of commit: CommitInProgress, in segment: Segment) -> CommitHeader {
+        CommitHeader(
+            logID: self.logID, term: self.term, lsn: commit.lsn, previous: .origin, acknowledged: self.durableLSN,
+            length: commit.length, eventsLength: commit.eventsLength, catalogVersion: commit.catalogVersion,
+            eventCount: commit.eventCount, batchCount: commit.entryCount,
+            batchesLength: commit.length - CommitHeader.bytes - commit.eventsLength,
+            useCount: segment.header.useCount, timeMillis: max(commit.timeMillis, 0))
+    }
+
+    private func roll(to segment: Segment) {
+        self.active?.closed = true
+        if let active = self.active {
+            self.snapshotWanted = true
+            self.retentionDue = true
+            if self.writing.allSatisfy({ $0.segment !== active }) { self.footersDue.append(active) }
+        }
+        self.active = segment
+        self.segments.append(segment)
+    }
+
+    /// The first segment of a term becomes the active one.
+    func activateFirst() {
+        let segment = self.ready.removeFirst()
+        self.active = segment
+        self.segments.append(segment)
+    }
+
+    /// A write returned success. Publishes what is acknowledged by it, in order.
+    func written(_ commit: CommitInProgress, nowNanos: UInt64) -> Acknowledged {
+        self.lastActivityNanos = nowNanos
+        let acknowledged = self.pipeline.written(commit.lsn)
+        var shards: [ShardRef] = []
+        for _ in acknowledged {
+            let commit = self.writing.removeFirst()
+            self.publish(commit, &shards)
+        }
+        if !acknowledged.isEmpty { self.settleDurable() }
+        return Acknowledged(durable: self.durableLSN, shards: shards)
+    }
+
+    /// A write or a sync failed. Nothing above the watermark will be acknowledged; the owner recovers under a new term.
+    func failed() {
+        _ = self.pipeline.failed()
+        self.state = .recovering
+        self.closed.removeAll()
+        self.writing.removeAll()
+    }
+
+    private func publish(_ commit: CommitInProgress, _ shards: inout [ShardRef]) {
+        guard let segment = commit.segment, let header = commit.header else {
+            preconditionFailure("an acknowledged commit was sealed and placed")
+        }
+        if segment.durableEnd == SegmentHeader.bytes { segment.firstPrevious = header.previous }
+        segment.last = header.point
+        segment.durableEnd = commit.offset + header.paddedLength
+        segment.acknowledged = max(segment.acknowledged, header.acknowledged)
+        segment.timeMillis = max(segment.timeMillis, header.timeMillis)
+        self.provenLSN = max(self.provenLSN, header.acknowledged)
+        if header.eventCount + header.batchCount > 0 { self.lastContentLSN = commit.lsn }
+        var last: ShardRef?
+        for entry in commit.entries {
+            self.publish(entry, of: commit, in: segment)
+            if entry.shard.ref != last {
+                shards.append(entry.shard.ref)
+                last = entry.shard.ref
+            }
+        }
+        self.tail.append(commit, segment: segment)
+        self.countCommit(bytes: header.paddedLength, batches: commit.entries.count)
+        if header.eventCount > 0 { shards += self.shardsClosed(by: commit.lsn) }
+        if let pending = self.pendingSnapshot, pending.lsn == commit.lsn {
+            self.pendingSnapshot?.checksum = header.checksum
+        }
+        if segment.closed, self.writing.allSatisfy({ $0.segment !== segment }) { self.footersDue.append(segment) }
+    }
+
+    private func publish(_ entry: CommitEntry, of commit: CommitInProgress, in segment: Segment) {
+        self.add(
+            IndexEntry(
+                firstIndex: entry.firstIndex, arrivalMillis: entry.arrivalMillis,
+                offset: UInt32(commit.offset + entry.offset), length: UInt32(entry.length), count: UInt32(entry.count)),
+            to: entry.shard, in: segment)
+        entry.shard.durableEnd = entry.firstIndex + UInt64(entry.count)
+    }
+
+    private func add(_ entry: IndexEntry, to shard: ShardState, in segment: Segment) {
+        Self.index(entry, shard, segment)
+    }
+
+    /// Adds a durable batch to the index of its shard and segment.
+    static func index(_ entry: IndexEntry, _ shard: ShardState, _ segment: Segment) {
+        if shard.currentSegment !== segment {
+            Self.retireCurrent(of: shard)
+            shard.currentSegment = segment
+            shard.current = ShardIndex()
+            segment.currentShards.append(shard)
+            shard.runs.append(
+                .init(
+                    segment: segment, firstIndex: entry.firstIndex, endIndex: entry.firstIndex,
+                    lastArrivalMillis: entry.arrivalMillis))
+        }
+        shard.current.append(entry)
+        let last = shard.runs.count - 1
+        shard.runs[last].endIndex = entry.endIndex
+        shard.runs[last].lastArrivalMillis = entry.arrivalMillis
+        shard.lastArrivalMillis = max(shard.lastArrivalMillis, entry.arrivalMillis)
+        var share = segment.streams[shard.ref.stream] ?? Segment.StreamShare()
+        share.bytes += Int64(entry.length)
+        share.lastArrivalMillis = max(share.lastArrivalMillis, entry.arrivalMillis)
+        segment.streams[shard.ref.stream] = share
+    }
+
+    /// The index of a shard's older segment moves to that segment.
+    private static func retireCurrent(of shard: ShardState) {
+        guard let segment = shard.currentSegment else { return }
+        segment.index = segment.index ?? [:]
+        segment.index?[shard.ref] = shard.current
+        shard.currentSegment = nil
+        shard.current = ShardIndex()
+    }
+
+    /// All index entries of a full segment, brought together.
+    func collectIndex(of segment: Segment) {
+        for shard in segment.currentShards where shard.currentSegment === segment { Self.retireCurrent(of: shard) }
+        segment.currentShards.removeAll()
+        if segment.index == nil { segment.index = [:] }
+    }
+
+    private func shardsClosed(by lsn: LSN) -> [ShardRef] {
+        self.shards.values.filter { $0.closedLSN == lsn }.map(\.ref)
+    }
+
+    /// When nothing happens for a while: one empty commit, so that the disk itself proves what was acknowledged.
+    func closeIdle(nowNanos: UInt64, after idleNanos: UInt64) {
+        guard case .serving = self.state, self.pipeline.isIdle, self.open.isEmpty, self.provenLSN < self.lastContentLSN,
+            nowNanos >= self.lastActivityNanos + idleNanos
+        else { return }
+        self.closeOpen()
+    }
+}

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+import WeirCatalog
+import WeirLog
+import WeirModel
+
+/// One log as it runs: catalog, shards, the open commit, the pipeline, segments, index and memory tail.
+///
+/// It decides and keeps books; it does no I/O and reads no clock. Writer and background threads take work from it and
+/// report back; the simulator does the same with one thread and a disk that forgets. Everything here runs under the log's
+/// lock.
+///
+/// The machines run ahead of the disk. What is told to anybody carries an LSN and waits until `durableLSN` reaches it.
+package final class LogCore {
+    let configuration: StorageConfiguration
+    let logID: UInt64
+    let term: UInt64
+    /// The last valid commit when the term began.
+    let cut: CommitPoint
+    let pool: BufferPool
+
+    package internal(set) var catalog: Catalog
+    var shards: [ShardRef: ShardState] = [:]
+    var pipeline: CommitPipeline
+    var open: CommitInProgress
+    /// Closed, in order, waiting for the disk or being written.
+    var closed: [CommitInProgress] = []
+    var writing: [CommitInProgress] = []
+    /// LSN of the last catalog event: what an answer computed from the catalog carries.
+    package internal(set) var catalogLSN: LSN
+    /// The highest time ever stamped: arrivals and event times never fall.
+    var lastMillis: Int64
+    var tail: MemoryTail
+
+    var segments: [Segment] = []
+    var active: Segment?
+    /// Prepared for use, oldest order first.
+    var ready: [Segment] = []
+    var nextOrder: UInt64
+    var nextFile: UInt64
+    /// Files whose records were dropped: may be used again.
+    var recyclable: [RecyclableFile] = []
+    /// Dropped by an event that is not yet durable.
+    var dropping: [(segment: Segment, lsn: LSN)] = []
+    var preparing = false
+    /// Taken from `recyclable` and not yet under its new header.
+    var recycling: RecyclableFile?
+    /// A prepared segment could not be made; told with the next refused put.
+    var preparationFailure: FileError?
+
+    var snapshots: [SnapshotName] = []
+    var snapshotWanted = false
+    var pendingSnapshot: PendingSnapshot?
+    var snapshotRunning = false
+    /// The commit that names the newest snapshot.
+    var unnamedSnapshot = LSN.none
+    var footersDue: [Segment] = []
+    var indexClock: UInt64 = 0
+    var diskSpace: (free: Int64, total: Int64)
+    /// Acknowledged bytes up to which the disk itself proves that it was acknowledged.
+    var provenLSN: LSN
+    /// The last acknowledged commit that held anything.
+    var lastContentLSN: LSN
+    var lastActivityNanos: UInt64 = 0
+    /// Streams whose stored horizon came from a trim or a size cap: deletable at once.
+    var trimmed: [StreamID: Int64] = [:]
+    /// A segment filled up: look at once whether an older one can go, not only at the next tick.
+    var retentionDue = false
+    var clockWatch: ClockWatch
+
+    var state = State.serving
+    package private(set) var counters = Counters()
+
+    enum State {
+        case serving
+        case recovering
+        case stopped(String)
+        case closing
+    }
+
+    struct RecyclableFile {
+        let file: UInt64
+        let useCount: UInt32
+        let size: Int
+    }
+
+    struct SnapshotName {
+        let name: String
+        let lsn: LSN
+    }
+
+    package struct Counters: Sendable {
+        package var commits: UInt64 = 0
+        package var commitBytes: UInt64 = 0
+        package var batches: UInt64 = 0
+    }
+
+    init(
+        configuration: StorageConfiguration, logID: UInt64, term: UInt64, cut: CommitPoint, firstLSN: LSN,
+        catalog: Catalog, lastMillis: Int64, nextOrder: UInt64, nextFile: UInt64,
+        diskSpace: (free: Int64, total: Int64), clockWatch: ClockWatch, pool: BufferPool
+    ) {
+        self.configuration = configuration
+        self.logID = logID
+        self.term = term
+        self.cut = cut
+        self.pool = pool
+        self.catalog = catalog
+        self.pipeline = CommitPipeline(last: cut.lsn, next: firstLSN)
+        self.open = CommitInProgress(
+            lsn: firstLSN, catalogVersion: catalog.version, buffer: CommitBuffer(pool.take(bytes: 0), pool: pool))
+        self.catalogLSN = cut.lsn
+        self.lastMillis = lastMillis
+        self.tail = MemoryTail(bytesMax: configuration.tailBytes)
+        self.nextOrder = nextOrder
+        self.nextFile = nextFile
+        self.diskSpace = diskSpace
+        self.provenLSN = cut.lsn
+        self.lastContentLSN = cut.lsn
+        self.clockWatch = clockWatch
+    }
+
+    package var durableLSN: LSN { self.pipeline.watermark }
+
+    /// Why requests cannot be taken now; `nil` when they can.
+    package func unavailable() -> WeirError? {
+        switch self.state {
+        case .serving: nil
+        case .recovering:
+            WeirError(
+                .unavailable, "the node is recovering from a failed write; try again",
+                verdict: .init(maybeStored: false, retry: .after(200)))
+        case .stopped(let reason): WeirError(.unavailable, "the node has stopped: \(reason)")
+        case .closing: WeirError(.unavailable, "the node is shutting down")
+        }
+    }
+
+    package func shard(_ ref: ShardRef) -> ShardState? { self.shards[ref] }
+
+    func countCommit(bytes: Int, batches: Int) {
+        self.counters.commits += 1
+        self.counters.commitBytes += UInt64(bytes)
+        self.counters.batches += UInt64(batches)
+    }
+
+    /// Time that never falls: arrivals and events are stamped with it.
+    func stamp(_ nowMillis: Int64) -> Int64 {
+        self.lastMillis = max(self.lastMillis, nowMillis)
+        return self.lastMillis
+    }
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+import WeirCatalog
+import WeirLog
+import WeirModel
+
+/// A log segment in use: its file, how far it is written, and what lies in it. Owned by the `LogCore`; readers hold it to
+/// pin the file.
+final class Segment: @unchecked Sendable {
+    // Unchecked: all that changes is touched under the log's lock only; `file` and `header` never change.
+    let header: SegmentHeader
+    let file: any File
+    /// Bytes of the file; less once an unfinished one was cut.
+    var size: Int
+    /// For readers, through the page cache; opened at the first read.
+    var readFile: (any File)?
+
+    /// Where the next commit goes; bytes planned, not yet durable.
+    var plannedEnd: Int
+    /// Index entries and shards planned, to reserve room for the footer.
+    var plannedEntries = 0
+    var plannedShards = 0
+    /// Where the last durable commit ends.
+    var durableEnd: Int
+    var firstPrevious = CommitPoint.origin
+    var last = CommitPoint.origin
+    var acknowledged = LSN.none
+    var timeMillis: Int64 = 0
+    var closed = false
+    /// The footer is on disk, so the index may leave memory.
+    var footerWritten = false
+    /// What lies in it by stream, for retention and size caps.
+    var streams: [StreamID: StreamShare] = [:]
+    /// The finished index; `nil` while the shards still hold theirs, or when it was given up to save memory.
+    var index: [ShardRef: ShardIndex]?
+    /// Shards whose current index belongs to this segment.
+    var currentShards: [ShardState] = []
+    /// Readers of the disk that hold the file.
+    var pins = 0
+    /// Position among indexes in memory, for giving up the oldest.
+    var indexUse: UInt64 = 0
+
+    struct StreamShare {
+        var bytes: Int64 = 0
+        var lastArrivalMillis: Int64 = 0
+    }
+
+    init(header: SegmentHeader, file: any File) {
+        self.header = header
+        self.file = file
+        self.size = file.size
+        self.plannedEnd = SegmentHeader.bytes
+        self.durableEnd = SegmentHeader.bytes
+    }
+
+    static func fileName(_ file: UInt64) -> String {
+        let digits = String(file)
+        return "segment-" + String(repeating: "0", count: max(0, 8 - digits.count)) + digits + ".log"
+    }
+
+    static func fileNumber(_ name: String) -> UInt64? {
+        guard name.hasPrefix("segment-"), name.hasSuffix(".log") else { return nil }
+        let digits = name.dropFirst(8).dropLast(4)
+        guard digits.count >= 8, digits.utf8.allSatisfy({ (48...57).contains($0) }) else { return nil }
+        return UInt64(digits)
+    }
+
+    /// Whether a commit of so many bytes and entries fits, with the footer behind it.
+    func fits(bytes: Int, entries: Int) -> Bool {
+        let footer = SegmentFooter.diskBytes(
+            shards: self.plannedShards + entries, entries: self.plannedEntries + entries)
+        return self.plannedEnd + bytes + footer <= self.size
+    }
+}
+
+/// A shard as the log knows it: where it goes on, and where its records lie.
+package final class ShardState {
+    package let ref: ShardRef
+    package let creationSecond: UInt64
+    let firstIndex: UInt64
+    /// The index that the next record gets; runs ahead of the disk.
+    var nextIndex: UInt64
+    /// The index after the last record that is on disk.
+    package internal(set) var durableEnd: UInt64
+    /// The commit that closed it; the closing is visible when that is durable.
+    var closedLSN: LSN?
+    package var isOpen: Bool { self.closedLSN == nil }
+    /// Arrival of the last durable record.
+    var lastArrivalMillis: Int64 = 0
+
+    /// Its stretches of records by segment, oldest first.
+    var runs: [Run] = []
+    /// The index of the newest of them, as long as its segment is being written.
+    var current = ShardIndex()
+    var currentSegment: Segment?
+
+    /// Where server-written records of the open commit are collected, valid while `stagedLSN` is that commit.
+    var stagedLSN = LSN.none
+    var stagedRun = 0
+
+    struct Run {
+        let segment: Segment
+        var firstIndex: UInt64
+        var endIndex: UInt64
+        var lastArrivalMillis: Int64
+    }
+
+    init(ref: ShardRef, creationSecond: UInt64, firstIndex: UInt64, nextIndex: UInt64) {
+        self.ref = ref
+        self.creationSecond = creationSecond
+        self.firstIndex = firstIndex
+        self.nextIndex = nextIndex
+        self.durableEnd = nextIndex
+    }
+}

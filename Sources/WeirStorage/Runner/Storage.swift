@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+import CWeir
+import Synchronization
+import WeirCatalog
+import WeirLog
+import WeirModel
+
+/// What the watermark did. Told on storage threads, never under the log's lock.
+package enum Progress: Sendable {
+    /// Everything up to here is on disk. `shards` have records, or an end, that became visible.
+    case durable(LSN, shards: [ShardRef])
+    /// A write failed: everything above `durable` has an unknown outcome. The node rebuilds itself.
+    case failed(durable: LSN, reason: String)
+    /// Serving again. `ShardState`s from before are dead.
+    case recovered
+    /// Gave up; the process must end with this sentence.
+    case stopped(String)
+    /// A sentence for the operator's log.
+    case notice(String)
+}
+
+/// The log on files: recovers it, then runs it with two writer threads, a background thread and reader threads.
+///
+/// Everything that is acknowledged, read or answered goes through `Progress.durable` first. `withLog` is the one way to
+/// the state; it is short and does no I/O.
+package final class Storage: Sendable {
+    let fileSystem: any FileSystem
+    let configuration: StorageConfiguration
+    let clock: any Clock
+    let monitor: Monitor<Running>
+    /// Held while a commit is taken and sealed, so that commits are chained in their order.
+    let sealing: Mutex<SealState>
+    let handler: @Sendable (Progress) -> Void
+    let readers: ReaderPool
+    let syncTimes = SyncTimes()
+    private let report: RecoveryReport
+    private let pool: BufferPool
+
+    struct SealState {
+        var previous: CommitPoint
+        /// Which core the chain belongs to: it begins anew with each term.
+        var term: UInt64
+    }
+
+    struct Running {
+        var core: LogCore
+        var background = 0
+        var writers = 0
+        var closing = false
+        var failures = 0
+    }
+
+    package var recoveryReport: [String] { self.report.lines }
+
+    package static func open(
+        _ configuration: StorageConfiguration, clock: any Clock, handler: @escaping @Sendable (Progress) -> Void
+    ) throws(StorageError) -> Storage {
+        let fileSystem: PosixFileSystem
+        do throws(FileError) {
+            fileSystem = try PosixFileSystem(folder: configuration.folder, mode: configuration.writeMode)
+        } catch {
+            throw StorageError(error.description)
+        }
+        return try Storage(fileSystem, configuration, clock: clock, handler: handler)
+    }
+
+    private init(
+        _ fileSystem: any FileSystem, _ configuration: StorageConfiguration, clock: any Clock,
+        handler: @escaping @Sendable (Progress) -> Void
+    ) throws(StorageError) {
+        self.fileSystem = fileSystem
+        self.configuration = configuration
+        self.clock = clock
+        self.handler = handler
+        self.pool = BufferPool(keep: 16)
+        let recovered = try Recovery.run(
+            fileSystem, configuration, clock: clock, pool: self.pool, newLogID: UInt64.random(in: 1...UInt64.max))
+        self.report = recovered.report
+        self.sealing = Mutex(SealState(previous: recovered.core.cut, term: recovered.core.term))
+        self.monitor = Monitor(Running(core: recovered.core))
+        self.readers = ReaderPool(threads: 2, queueMax: 4096)
+        self.startThreads()
+    }
+
+    private func startThreads() {
+        self.monitor.withLock { running in
+            running.writers = LogFormat.depthMax
+            running.background = 1
+        }
+        for number in 0..<LogFormat.depthMax {
+            Thread.start("weir-writer-\(number)") { [self] in self.runWriter() }
+        }
+        Thread.start("weir-upkeep") { [self] in self.runBackground() }
+    }
+
+    /// Runs `body` under the log's lock. Short, no I/O, no waiting. The writers are woken when there is work for them.
+    package func withLog<R, E: Error>(_ body: (LogCore) throws(E) -> R) throws(E) -> R {
+        var work = false
+        defer { if work { self.monitor.wakeWorker() } }
+        return try self.monitor.withLock { running throws(E) in
+            defer { work = running.core.hasWork }
+            return try body(running.core)
+        }
+    }
+
+    /// Reads on a reader thread, from index, memory or disk.
+    package func read(_ request: ReadRequest, completion: @escaping @Sendable (Result<ReadResult, WeirError>) -> Void) {
+        let queued = self.readers.submit { [self] in completion(self.readNow(request)) }
+        if !queued { completion(.failure(WeirError(.unavailable, "too many reads wait for the disk"))) }
+    }
+
+    /// Finds on a reader thread where an iterator begins.
+    package func resolve(
+        _ type: ShardIteratorType, in shard: ShardRef, nowMillis: Int64,
+        completion: @escaping @Sendable (Result<UInt64, WeirError>) -> Void
+    ) {
+        let queued = self.readers.submit { [self] in
+            completion(self.resolveNow(type, in: shard, nowMillis: nowMillis))
+        }
+        if !queued { completion(.failure(WeirError(.unavailable, "too many reads wait for the disk"))) }
+    }
+
+    /// Everything admitted becomes durable, a last empty commit proves it, threads end. Blocking; call it once.
+    package func shutdown() {
+        self.monitor.withLock { $0.closing = true }
+        self.monitor.wakeAll()
+        let ended: Void? = self.monitor.wait { running in
+            running.writers == 0 && running.background == 0 ? () : nil
+        }
+        precondition(ended != nil)
+        self.readers.stop()
+        self.fileSystem.release()
+    }
+
+    package func status() -> StorageStatus {
+        let times = self.syncTimes.percentiles()
+        return self.withLog { core in
+            StorageStatus(
+                nodeID: core.logID, term: core.term, durableLSN: core.durableLSN, logBytes: core.logBytes,
+                logBytesMax: core.logBytesMax, freeBytes: core.diskSpace.free, segments: core.segments.count,
+                syncMicrosP50: times.p50, syncMicrosP99: times.p99, counters: core.counters,
+                writeMode: (self.fileSystem as? PosixFileSystem)?.mode.rawValue ?? "simulated",
+                damaged: self.report.damaged)
+        }
+    }
+
+    // MARK: Recovery while running
+
+    /// A write failed: forget the machines, read the disk again under a new term. Gives up after repeated failure.
+    func recoverFromFailure(_ reason: String) {
+        let durable = self.monitor.withLock { $0.core.durableLSN }
+        self.handler(.failed(durable: durable, reason: reason))
+        let failures = self.monitor.withLock { running in
+            running.failures += 1
+            return running.failures
+        }
+        let logID = self.monitor.withLock { $0.core.logID }
+        guard failures <= 3 else {
+            self.stop("writing to \(self.fileSystem.name) failed \(failures) times: \(reason)")
+            return
+        }
+        do throws(StorageError) {
+            let recovered = try Recovery.run(
+                self.fileSystem, self.configuration, clock: self.clock, pool: self.pool, newLogID: logID)
+            self.sealing.withLock { $0 = SealState(previous: recovered.core.cut, term: recovered.core.term) }
+            let core = recovered.core
+            self.monitor.withLock { $0.core = core }
+            self.handler(.recovered)
+            self.monitor.wakeAll()
+        } catch {
+            self.stop("after a failed write (\(reason)): \(error.message)")
+        }
+    }
+
+    private func stop(_ sentence: String) {
+        self.monitor.withLock { $0.core.state = .stopped(sentence) }
+        self.handler(.stopped(sentence))
+        self.monitor.wakeAll()
+    }
+}
+
+package struct StorageStatus: Sendable {
+    package let nodeID: UInt64
+    package let term: UInt64
+    package let durableLSN: LSN
+    package let logBytes: Int64
+    package let logBytesMax: Int64
+    package let freeBytes: Int64
+    package let segments: Int
+    package let syncMicrosP50: Int
+    package let syncMicrosP99: Int
+    package let counters: LogCore.Counters
+    package let writeMode: String
+    package let damaged: [DamagedRange]
+}

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+import CWeir
+import WeirLog
+
+/// Memory at a block boundary, as direct I/O wants it; given back at the end of its life.
+package final class AlignedMemory: @unchecked Sendable {
+    // Unchecked: the bytes have one writer at a time by the rules of their owner, and are only read once shared.
+    package let raw: UnsafeMutableRawBufferPointer
+
+    package init(bytes: Int) {
+        guard let memory = weir_aligned_alloc(LogFormat.block, bytes) else {
+            fatalError("out of memory: \(bytes) bytes for a buffer")
+        }
+        self.raw = UnsafeMutableRawBufferPointer(start: memory, count: bytes)
+        self.raw.initializeMemory(as: UInt8.self, repeating: 0)
+    }
+
+    /// Without the zeros: for buffers that are written before they are read.
+    package init(uninitialized bytes: Int) {
+        guard let memory = weir_aligned_alloc(LogFormat.block, bytes) else {
+            fatalError("out of memory: \(bytes) bytes for a buffer")
+        }
+        self.raw = UnsafeMutableRawBufferPointer(start: memory, count: bytes)
+    }
+
+    deinit { weir_aligned_free(self.raw.baseAddress) }
+}

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+import CWeir
+import WeirLog
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#else
+import Darwin
+#endif
+
+/// How commits reach the disk.
+package enum WriteMode: String, Sendable, CaseIterable {
+    /// Direct where the file system allows it, else buffered; found out at start.
+    case automatic = "auto"
+    /// O_DIRECT and O_DSYNC: past the page cache, durable when the write returns.
+    case direct
+    /// Through the page cache, then fdatasync.
+    case buffered
+}
+
+/// A real folder.
+package struct PosixFileSystem: FileSystem {
+    package let name: String
+    /// `.direct` or `.buffered`.
+    package let mode: WriteMode
+    private let lock: PosixFile
+
+    static let lockName = "weir.lock"
+
+    /// Makes the folder when it is missing, locks it against a second process, and finds out how to write.
+    package init(folder: String, mode: WriteMode) throws(FileError) {
+        self.name = folder
+        try Self.makeFolder(folder)
+        let path = folder + "/" + Self.lockName
+        let descriptor = Glibc.open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
+        guard descriptor >= 0 else { throw FileError.system("cannot open", path) }
+        self.lock = PosixFile(descriptor: descriptor, path: path, synchronous: false)
+        guard weir_lock_exclusive(descriptor) == 0 else {
+            throw FileError(.notPermitted, "the data folder \(folder) is in use by another weir process")
+        }
+        switch mode {
+        case .direct, .buffered: self.mode = mode
+        case .automatic: self.mode = Self.directWorks(in: folder) ? .direct : .buffered
+        }
+    }
+
+    private static func makeFolder(_ folder: String) throws(FileError) {
+        if mkdir(folder, 0o755) == 0 || errno == EEXIST { return }
+        if errno == ENOENT, let slash = folder.lastIndex(of: "/"), slash != folder.startIndex {
+            try Self.makeFolder(String(folder[..<slash]))
+            if mkdir(folder, 0o755) == 0 || errno == EEXIST { return }
+        }
+        throw FileError.system("cannot make the data folder", folder)
+    }
+
+    /// Tries one direct write: some file systems refuse the open, some the write.
+    private static func directWorks(in folder: String) -> Bool {
+        let path = folder + "/weir.probe"
+        let descriptor = weir_open_direct(path, O_RDWR | O_CREAT | O_TRUNC, 0o644)
+        defer { unlink(path) }
+        guard descriptor >= 0 else { return false }
+        let file = PosixFile(descriptor: descriptor, path: path, synchronous: true)
+        let block = AlignedMemory(bytes: LogFormat.block)
+        do {
+            try file.write(UnsafeRawBufferPointer(block.raw), at: 0)
+            return true
+        } catch {
+            return false
+        }
+    }
+
+    package func list() throws(FileError) -> [String] {
+        guard let folder = opendir(self.name) else { throw FileError.system("cannot list", self.name) }
+        defer { closedir(folder) }
+        var names: [String] = []
+        while let entry = readdir(folder) {
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) { raw in
+                String(decoding: raw.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            if name != ".", name != "..", name != Self.lockName { names.append(name) }
+        }
+        return names.sorted()
+    }
+
+    package func open(_ name: String, _ access: FileAccess) throws(FileError) -> any File {
+        let path = self.name + "/" + name
+        switch access {
+        case .create(let bytes):
+            let file = try self.openLog(path, O_RDWR | O_CREAT | O_EXCL)
+            guard bytes == 0 || weir_fallocate(file.descriptor, 0, Int64(bytes)) == 0 else {
+                let error = FileError.system("cannot reserve \(bytes) bytes for", path)
+                unlink(path)
+                throw error
+            }
+            return file
+        case .log: return try self.openLog(path, O_RDWR)
+        case .read, .readDisk:
+            let descriptor =
+                access == .readDisk && self.mode == .direct
+                ? weir_open_direct(path, O_RDONLY, 0) : Glibc.open(path, O_RDONLY | O_CLOEXEC)
+            guard descriptor >= 0 else { throw FileError.system("cannot open", path) }
+            if access == .readDisk, self.mode != .direct { _ = weir_drop_page_cache(descriptor, 0, 0) }
+            return PosixFile(descriptor: descriptor, path: path, synchronous: true)
+        }
+    }
+
+    private func openLog(_ path: String, _ flags: Int32) throws(FileError) -> PosixFile {
+        let direct = self.mode == .direct
+        let descriptor = direct ? weir_open_direct(path, flags, 0o644) : Glibc.open(path, flags | O_CLOEXEC, 0o644)
+        guard descriptor >= 0 else { throw FileError.system("cannot open", path) }
+        return PosixFile(descriptor: descriptor, path: path, synchronous: direct)
+    }
+
+    package func rename(_ name: String, to newName: String) throws(FileError) {
+        guard Glibc.rename(self.name + "/" + name, self.name + "/" + newName) == 0 else {
+            throw FileError.system("cannot rename to \(newName):", self.name + "/" + name)
+        }
+    }
+
+    package func remove(_ name: String) throws(FileError) {
+        guard unlink(self.name + "/" + name) == 0 else {
+            throw FileError.system("cannot remove", self.name + "/" + name)
+        }
+    }
+
+    package func syncFolder() throws(FileError) {
+        guard weir_sync_folder(self.name) == 0 else { throw FileError.system("cannot sync the folder", self.name) }
+    }
+
+    package func release() { _ = flock(self.lock.descriptor, LOCK_UN) }
+
+    package func space() throws(FileError) -> (free: Int64, total: Int64) {
+        var free: UInt64 = 0
+        var total: UInt64 = 0
+        guard weir_free_space(self.name, &free, &total) == 0 else {
+            throw FileError.system("cannot ask for the free space of", self.name)
+        }
+        return (Int64(clamping: free), Int64(clamping: total))
+    }
+}
+
+final class PosixFile: File {
+    let descriptor: Int32
+    private let path: String
+    /// A write is durable when it returns.
+    private let synchronous: Bool
+
+    init(descriptor: Int32, path: String, synchronous: Bool) {
+        self.descriptor = descriptor
+        self.path = path
+        self.synchronous = synchronous
+    }
+
+    deinit { close(self.descriptor) }
+
+    var size: Int { Int(lseek(self.descriptor, 0, SEEK_END)) }
+
+    func read(at offset: Int, into bytes: UnsafeMutableRawBufferPointer) throws(FileError) -> Int {
+        var done = 0
+        while done < bytes.count {
+            let count = pread(self.descriptor, bytes.baseAddress! + done, bytes.count - done, off_t(offset + done))
+            if count < 0 {
+                if errno == EINTR { continue }
+                // A direct read that begins unaligned behind the end of the file has nothing to give.
+                if errno == EINVAL, done > 0 { break }
+                throw FileError.system("cannot read \(bytes.count) bytes at \(offset) of", self.path)
+            }
+            if count == 0 { break }
+            done += count
+        }
+        return done
+    }
+
+    func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(FileError) {
+        var done = 0
+        while done < bytes.count {
+            let count = pwrite(self.descriptor, bytes.baseAddress! + done, bytes.count - done, off_t(offset + done))
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else {
+                throw FileError.system("cannot write \(bytes.count) bytes at \(offset) of", self.path)
+            }
+            done += count
+        }
+    }
+
+    func sync() throws(FileError) {
+        if self.synchronous { return }
+        guard weir_fdatasync(self.descriptor) == 0 else { throw FileError.system("cannot sync", self.path) }
+    }
+
+    func truncate(to bytes: Int) throws(FileError) {
+        guard ftruncate(self.descriptor, off_t(bytes)) == 0, fsync(self.descriptor) == 0 else {
+            throw FileError.system("cannot cut to \(bytes) bytes", self.path)
+        }
+    }
+
+    func prefetch(at offset: Int, bytes: Int) {
+        _ = weir_prefetch(self.descriptor, Int64(offset), Int64(bytes))
+    }
+}
+
+extension FileError {
+    static func system(_ what: String, _ path: String) -> FileError {
+        let code = errno
+        let kind: Kind =
+            switch code {
+            case ENOENT: .notFound
+            case EEXIST: .alreadyExists
+            case ENOSPC, EDQUOT: .noSpace
+            case EACCES, EPERM, EROFS: .notPermitted
+            default: .io
+            }
+        return FileError(kind, "\(what) \(path): \(String(cString: strerror(code)))")
+    }
+}

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+import WeirCatalog
+import WeirLog
+
+package struct StorageConfiguration: Sendable {
+    package var folder: String
+    package var writeMode = WriteMode.automatic
+    /// Bytes that log segments may take on disk; `nil`: the smaller of 20 GiB and 20 % of the disk.
+    package var logBytesMax: Int64?
+    /// Bytes of acknowledged commits kept in memory for readers.
+    package var tailBytes = 64 << 20
+    /// Bytes admitted and not yet durable, over which puts are refused as unavailable.
+    package var pendingBytesMax = 128 << 20
+    /// Bytes of indexes of full segments kept in memory.
+    package var indexBytesMax = 64 << 20
+    package var segmentBytesMin = 4 << 20
+    package var segmentBytesMax = 256 << 20
+    /// Free bytes on the disk under which puts stop; `nil`: the smaller of 2 GiB and 5 % of the disk.
+    package var freeBytesFloor: Int64?
+    package var bounds = Catalog.Bounds()
+
+    package init(folder: String) { self.folder = folder }
+}
+
+/// The store cannot be opened, or cannot go on. The message is one for the operator.
+package struct StorageError: Error, Equatable, Sendable, CustomStringConvertible {
+    package let message: String
+    package var description: String { self.message }
+
+    package init(_ message: String) { self.message = message }
+}

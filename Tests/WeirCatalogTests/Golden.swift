@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The bytes on disk of `Sample.events` and `Sample.catalog`, in hexadecimal, a field to a word. A change here breaks
+/// what users have stored: make a new kind or format instead.
+enum Golden {
+    private static let head = "0201000000000000 0068e5cf8b010000"
+
+    static let events: [(kind: UInt16, hex: String)] = [
+        (
+            1,
+            """
+            \(head) 0300 612e62
+            80ee360000000000 01 0000100000000000 01 0100000000000000 00 01 0200000000000000 00 0000100000000000
+            03000000 00f1536500000000
+            """
+        ),
+        (2, "\(head) 005c260500000000 00 00 00 00 00 0000100000000000 ff67e5cf8b010000"),
+        (3, head),
+        (4, "\(head) fe67e5cf8b010000"),
+        (
+            5,
+            """
+            \(head) 02000000
+            01 02
+            01000000 0700000000000000
+            02000000 00000000000000000000000000000000 0f000000000000000000000000000000
+            0900000000000000 0700000000000000
+            03000000 10000000000000000000000000000000 ffffffffffffffffffffffffffffffff
+            0900000000000000 0700000000000000
+            02 01
+            03000000 0700000000000000
+            02000000 0700000000000000
+            04000000 00000000000000000000000000000000 ffffffffffffffffffffffffffffffff
+            0a00000000000000 0700000000000000
+            """
+        ),
+        (6, "\(head) 02000000 01000000 05040000"),
+    ]
+
+    static let snapshot = """
+        0100 0600000000000000 0300000000000000 0068e5cf8b010000 01000000
+        0200000000000000 0300 612e62 005c260500000000 00 00 00 00 00 0000100000000000
+        0068e5cf8b010000 ff67e5cf8b010000 0300000000000000 04000000 04000000
+        00000000 00000000000000000000000000000000 ffffffffffffffffffffffffffffffff
+        00f1536500000000 0000000000000000 0068e5cf8b010000 00 02 01000000 02000000 0700000000000000 0068e5cf8b010000
+        01000000 00000000000000000000000000000000 0f000000000000000000000000000000
+        01f1536500000000 0700000000000000 0068e5cf8b010000 01 00000000 01 03000000 0700000000000000 0068e5cf8b010000
+        02000000 10000000000000000000000000000000 ffffffffffffffffffffffffffffffff
+        01f1536500000000 0700000000000000 0068e5cf8b010000 01 00000000 01 03000000 0700000000000000 0068e5cf8b010000
+        03000000 00000000000000000000000000000000 ffffffffffffffffffffffffffffffff
+        02f1536500000000 0700000000000000 0068e5cf8b010000 02 02000000 01000000 00
+        """
+}
+
+extension String {
+    /// Two digits a byte, with any spaces and line ends between.
+    var hexBytes: [UInt8] {
+        let digits = self.filter { !$0.isWhitespace }.compactMap(\.hexDigitValue)
+        return stride(from: 0, to: digits.count - 1, by: 2).map { UInt8(digits[$0] * 16 + digits[$0 + 1]) }
+    }
+}

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+import Testing
+import WeirModel
+import WeirProtocol
+
+@Suite struct CodecTests {
+    @Test(arguments: Samples.all)
+    func `Every message survives the way there and back, and no damage traps`(_ sample: Sample) {
+        verifyCodec(sample, mayGrow: sample.name == "hello")
+    }
+
+    @Test func `Every frame names the length of its payload`() throws {
+        for sample in Samples.all {
+            let header = try sample.frame.withUnsafeBytes { raw throws(MalformedBytes) in
+                try FrameHeader(reading: raw)
+            }
+            #expect(header.totalLength == sample.frame.count, "\(sample.name)")
+            #expect(header.type != nil, "\(sample.name)")
+            #expect(header.flags == 0, "\(sample.name)")
+        }
+    }
+
+    @Test func `There is a sample of every type of frame that has a payload`() throws {
+        var seen: Set<FrameType> = []
+        for sample in Samples.all {
+            let header = try sample.frame.withUnsafeBytes { raw throws(MalformedBytes) in
+                try FrameHeader(reading: raw)
+            }
+            if let type = header.type { seen.insert(type) }
+        }
+        // These answers have the form of one that is there: StreamAnswer, ReshardAnswer, Empty.
+        let likeOthers: Set<FrameType> = [
+            .describeStreamAnswer, .updateStreamAnswer, .mergeShardsAnswer, .updateShardCountAnswer,
+            .deleteStreamAnswer, .unsubscribeAnswer,
+        ]
+        #expect(Set(FrameType.allCases) == seen.union(likeOthers))
+    }
+}

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import WeirLog
+
+@testable import WeirStorage
+
+/// A folder that goes with the test.
+final class TemporaryFolder {
+    let path: String
+
+    init() throws {
+        self.path = FileManager.default.temporaryDirectory.path + "/weir-test-\(UUID().uuidString)"
+        try FileManager.default.createDirectory(atPath: self.path, withIntermediateDirectories: true)
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: self.path) }
+}
+
+/// Collects what the storage tells, and waits for it.
+final class ProgressBox: Sendable {
+    struct State: Sendable {
+        var durable = LSN.none
+        var events: [WeirStorage.Progress] = []
+    }
+
+    private let monitor = Monitor(State())
+
+    @Sendable func note(_ progress: WeirStorage.Progress) {
+        self.monitor.withLock { state in
+            if case .durable(let lsn, _) = progress { state.durable = max(state.durable, lsn) }
+            state.events.append(progress)
+        }
+        self.monitor.wakeAll()
+    }
+
+    func wait(_ lsn: LSN) {
+        let reached: Bool? = self.monitor.wait(milliseconds: 30_000) { $0.durable >= lsn ? true : nil }
+        precondition(reached == true, "\(lsn) did not become durable")
+    }
+}
