@@ -35,27 +35,10 @@ let package = Package(
         .target(
             name: "WeirServer",
             dependencies: [
-<<<<<<< HEAD
                 "CWeir", "WeirCatalog", "WeirLog", "WeirModel", "WeirProtocol", "WeirStorage", logging,
             ] + nio, swiftSettings: settings),
         .target(
             name: "WeirClient", dependencies: ["WeirModel", "WeirProtocol", logging] + nio, swiftSettings: settings),
-=======
-                "CWeir", "WeirCatalog", "WeirLog", "WeirModel", "WeirProtocol", "WeirStorage",
-                .product(name: "Logging", package: "swift-log"),
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOPosix", package: "swift-nio"),
-            ],
-            swiftSettings: settings),
-        // Layer 3: the client
-        .target(
-            name: "WeirClient",
-            dependencies: [
-                "WeirModel", "WeirProtocol",
-                .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
-                .product(name: "Logging", package: "swift-log"),
-            ], swiftSettings: settings),
->>>>>>> client
         // Tests, one target a module
         .testTarget(
             name: "CWeirTests", dependencies: ["CWeir", .product(name: "Crypto", package: "swift-crypto")],
@@ -75,21 +58,7 @@ let package = Package(
         .testTarget(
             name: "WeirClientTests", dependencies: ["WeirModel", "WeirProtocol", "WeirClient"] + nio,
             swiftSettings: settings),
-<<<<<<< HEAD
         // Gates over the text of the repository: depends on nothing, so that it runs when nothing else builds
         .testTarget(name: "TidyTests", swiftSettings: settings),
-=======
-        .testTarget(
-            name: "WeirServerTests",
-            dependencies: [
-                "CWeir", "WeirCatalog", "WeirLog", "WeirModel", "WeirProtocol", "WeirServer", "WeirStorage", logging,
-            ] + nio, swiftSettings: settings),
-        .testTarget(
-            name: "WeirClientTests",
-            dependencies: [
-                "WeirModel", "WeirProtocol", "WeirClient",
-                .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
-            ], swiftSettings: settings),
->>>>>>> client
     ]
 )
