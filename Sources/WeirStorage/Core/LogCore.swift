@@ -63,6 +63,8 @@ package final class LogCore {
     var lastActivityNanos: UInt64 = 0
     /// Streams whose stored horizon came from a trim or a size cap: deletable at once.
     var trimmed: [StreamID: Int64] = [:]
+    /// A segment filled up: look at once whether an older one can go, not only at the next tick.
+    var retentionDue = false
     var clockWatch: ClockWatch
 
     var state = State.serving

@@ -20,11 +20,12 @@ extension Storage {
         while true {
             let now = self.clock.monotonicNanos
             let wall = self.clock.wallMillis
-            if now - lastRetention >= 1_000_000_000 {
+            if now - lastRetention >= 1_000_000_000 || self.monitor.withLock({ $0.core.retentionDue }) {
                 lastRetention = now
                 let space = try? self.fileSystem.space()
                 let said = self.withLog { core -> String? in
                     if let space { core.diskSpace = space }
+                    core.retentionDue = false
                     return core.retain(nowMillis: wall, nowNanos: now)
                 }
                 if let said, said != warning { self.handler(.notice(said)) }

@@ -84,10 +84,19 @@ extension Storage {
         self.monitor.withLock { $0.core.prepared(preparation, result) }
     }
 
-    /// There is work and no segment for it: the writes behind it cannot be promised any more.
+    /// There is work and no segment for it. Without space nothing is lost by waiting: what was admitted stays in memory, new
+    /// puts are refused, and it goes on when there is space again. Any other failure is one of the disk.
     private func blocked(_ error: FileError) {
-        self.monitor.withLock { $0.core.failed() }
-        self.recoverFromFailure(error.description)
+        guard error.kind == .noSpace else {
+            self.monitor.withLock { $0.core.failed() }
+            self.recoverFromFailure(error.description)
+            return
+        }
+        _ = self.monitor.wait(milliseconds: 200) { running -> Bool? in
+            if case .stopped = running.core.state { return true }
+            return nil
+        }
+        self.monitor.withLock { $0.core.preparationFailure = nil }
     }
 
     private func writeFailed(_ job: WriteJob, _ error: FileError) {
