@@ -6,6 +6,12 @@ import PackageDescription
 let settings: [SwiftSetting] = [.treatAllWarnings(as: .error)]
 let cSettings: [CSetting] = [.treatAllWarnings(as: .error)]
 
+/// `WEIR_COMMIT=$(git rev-parse --short HEAD) swift build`: what `weir version` says.
+let commit = Context.environment["WEIR_COMMIT"] ?? ""
+let buildSettings: [CSetting] =
+    commit.isEmpty || !commit.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "-+.".contains($0)) }
+    ? [] : [.define("WEIR_COMMIT", to: "\"\(commit)\"")]
+
 let nio: [Target.Dependency] = [
     .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
 ]
@@ -16,12 +22,17 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        // The command line: arguments, weir.yaml, latencies of `weir bench`.
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
         // Only tests use it: the reference that the MD5 of CWeir is checked against.
         .package(url: "https://github.com/apple/swift-crypto.git", from: "4.5.2"),
     ],
     targets: [
         // Layer 0: the nouns, and C
         .target(name: "CWeir", cSettings: cSettings),
+        .target(name: "CWeirBuild", cSettings: cSettings + buildSettings),
         .target(name: "WeirModel", dependencies: ["CWeir"], swiftSettings: settings),
         // Layer 1: decisions and forms, without I/O
         .target(name: "WeirProtocol", dependencies: ["CWeir", "WeirModel"], swiftSettings: settings),
@@ -39,6 +50,17 @@ let package = Package(
             ] + nio, swiftSettings: settings),
         .target(
             name: "WeirClient", dependencies: ["WeirModel", "WeirProtocol", logging] + nio, swiftSettings: settings),
+        // Layer 4: the command line, and the one executable
+        .target(
+            name: "WeirCommands",
+            dependencies: [
+                "CWeir", "CWeirBuild", "WeirCatalog", "WeirClient", "WeirModel", "WeirProtocol", "WeirServer",
+                "WeirStorage", logging,
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Histogram", package: "hdrhistogram-swift"),
+                .product(name: "Yams", package: "Yams"),
+            ] + nio, swiftSettings: settings),
+        .executableTarget(name: "weir", dependencies: ["WeirCommands"], swiftSettings: settings),
         // Tests, one target a module
         .testTarget(
             name: "CWeirTests", dependencies: ["CWeir", .product(name: "Crypto", package: "swift-crypto")],
@@ -51,7 +73,16 @@ let package = Package(
             name: "WeirStorageTests", dependencies: ["WeirStorage", "WeirCatalog", "WeirLog", "WeirModel"],
             swiftSettings: settings),
         .testTarget(
+            name: "WeirServerTests",
+            dependencies: [
+                "CWeir", "WeirCatalog", "WeirLog", "WeirModel", "WeirProtocol", "WeirServer", "WeirStorage", logging,
+            ] + nio, swiftSettings: settings),
+        .testTarget(
             name: "WeirClientTests", dependencies: ["WeirModel", "WeirProtocol", "WeirClient"] + nio,
+            swiftSettings: settings),
+        .testTarget(
+            name: "weirTests",
+            dependencies: ["CWeir", "WeirClient", "WeirCommands", "WeirModel", "WeirServer", "WeirStorage"],
             swiftSettings: settings),
         // Gates over the text of the repository: depends on nothing, so that it runs when nothing else builds
         .testTarget(name: "TidyTests", swiftSettings: settings),

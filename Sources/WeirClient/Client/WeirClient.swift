@@ -100,12 +100,20 @@ extension WeirClient {
     /// carried out only when that does no harm. When nobody can be connected to it fails at once.
     func call<C: WireCall>(_ request: C, timeout: Duration?, isRepeatable: Bool) async throws -> C.Answer {
         let deadline = self.deadline(timeout)
+        return try await self.repeating(until: deadline, isRepeatable: isRepeatable) { connection in
+            try await connection.call(request, deadline: deadline)
+        }
+    }
+
+    func repeating<Answer>(
+        until deadline: UInt64, isRepeatable: Bool, _ ask: (ClientConnection) async throws -> Answer
+    ) async throws -> Answer {
         var attempts = 0
         while true {
             attempts += 1
             let connection = try await self.control.connection()
             do {
-                return try await connection.call(request, deadline: deadline)
+                return try await ask(connection)
             } catch let error as WeirError {
                 let now = self.clock.nanoseconds
                 let decision = self.configuration.retry.decide(

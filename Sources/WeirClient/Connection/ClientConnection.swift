@@ -102,14 +102,19 @@ final class ClientConnection: FrameReceiver {
 extension ClientConnection {
     /// Sends a request and waits for its answer until `deadline`, in nanoseconds.
     func call<C: WireCall>(_ request: C, deadline: UInt64) async throws -> C.Answer {
-        try request.validate()
-        let call = PendingCall(deadline: deadline)
-        let payload = try await call.wait { self.send(request, .call(call)) }
+        let payload = try await self.exchange(request, deadline: deadline)
         do {
             return try payload.withUnsafeReadableBytes { raw throws(MalformedBytes) in try C.Answer(payload: raw) }
         } catch {
             throw self.violated("the answer to \(C.self) does not read: \(error)")
         }
+    }
+
+    /// As `call`, for an answer that is not a message of its own. Returns its payload.
+    func exchange<R: WireRequest>(_ request: R, deadline: UInt64) async throws -> ByteBuffer {
+        try request.validate()
+        let call = PendingCall(deadline: deadline)
+        return try await call.wait { self.send(request, .call(call)) }
     }
 
     /// Asks for a subscription; `sink` hears what comes of it.
@@ -129,10 +134,10 @@ extension ClientConnection {
         self.send(Unsubscribe(subscription: subscription), .call(PendingCall(deadline: .max)))
     }
 
-    private func send<C: WireCall>(_ request: C, _ context: Context) {
+    private func send<R: WireRequest>(_ request: R, _ context: Context) {
         let bytes = request.encode().count
         let admission = self.state.withLock { state -> (ClientSession<Context>.Admission, (any FrameConnection)?) in
-            let admission = state.session.request(C.type, bytes: bytes, context: context)
+            let admission = state.session.request(R.type, bytes: bytes, context: context)
             if case .send(let correlation) = admission, case .call(let call) = context, call.deadline < .max {
                 state.calls[correlation] = call
             }
@@ -263,7 +268,7 @@ extension ClientConnection {
         self.state.withLock { $0.subscriptions.removeValue(forKey: ended.subscription) }?.ended(ended.error)
     }
 
-    private func violated(_ what: String) -> WeirError {
+    func violated(_ what: String) -> WeirError {
         let error = WeirError(.malformedRequest, "the server does not keep to the protocol: \(what)")
         self.close(error)
         return error
