@@ -60,7 +60,7 @@ package struct PutEntry: Hashable, Sendable {
     }
 
     /// Writes 48 bytes to the beginning of `raw`.
-    func write(to raw: UnsafeMutableRawBufferPointer) {
+    package func write(to raw: UnsafeMutableRawBufferPointer) {
         raw.store(self.shard.rawValue, at: 0)
         raw.store(self.count, at: 8)
         raw.store(UInt64(0), at: 40)

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+import WeirModel
+
+/// How long a refused caller is asked to wait.
+package enum RetryAfter {
+    /// Milliseconds that a caller may be sent away for: long enough to help, short enough to notice a change.
+    package static let millis: ClosedRange<UInt32> = 1...60_000
+
+    /// Rounded up, so that a caller who comes then finds what it waited for.
+    package static func millis(nanos: UInt64) -> UInt32 {
+        let millis = nanos / 1_000_000 + (nanos % 1_000_000 == 0 ? 0 : 1)
+        return min(max(UInt32(clamping: millis), Self.millis.lowerBound), Self.millis.upperBound)
+    }
+
+    /// Nothing was stored; come again after so many nanoseconds.
+    package static func verdict(nanos: UInt64) -> WeirError.Verdict {
+        WeirError.Verdict(maybeStored: false, retry: .after(Self.millis(nanos: nanos)))
+    }
+}

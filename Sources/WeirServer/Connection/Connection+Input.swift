@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+import NIOCore
+import WeirModel
+import WeirProtocol
+import WeirStorage
+
+extension Connection {
+    /// Longer payloads than any control call has: refused without closing, so that nobody fills memory with them.
+    static let controlBytesMax = 4096
+
+    /// Bytes have arrived. Whole frames are handled where they lie.
+    func receive(_ buffer: ByteBuffer) {
+        buffer.withUnsafeReadableBytes { raw in
+            let consumed = self.consume(raw)
+            // The puts lie in this buffer: they are copied into the log before it is given back.
+            self.commitPuts()
+            if case .fencing = self.phase {
+                self.heldInput = ByteBuffer(bytes: raw.slice(consumed, raw.count - consumed))
+            }
+        }
+        let isIncomplete = self.isOpen && self.assembly.isActive
+        self.session.bytesReceived(incompleteFrame: isIncomplete, now: self.node.nowMillis)
+    }
+
+    /// Returns how many bytes were taken: fewer than there are only when no more may be taken now.
+    private func consume(_ raw: UnsafeRawBufferPointer) -> Int {
+        var offset = 0
+        while offset < raw.count {
+            guard case .open = self.phase else { return offset }
+            let rest = raw.slice(offset, raw.count - offset)
+            switch self.assembly.state {
+            case .payload, .skipping:
+                offset += self.assembly.takePayload(rest)
+                self.finishFrame()
+            case .header:
+                let (taken, header) = self.assembly.takeHeader(rest)
+                offset += taken
+                if let header { offset += self.begin(header, rest.slice(taken, rest.count - taken)) }
+            case .between:
+                guard let header = try? FrameHeader(reading: rest) else {
+                    offset += self.assembly.takeHeader(rest).taken
+                    break
+                }
+                offset += FrameHeader.bytes
+                offset += self.begin(header, rest.slice(FrameHeader.bytes, rest.count - FrameHeader.bytes))
+            }
+        }
+        return offset
+    }
+
+    /// A header is there, and as much of the payload and of what follows as `rest`. Returns what was taken of it.
+    private func begin(_ header: FrameHeader, _ rest: UnsafeRawBufferPointer) -> Int {
+        switch self.session.headerReceived(header) {
+        case .take(let type):
+            if type != .putRecords, header.length > Self.controlBytesMax {
+                self.answer(.none, Self.tooLong(header), header.correlation)
+                return self.skip(header, rest)
+            }
+            if header.length <= rest.count {
+                self.handle(type, header, rest.slice(0, header.length))
+                return header.length
+            }
+            guard self.gather(header, type) else {
+                self.refuseForMemory(header)
+                return self.skip(header, rest)
+            }
+            return self.assembly.takePayload(rest)
+        case .refuse(let error):
+            self.answer(.none, error, header.correlation)
+            return self.skip(header, rest)
+        case .refusePut(let error):
+            self.refusePut(error, header)
+            return self.skip(header, rest)
+        case .ignore: return rest.count
+        case .close(let error):
+            self.closeAfterViolation(error)
+            return rest.count
+        }
+    }
+
+    private static func tooLong(_ header: FrameHeader) -> WeirError {
+        WeirError(
+            .frameTooLarge,
+            "a request of type \(header.rawType) with \(header.length) bytes; at most \(Self.controlBytesMax) are "
+                + "allowed")
+    }
+
+    private func skip(_ header: FrameHeader, _ rest: UnsafeRawBufferPointer) -> Int {
+        self.assembly.skip(header.length)
+        return self.assembly.takePayload(rest)
+    }
+
+    /// Takes memory for the whole frame, if the node has it. Control calls are short enough to be always taken.
+    private func gather(_ header: FrameHeader, _ type: FrameType) -> Bool {
+        if type == .putRecords, !self.node.frameMemory.reserve(header.length) { return false }
+        self.assembly.begin(header, type, in: self.loop.frames.take(header.length))
+        return true
+    }
+
+    private func refuseForMemory(_ header: FrameHeader) {
+        self.session.putFinished(bytes: header.length)
+        self.refusePut(
+            WeirError(
+                .unavailable,
+                "no memory for a put of \(header.length) bytes now: \(self.node.frameMemory.reservedBytes) of "
+                    + "\(self.node.frameMemory.bytesMax) bytes are in use for others"), header)
+    }
+
+    /// Refused before it was read.
+    private func refusePut(_ error: WeirError, _ header: FrameHeader) {
+        self.loop.puts.refuse(error, correlation: header.correlation, creditBytes: nil)
+        if self.loop.puts.isFull { self.commitPuts() }
+    }
+
+    /// A frame that came in pieces may be whole now.
+    private func finishFrame() {
+        guard let (header, type, memory) = self.assembly.finish() else { return }
+        // Only the first frame of what was read can come from pieces, so nothing is held yet.
+        let reserved = type == .putRecords ? header.length : 0
+        precondition(self.heldFrame == nil, "two frames are held")
+        self.heldFrame = (memory, reserved)
+        self.handle(type, header, UnsafeRawBufferPointer(rebasing: memory[..<header.length]))
+        if type != .putRecords { self.giveBackFrame() }
+    }
+
+    private func giveBackFrame() {
+        guard let (memory, reserved) = self.heldFrame else { return }
+        self.heldFrame = nil
+        self.loop.frames.giveBack(memory)
+        if reserved > 0 { self.node.frameMemory.release(reserved) }
+    }
+
+    /// Forgets what has not been taken up.
+    func dropInput() {
+        if let (header, type, memory) = self.assembly.abandon() {
+            self.loop.frames.giveBack(memory)
+            if type == .putRecords { self.node.frameMemory.release(header.length) }
+        }
+        self.heldInput = nil
+    }
+
+    /// The bytes that follow cannot be told apart: what is under way before them is finished first.
+    private func closeAfterViolation(_ error: WeirError) {
+        self.commitPuts()
+        self.close(error)
+    }
+
+    // MARK: Frames
+
+    private func handle(_ type: FrameType, _ header: FrameHeader, _ payload: UnsafeRawBufferPointer) {
+        switch type {
+        case .putRecords:
+            self.loop.puts.add(correlation: header.correlation, payload: payload)
+            if self.loop.puts.isFull { self.commitPuts() }
+        case .hello: self.handleHello(header, payload)
+        case .ping: self.handlePing(header, payload)
+        case .credit: self.handleCredit(payload)
+        default:
+            // What was put before is in the log before a later request looks at it.
+            self.commitPuts()
+            self.serve(type, header.correlation, payload)
+        }
+    }
+
+    private func handleHello(_ header: FrameHeader, _ payload: UnsafeRawBufferPointer) {
+        switch self.session.helloReceived(payload: payload, serverTimeMillis: self.node.clock.wallMillis) {
+        case .accept(let hello, let answer): self.greet(hello, answer, correlation: header.correlation)
+        case .close(let error): self.close(error)
+        }
+    }
+
+    private func handlePing(_ header: FrameHeader, _ payload: UnsafeRawBufferPointer) {
+        do {
+            _ = try Ping(request: payload)
+            let answer = PingAnswer(serverTimeMillis: self.node.clock.wallMillis)
+            self.answer(.none, answer.frame(.pingAnswer, correlation: header.correlation))
+        } catch {
+            self.answer(.none, error, header.correlation)
+        }
+    }
+
+    /// Credit has no answer, so a wrong one cannot be told: the connection is closed.
+    private func handleCredit(_ payload: UnsafeRawBufferPointer) {
+        do {
+            let credit = try Credit(payload: payload)
+            self.grant(credit)
+        } catch {
+            self.closeAfterViolation(WeirError(.malformedRequest, "Credit: \(error.description)"))
+        }
+    }
+
+    // MARK: Puts
+
+    /// Appends the puts that have been gathered, and notes their answers.
+    func commitPuts() {
+        let batch = self.loop.puts
+        guard !batch.isEmpty else { return self.giveBackFrame() }
+        batch.route(self.loop.routes)
+        var isSettled = self.appendPuts(batch)
+        if !isSettled {
+            // A write has failed since: this loop's clients are told first, so that order holds.
+            self.loop.takeReports()
+            isSettled = self.appendPuts(batch)
+        }
+        for request in batch.requests {
+            if !isSettled {
+                self.answer(.none, Self.recovering, request.correlation, putBytes: request.creditBytes)
+            } else if request.failure >= 0 {
+                self.answer(
+                    request.lsn, batch.failures[request.failure], request.correlation, putBytes: request.creditBytes)
+            } else {
+                self.pending.append(
+                    request.lsn, length: batch.answerLength(request), putBytes: request.creditBytes
+                ) { raw in batch.writeAnswer(request, to: raw) }
+            }
+        }
+        if !isSettled { self.ordered.skipped() }
+        Counters.add(batch.requests.count, to: self.loop.counters.putRequests)
+        batch.removeAll()
+        self.giveBackFrame()
+        self.answersAdded()
+    }
+
+    private static let recovering = WeirError(.unavailable, "the node is recovering from a failed write")
+
+    /// False when a failed write has not been told to the clients of this loop: nothing was done then.
+    private func appendPuts(_ batch: PutBatch) -> Bool {
+        let clock = self.node.clock
+        let around = PutSurroundings(
+            node: self.node, routes: self.loop.routes, nowMillis: clock.wallMillis, nowNanos: clock.monotonicNanos)
+        let (relay, seen) = (self.node.relay, self.loop.failuresSeen)
+        return self.node.storage.withLog { log in
+            guard log.unavailable() != nil || relay.failureCount == seen else { return false }
+            batch.commit(log, around, ordered: &self.ordered)
+            return true
+        }
+    }
+}

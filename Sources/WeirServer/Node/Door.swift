@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+import NIOCore
+import NIOPosix
+import Synchronization
+import WeirModel
+
+/// Accepts connections and gives each its handler.
+struct Door: Sendable {
+    private let core: NodeCore
+    private let loops: [LoopHandle]
+
+    init(_ core: NodeCore, _ loops: [LoopHandle]) {
+        self.core = core
+        self.loops = loops
+    }
+
+    func bootstrap(_ group: any EventLoopGroup) -> ServerBootstrap {
+        let receive = self.core.configuration.receiveBytes
+        return ServerBootstrap(group: group)
+            .serverChannelOption(.backlog, value: 1024)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .childChannelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: receive))
+            .childChannelOption(.writeBufferWaterMark, value: .init(low: 256 << 10, high: 1 << 20))
+            .childChannelInitializer { channel in self.welcome(channel) }
+    }
+
+    private func welcome(_ channel: any Channel) -> EventLoopFuture<Void> {
+        guard let loop = self.loops.first(where: { $0.eventLoop === channel.eventLoop }) else {
+            return channel.eventLoop.makeFailedFuture(NodeError("a connection on an unknown event loop"))
+        }
+        let core = self.core
+        return channel.eventLoop.makeCompletedFuture {
+            let context = loop.onLoop
+            let (before, _) = core.connectionCount.add(1, ordering: .relaxed)
+            Counters.add(1, to: context.counters.connectionsAccepted)
+            let connection = Connection(
+                context, peer: channel.remoteAddress?.description ?? "unknown", refusal: Self.refusal(core, before))
+            do {
+                try channel.pipeline.syncOperations.addHandler(connection)
+            } catch {
+                core.connectionCount.subtract(1, ordering: .relaxed)
+                throw error
+            }
+        }
+    }
+
+    private static func refusal(_ core: NodeCore, _ before: Int) -> WeirError? {
+        if core.isDraining { return Connection.goingDown }
+        guard before >= core.configuration.connectionsMax else { return nil }
+        return WeirError(
+            .limitExceeded,
+            "the node has \(before) connections; \(core.configuration.connectionsMax) are allowed",
+            verdict: .init(maybeStored: false, retry: .after(1000)))
+    }
+}

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+import NIOCore
+import WeirCatalog
+import WeirLog
+import WeirModel
+import WeirStorage
+
+/// What a node keeps on one event loop. Touched only there.
+final class LoopContext {
+    let node: NodeCore
+    let eventLoop: any EventLoop
+    let counters = Counters()
+    let frames = FramePool()
+    let puts: PutBatch
+    /// How this loop last saw the shards of the streams that are put to.
+    let routes = RouteCache()
+    private var connections: [UInt64: Connection] = [:]
+    /// Everything up to here may be told to clients.
+    private(set) var durable: LSN
+    /// Failed writes that the clients of this loop were told of.
+    private(set) var failuresSeen: UInt64
+    private var polls = LongPolls<Waiter>()
+    private var afterDurable = AfterDurable<Deferred>()
+    /// Connections with answers that wait for the log.
+    private var awaiting: [Connection] = []
+    /// Connections that have written and not flushed.
+    private var unflushed: [Connection] = []
+    /// Connections that can write again, to be served in the next turn.
+    private var resuming: [Connection] = []
+    private var isResumeScheduled = false
+    private var timer: (task: Scheduled<Void>, nanos: UInt64)?
+    private var inbox: LoopInbox?
+
+    /// Who waits for records or for a time.
+    enum Waiter: Hashable, Sendable {
+        case read(connection: UInt64, UInt64)
+        case subscription(connection: UInt64, UInt32)
+
+        var connection: UInt64 {
+            switch self {
+            case .read(let connection, _), .subscription(let connection, _): connection
+            }
+        }
+    }
+
+    private struct Deferred {
+        let done: () -> Void
+        let failed: () -> Void
+    }
+
+    init(_ node: NodeCore, _ eventLoop: any EventLoop, durable: LSN) {
+        self.node = node
+        self.eventLoop = eventLoop
+        self.durable = durable
+        self.failuresSeen = node.relay.failureCount
+        self.puts = PutBatch(counters: self.counters)
+    }
+
+    func attach(_ inbox: LoopInbox) { self.inbox = inbox }
+
+    // MARK: Connections
+
+    func add(_ connection: Connection) { self.connections[connection.id] = connection }
+
+    func remove(_ connection: Connection) {
+        self.connections[connection.id] = nil
+        self.awaiting.removeAll { $0 === connection }
+        self.unflushed.removeAll { $0 === connection }
+        self.resuming.removeAll { $0 === connection }
+    }
+
+    func connection(_ id: UInt64) -> Connection? { self.connections[id] }
+
+    func handle(of connection: Connection) -> ConnectionHandle? {
+        self.inbox.map { ConnectionHandle(loop: $0.handle, id: connection.id) }
+    }
+
+    /// The older connection of the session of connection `id` is fenced.
+    func fenced(_ id: UInt64) {
+        self.connections[id]?.olderIsFenced()
+        self.flush()
+    }
+
+    /// Deadlines of connections, a few times a second.
+    func tick() {
+        let now = self.node.nowMillis
+        for connection in Array(self.connections.values) { connection.tick(nowMillis: now) }
+        self.flush()
+    }
+
+    func drain() {
+        for connection in Array(self.connections.values) { connection.drain() }
+        self.flush()
+    }
+
+    /// Closes every connection at once.
+    func closeAll() {
+        for connection in Array(self.connections.values) { connection.abandon() }
+    }
+
+    func endAll(of stream: StreamID) {
+        self.routes.forget(stream)
+        for connection in Array(self.connections.values) { connection.streamDeleted(stream) }
+        self.flush()
+    }
+
+    // MARK: What the log reports
+
+    func takeReports() {
+        guard let reports = self.inbox?.take() else { return }
+        for report in reports.reports {
+            switch report {
+            case .durable(let lsn): self.advance(to: lsn)
+            case .failed(let durable, let reason): self.fail(above: durable, reason)
+            case .recovered: self.wakeAll()
+            }
+        }
+        if reports.allShards {
+            self.wakeAll()
+        } else if self.polls.count > 0 {
+            for shard in reports.shards {
+                for waiter in self.polls.wake(shard) { self.woken(waiter) }
+            }
+        }
+        self.flush()
+    }
+
+    private func advance(to lsn: LSN) {
+        guard lsn > self.durable else { return }
+        self.durable = lsn
+        for action in self.afterDurable.take(upTo: lsn) { action.done() }
+        let awaiting = self.awaiting
+        self.awaiting.removeAll(keepingCapacity: true)
+        for connection in awaiting where !connection.releaseAnswers() { self.awaiting.append(connection) }
+    }
+
+    private func fail(above durable: LSN, _ reason: String) {
+        self.advance(to: durable)
+        self.failuresSeen += 1
+        for action in self.afterDurable.fail(above: durable) { action.failed() }
+        for connection in self.connections.values { connection.failAnswers(above: durable, reason: reason) }
+        self.awaiting.removeAll { !$0.hasAnswersPending }
+    }
+
+    /// Runs `done` when `lsn` is durable, perhaps at once; `onFailure` when it will never be.
+    func whenDurable(_ lsn: LSN, _ done: @escaping () -> Void, onFailure: @escaping () -> Void) {
+        if lsn <= self.durable { done() } else { self.afterDurable.add(lsn, Deferred(done: done, failed: onFailure)) }
+    }
+
+    /// The connection has an answer that waits for the log; it is asked for it when the log has moved on.
+    func awaitDurable(_ connection: Connection) { self.awaiting.append(connection) }
+
+    // MARK: Waiting
+
+    /// `shard`: until it has something new; `deadlineNanos`: not longer than that.
+    func wait(_ waiter: Waiter, for shard: ShardRef?, until deadlineNanos: UInt64?) {
+        self.polls.add(waiter, shard: shard, deadlineNanos: deadlineNanos)
+        if deadlineNanos != nil { self.setTimer() }
+    }
+
+    func stopWaiting(_ waiter: Waiter) { self.polls.remove(waiter) }
+
+    private func woken(_ waiter: Waiter) { self.connections[waiter.connection]?.woken(waiter) }
+
+    private func wakeAll() {
+        for waiter in self.polls.wakeAll() { self.woken(waiter) }
+    }
+
+    private func setTimer() {
+        guard let next = self.polls.nextDeadlineNanos else { return }
+        if let timer {
+            if timer.nanos <= next { return }
+            timer.task.cancel()
+        }
+        let now = self.node.clock.monotonicNanos
+        // A millisecond at least, so that a clock that stands still does not keep the loop busy.
+        let delay = max(1_000_000, next > now ? next - now : 0)
+        let bound = NIOLoopBound(self, eventLoop: self.eventLoop)
+        let task = self.eventLoop.scheduleTask(in: .nanoseconds(Int64(clamping: delay))) { bound.value.timerFired() }
+        self.timer = (task, next)
+    }
+
+    private func timerFired() {
+        self.timer = nil
+        for waiter in self.polls.expire(nowNanos: self.node.clock.monotonicNanos) { self.woken(waiter) }
+        self.setTimer()
+        self.flush()
+    }
+
+    // MARK: Writing
+
+    /// The connection has written; one flush follows for all it wrote in this turn.
+    func willFlush(_ connection: Connection) { self.unflushed.append(connection) }
+
+    func flush() {
+        // A flush may lead to more writes; those have their own.
+        while let connection = self.unflushed.popLast() { connection.flushNow() }
+    }
+
+    /// The connection can write again: it is served in a turn of its own, so that one fast reader leaves time to others.
+    func resumeSoon(_ connection: Connection) {
+        self.resuming.append(connection)
+        guard !self.isResumeScheduled else { return }
+        self.isResumeScheduled = true
+        let bound = NIOLoopBound(self, eventLoop: self.eventLoop)
+        self.eventLoop.execute { bound.value.resume() }
+    }
+
+    private func resume() {
+        self.isResumeScheduled = false
+        let connections = self.resuming
+        self.resuming.removeAll(keepingCapacity: true)
+        for connection in connections { connection.resume() }
+        self.flush()
+    }
+}

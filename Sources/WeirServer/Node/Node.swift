@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+import Logging
+import NIOCore
+import NIOPosix
+import Synchronization
+import WeirModel
+import WeirProtocol
+import WeirStorage
+
+/// A node: the log, and the door through which clients come to it. It listens when `start` has returned.
+package final class Node: Sendable {
+    /// Where it listens, with the real port.
+    package let address: SocketAddress
+    let core: NodeCore
+    private let group: MultiThreadedEventLoopGroup
+    private let listener: any Channel
+    private let ending: Ending
+    private let housekeeping: [RepeatedTask]
+    private let isShuttingDown = Atomic<Bool>(false)
+
+    private init(
+        _ core: NodeCore, group: MultiThreadedEventLoopGroup, listener: any Channel, address: SocketAddress,
+        ending: Ending, housekeeping: [RepeatedTask]
+    ) {
+        self.core = core
+        self.group = group
+        self.listener = listener
+        self.address = address
+        self.ending = ending
+        self.housekeeping = housekeeping
+    }
+
+    /// What recovery found, in sentences for the log.
+    package var recoveryReport: [String] { self.core.storage.recoveryReport }
+
+    /// Ends when the node has: with the sentence why when it had to give up, with `nil` after `shutdown`.
+    package var stopped: String? {
+        get async { await self.ending.reason }
+    }
+
+    // MARK: Starting
+
+    /// Opens and recovers the log, then listens. Throws `NodeError` with a sentence for the operator; then nothing is
+    /// left open.
+    package static func start(
+        _ configuration: NodeConfiguration, clock: any Clock = SystemClock(), logger: Logger
+    ) async throws(NodeError) -> Node {
+        try configuration.validate()
+        let relay = ProgressRelay(logger: logger)
+        let storage: Storage
+        do {
+            storage = try await Blocking.run {
+                try Storage.open(configuration.storage, clock: clock) { relay.report($0) }
+            }
+        } catch let error as StorageError {
+            throw NodeError(error.message)
+        } catch {
+            throw NodeError("the log cannot be opened: \(error)")
+        }
+        let core = NodeCore(configuration, storage: storage, clock: clock, relay: relay, logger: logger)
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: configuration.loops)
+        do {
+            return try await Self.listen(core, group)
+        } catch {
+            await Self.end(core, group)
+            throw error as? NodeError
+                ?? NodeError("cannot listen on \(configuration.host):\(configuration.port): \(error)")
+        }
+    }
+
+    private static func listen(_ core: NodeCore, _ group: MultiThreadedEventLoopGroup) async throws -> Node {
+        let ending = Ending()
+        let durable = core.storage.withLog { $0.durableLSN }
+        var inboxes: [LoopInbox] = []
+        var counters: [Counters] = []
+        var housekeeping: [RepeatedTask] = []
+        for eventLoop in group.makeIterator() {
+            let (inbox, count, task) = try await eventLoop.submit {
+                let context = LoopContext(core, eventLoop, durable: durable)
+                let inbox = LoopInbox(LoopHandle(context, eventLoop))
+                context.attach(inbox)
+                let bound = NIOLoopBound(context, eventLoop: eventLoop)
+                let every = TimeAmount.milliseconds(100)
+                let task = eventLoop.scheduleRepeatedTask(initialDelay: every, delay: every) { _ in
+                    bound.value.tick()
+                }
+                return (inbox, context.counters, task)
+            }.get()
+            inboxes.append(inbox)
+            counters.append(count)
+            housekeeping.append(task)
+        }
+        core.attach(inboxes.map(\.handle), counters)
+        core.relay.attach(inboxes) { ending.end($0) }
+        // What became durable before the relay knew the loops.
+        let now = core.storage.withLog { $0.durableLSN }
+        for inbox in inboxes { inbox.post(.durable(now, shards: [])) }
+        let door = Door(core, inboxes.map(\.handle))
+        let listener = try await door.bootstrap(group).bind(
+            host: core.configuration.host, port: core.configuration.port
+        ).get()
+        guard let address = listener.localAddress else { throw NodeError("the listening socket has no address") }
+        return Node(
+            core, group: group, listener: listener, address: address, ending: ending, housekeeping: housekeeping)
+    }
+
+    // MARK: Ending
+
+    /// Stops listening, finishes what is under way for at most `drain`, says goodbye to every client, and closes the
+    /// log: everything that was acknowledged is on disk, and provably so.
+    package func shutdown(drain: Duration = .seconds(30)) async {
+        guard !self.isShuttingDown.exchange(true, ordering: .acquiringAndReleasing) else {
+            _ = await self.ending.reason
+            return
+        }
+        try? await self.listener.close().get()
+        self.core.beginDrain()
+        self.core.onEveryLoop { $0.drain() }
+        let clock = ContinuousClock()
+        let deadline = clock.now + drain
+        while self.core.connectionCount.load(ordering: .acquiring) > 0, clock.now < deadline {
+            do { try await Task.sleep(for: .milliseconds(10)) } catch { break }
+        }
+        self.core.onEveryLoop { $0.closeAll() }
+        for task in self.housekeeping { task.cancel() }
+        await Self.end(self.core, self.group)
+        self.ending.end(nil)
+    }
+
+    private static func end(_ core: NodeCore, _ group: MultiThreadedEventLoopGroup) async {
+        do {
+            try await Blocking.run { core.storage.shutdown() }
+        } catch {
+            core.logger.error("closing the log failed", metadata: ["reason": "\(error)"])
+        }
+        do {
+            try await group.shutdownGracefully()
+        } catch {
+            core.logger.error("stopping the event loops failed", metadata: ["reason": "\(error)"])
+        }
+    }
+}
+
+/// Runs what blocks on a thread that may be blocked.
+private enum Blocking {
+    static func run<T: Sendable>(_ body: @escaping @Sendable () throws -> T) async throws -> T {
+        try await NIOThreadPool.singleton.runIfActive(body)
+    }
+}

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+import Logging
+import Synchronization
+import WeirCatalog
+import WeirLog
+import WeirModel
+import WeirProtocol
+import WeirStorage
+
+/// What all connections of a node share, on whatever event loop they are.
+final class NodeCore: Sendable {
+    let configuration: NodeConfiguration
+    let sessionConfiguration: ServerSession.Configuration
+    let storage: Storage
+    let clock: any Clock
+    let logger: Logger
+    let relay: ProgressRelay
+    /// The log id: what iterators hold.
+    let nodeID: UInt64
+    let startedNanos: UInt64
+    let sessions = SessionRegistry<ConnectionHandle>()
+    /// Frames that have arrived in part.
+    let frameMemory: MemoryBudget
+    /// Records on their way out.
+    let readMemory: MemoryBudget
+    let admission = Mutex(AdmissionTable())
+    let connectionCount = Atomic<Int>(0)
+    /// Long polls and subscriptions.
+    let waiterCount = Atomic<Int>(0)
+    private let nextConnection = Atomic<UInt64>(1)
+    private let loops = Mutex<[LoopHandle]>([])
+    private let counters = Mutex<[Counters]>([])
+    private let draining = Atomic<Bool>(false)
+
+    init(
+        _ configuration: NodeConfiguration, storage: Storage, clock: any Clock, relay: ProgressRelay, logger: Logger
+    ) {
+        self.configuration = configuration
+        self.storage = storage
+        self.clock = clock
+        self.relay = relay
+        self.logger = logger
+        self.nodeID = storage.status().nodeID
+        self.startedNanos = clock.monotonicNanos
+        self.frameMemory = MemoryBudget(bytesMax: configuration.frameMemoryBytesMax)
+        self.readMemory = MemoryBudget(bytesMax: configuration.readMemoryBytesMax)
+        self.sessionConfiguration = ServerSession.Configuration(
+            serverName: configuration.serverName, nodeID: self.nodeID, putCreditBytes: configuration.putCreditBytes,
+            putCreditRequests: configuration.putCreditRequests, frameBytesMax: configuration.frameBytesMax,
+            helloTimeoutMillis: configuration.helloTimeoutMillis, stallTimeoutMillis: configuration.stallTimeoutMillis)
+    }
+
+    var nowMillis: Int64 { Int64(self.clock.monotonicNanos / 1_000_000) }
+    var isDraining: Bool { self.draining.load(ordering: .acquiring) }
+
+    func attach(_ loops: [LoopHandle], _ counters: [Counters]) {
+        self.loops.withLock { $0 = loops }
+        self.counters.withLock { $0 = counters }
+    }
+
+    func beginDrain() { self.draining.store(true, ordering: .releasing) }
+
+    func nextConnectionID() -> UInt64 { self.nextConnection.add(1, ordering: .relaxed).oldValue }
+
+    func onEveryLoop(_ body: @escaping @Sendable (LoopContext) -> Void) {
+        for loop in self.loops.withLock({ $0 }) { loop.run(body) }
+    }
+
+    /// The sum of one counter over all loops.
+    func sum(_ counter: (Counters) -> Int64) -> Int64 {
+        self.counters.withLock { $0 }.reduce(0) { $0 + counter($1) }
+    }
+
+    /// One more long poll or subscription, if the node takes it.
+    func takeWaiter() throws(WeirError) {
+        let (old, _) = self.waiterCount.add(1, ordering: .relaxed)
+        guard old < self.configuration.waitersMax else {
+            self.waiterCount.subtract(1, ordering: .relaxed)
+            throw WeirError(
+                .limitExceeded,
+                "the node holds \(old) subscriptions and long polls; \(self.configuration.waitersMax) are allowed",
+                verdict: .init(maybeStored: false, retry: .after(1000)))
+        }
+    }
+
+    func releaseWaiter() { self.waiterCount.subtract(1, ordering: .relaxed) }
+
+    /// The stream goes: what waits for its records is ended when that is durable.
+    func streamDeleted(_ stream: StreamID, _ lsn: LSN) {
+        self.admission.withLock { $0.removeAll(of: stream) }
+        self.onEveryLoop { loop in
+            loop.whenDurable(lsn) { [unowned loop] in loop.endAll(of: stream) } onFailure: {}
+        }
+    }
+}
+
+/// A connection, for those who are on another event loop.
+struct ConnectionHandle: Sendable {
+    let loop: LoopHandle
+    let id: UInt64
+}

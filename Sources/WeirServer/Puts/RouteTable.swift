@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+import WeirModel
+
+/// The shards of a stream at one moment, laid out for looking up many keys. Immutable.
+final class RouteTable {
+    let map: ShardMap
+    let count: Int
+    private let lowers: UnsafeMutablePointer<UInt128>
+    private let numbers: UnsafeMutablePointer<ShardNumber>
+
+    init(_ map: ShardMap) {
+        self.map = map
+        self.count = map.shards.count
+        self.lowers = .allocate(capacity: self.count)
+        self.numbers = .allocate(capacity: self.count)
+        for (position, shard) in map.shards.enumerated() {
+            (self.lowers + position).initialize(to: shard.range.lower.value)
+            (self.numbers + position).initialize(to: shard.number)
+        }
+    }
+
+    deinit {
+        self.lowers.deallocate()
+        self.numbers.deallocate()
+    }
+
+    /// Position of the shard that takes `key`.
+    @inline(__always)
+    func position(of key: UInt128) -> Int {
+        var low = 0
+        var count = self.count
+        while count > 1 {
+            let half = count / 2
+            if self.lowers[low + half] <= key { low += half }
+            count -= half
+        }
+        return low
+    }
+
+    @inline(__always)
+    func number(at position: Int) -> ShardNumber { self.numbers[position] }
+
+    /// The keys that the shard at `position` takes.
+    func range(at position: Int) -> ClosedRange<UInt128> {
+        self.lowers[position]...(position + 1 < self.count ? self.lowers[position + 1] - 1 : UInt128.max)
+    }
+}
+
+/// The newest table of each stream that is put to through one event loop: a hint, compared with the catalog before
+/// anything is stored.
+final class RouteCache {
+    private var tables: [StreamID: RouteTable] = [:]
+    /// The last one asked for: most batches of puts are for one stream.
+    private var last: RouteTable?
+
+    func table(for stream: StreamID) -> RouteTable? {
+        if let last, last.map.stream == stream { return last }
+        guard let table = self.tables[stream] else { return nil }
+        self.last = table
+        return table
+    }
+
+    func remember(_ table: RouteTable) {
+        self.tables[table.map.stream] = table
+        self.last = table
+    }
+
+    func forget(_ stream: StreamID) {
+        self.tables[stream] = nil
+        if self.last?.map.stream == stream { self.last = nil }
+    }
+}
