@@ -1,20 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 import WeirModel
+import WeirProtocol
 
 extension WeirClient {
     /// What the node says about itself.
     public func status(timeout: Duration? = nil) async throws -> NodeStatus {
-        preconditionFailure("signature")
+        let answer = try await self.call(Status(), timeout: timeout, isRepeatable: true)
+        return NodeStatus(
+            numbers: answer.numbers.map { .init(name: $0.name, value: $0.value) },
+            texts: answer.texts.map { .init(name: $0.name, value: $0.value) })
     }
 
     /// Asks whether the node is there.
     public func ping(timeout: Duration? = nil) async throws -> PingReply {
-        preconditionFailure("signature")
+        let start = self.clock.nanoseconds
+        let answer = try await self.call(Ping(), timeout: timeout, isRepeatable: true)
+        let nanos = self.clock.nanoseconds - start
+        return PingReply(
+            serverTimeMillis: answer.serverTimeMillis, roundTrip: .nanoseconds(Int64(clamping: nanos)))
     }
 
     /// Name and version of the server and the number of its log, as it said hello.
-    public func server(timeout: Duration? = nil) async throws -> ServerIdentity {
-        preconditionFailure("signature")
+    public func server() async throws -> ServerIdentity {
+        let connection = try await self.controlConnection()
+        guard let answer = connection.helloAnswer else {
+            throw WeirError(.unavailable, "the connection was closed")
+        }
+        return ServerIdentity(
+            name: answer.serverName, nodeID: answer.nodeID, protocolVersion: answer.version)
     }
 }
 

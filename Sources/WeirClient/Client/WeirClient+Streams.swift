@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import WeirModel
+import WeirProtocol
 
 extension WeirClient {
     /// Makes a stream of 1 to 10,000 shards. Throws `streamExists`, `limitExceeded`, `invalidArgument`. Not repeated
@@ -8,24 +9,29 @@ extension WeirClient {
     public func createStream(
         _ name: StreamName, shards: Int = 4, settings: StreamSettings = StreamSettings(), timeout: Duration? = nil
     ) async throws -> StreamDescription {
-        preconditionFailure("signature")
+        try ClientConfiguration.check(shards, Limits.shardsPerStream, "number of shards")
+        let request = CreateStream(name: name.description, shards: UInt32(shards), settings: settings)
+        return try await self.call(request, timeout: timeout, isRepeatable: false).stream
     }
 
     /// Throws `streamNotFound`.
     public func describeStream(_ name: StreamName, timeout: Duration? = nil) async throws -> StreamDescription {
-        preconditionFailure("signature")
+        try await self.call(DescribeStream(stream: .name(name.description)), timeout: timeout, isRepeatable: true).stream
     }
 
     /// Throws `streamDeleted` or `streamNotFound`.
     public func describeStream(_ id: StreamID, timeout: Duration? = nil) async throws -> StreamDescription {
-        preconditionFailure("signature")
+        try await self.call(DescribeStream(stream: .id(id)), timeout: timeout, isRepeatable: true).stream
     }
 
     /// One page of streams in the order of their names, 1 to 10,000.
     public func listStreams(
         after: StreamName? = nil, limit: Int = 1000, timeout: Duration? = nil
     ) async throws -> StreamPage {
-        preconditionFailure("signature")
+        try ClientConfiguration.check(limit, 1...Wire.pageMax, "number of streams a page")
+        let request = ListStreams(afterName: after?.description, limit: UInt32(limit))
+        let answer = try await self.call(request, timeout: timeout, isRepeatable: true)
+        return StreamPage(streams: answer.streams, hasMore: answer.hasMore)
     }
 
     /// All streams in the order of their names, fetched by the page.
@@ -36,16 +42,17 @@ extension WeirClient {
     public func updateStream(
         _ id: StreamID, _ change: StreamChange, timeout: Duration? = nil
     ) async throws -> StreamDescription {
-        preconditionFailure("signature")
+        try await self.call(change.request(for: id), timeout: timeout, isRepeatable: true).stream
     }
 
     /// Hides the records that arrived before a time, in milliseconds since 1970, for good.
     public func trimStream(_ id: StreamID, beforeMillis: Int64, timeout: Duration? = nil) async throws {
-        preconditionFailure("signature")
+        _ = try await self.call(
+            TrimStream(stream: id, beforeMillis: beforeMillis), timeout: timeout, isRepeatable: true)
     }
 
     public func deleteStream(_ id: StreamID, timeout: Duration? = nil) async throws {
-        preconditionFailure("signature")
+        _ = try await self.call(DeleteStream(stream: id), timeout: timeout, isRepeatable: false)
     }
 }
 
@@ -81,6 +88,22 @@ public struct StreamChange: Hashable, Sendable {
         self.maxBytes = maxBytes
         self.limits = limits
         self.recordBytesMax = recordBytesMax
+    }
+
+    func request(for id: StreamID) throws(WeirError) -> UpdateStream {
+        if let recordBytesMax {
+            try ClientConfiguration.check(
+                recordBytesMax, Limits.recordBytesDefault...Limits.recordBytesMax, "record limit in bytes")
+        }
+        let sizeCap: UpdateStream.SizeCap =
+            switch self.maxBytes {
+            case nil: .unchanged
+            case .some(.none): .removed
+            case .some(.bytes(let bytes)): .set(bytes)
+            }
+        return UpdateStream(
+            stream: id, retentionMillis: self.retentionMillis, sizeCap: sizeCap, limits: self.limits,
+            recordBytesMax: self.recordBytesMax.map { UInt32($0) })
     }
 }
 

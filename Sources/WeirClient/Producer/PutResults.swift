@@ -36,8 +36,11 @@ public struct PutResults: Sendable, RandomAccessCollection {
 
     /// The result of the record at `position` in `0..<count`.
     public subscript(position: Int) -> PutResult {
-        let entry = self.entries[position]
-        switch self.slots[Int(entry.slot)] {
+        Self.result(self.entries[position], self.slots)
+    }
+
+    static func result(_ entry: Entry, _ slots: [Slot]) -> PutResult {
+        switch slots[Int(entry.slot)] {
         case .failed(let error): return .failure(error)
         case .stored(let shard, let creationSecond, let arrivalSecond):
             return .success(

@@ -27,12 +27,16 @@ package final class RecordChunk: @unchecked Sendable {
     /// In which order chunks were submitted to the machine, from 1.
     var ordinal: UInt64 = 0
     var submittedAt: UInt64 = 0
-    /// Position of the first record among all of its batcher.
+    /// Position of the first record among all of its batcher or batch.
     var firstRecord: UInt64 = 0
+    /// Counts the chunks of its batcher.
+    var batchNumber: UInt64 = 0
     /// Whoever gave the records wants to hear of each one when it is resolved, not of the chunk.
     var reportsEachRecord = false
-    /// Names whoever is told when the chunk is complete.
-    var owner = 0
+    /// Who is told; set before the chunk is submitted.
+    var sink: (any ChunkSink)?
+    /// What it counted against the buffer's bound when it was submitted.
+    var charged = 0
 
     init() {
         self.storage = UnsafeMutableRawBufferPointer(start: nil, count: 0)
@@ -42,7 +46,6 @@ package final class RecordChunk: @unchecked Sendable {
 
     /// What it counts against the buffer's bound, in bytes.
     var memoryBytes: Int { Self.overheadBytes + self.length + self.count * Self.recordOverheadBytes }
-    static func memoryBytes(ofRecord bytes: Int) -> Int { bytes + Self.recordOverheadBytes }
     /// Bytes that are allocated for records.
     var capacity: Int { self.storage.count }
 
@@ -59,6 +62,8 @@ package final class RecordChunk: @unchecked Sendable {
         self.stored = 0
         self.ordinal = 0
         self.reportsEachRecord = false
+        self.sink = nil
+        self.charged = 0
     }
 
     /// Bytes of a record in stored form.
@@ -109,7 +114,9 @@ package final class RecordChunk: @unchecked Sendable {
                 HashKey.hash(count, into: hashes) { Self.key(of: bytes, at: Int(offsets[$0])) }
                 for position in 0..<count {
                     let start = Int(offsets[position])
-                    guard bytes.integer(UInt16.self, at: start + 6) & BatchBody.explicitHashKeyFlag != 0 else { continue }
+                    guard bytes.integer(UInt16.self, at: start + 6) & BatchBody.explicitHashKeyFlag != 0 else {
+                        continue
+                    }
                     hashes[position] = HashKey(bytes.integer(UInt128.self, at: start + BatchBody.recordHeaderBytes))
                 }
             }
@@ -132,6 +139,17 @@ package final class RecordChunk: @unchecked Sendable {
 }
 
 extension RecordChunk {
+    /// None of its records is stored: it was not taken.
+    func failAll(_ error: WeirError) {
+        if self.entries.isEmpty { self.seal() }
+        self.fail(Run(chunk: self, start: 0, end: self.count), error)
+    }
+
+    /// The result of a record that has one.
+    func result(at position: Int) -> PutResult {
+        PutResults.result(self.entries[position], self.slots)
+    }
+
     /// The results, taken out: the chunk has none afterwards.
     func takeResults() -> PutResults {
         let results = PutResults(

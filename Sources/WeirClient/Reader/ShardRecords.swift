@@ -6,12 +6,17 @@ import WeirModel
 public struct ShardRecords: AsyncSequence, Sendable {
     public typealias Element = RecordBatch
 
-    public func makeAsyncIterator() -> Iterator { Iterator() }
+    let client: WeirClient
+    let plan: ReaderEngine.Plan
+
+    public func makeAsyncIterator() -> Iterator { Iterator(engine: ReaderEngine(self.client, self.plan)) }
 
     public struct Iterator: AsyncIteratorProtocol {
+        let engine: ReaderEngine
+
         /// The next batch; `nil` at the end. Throws `WeirError`; returns `nil` when the task is cancelled.
         public mutating func next() async throws -> RecordBatch? {
-            preconditionFailure("signature")
+            try await self.engine.next()
         }
     }
 }

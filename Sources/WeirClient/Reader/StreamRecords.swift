@@ -6,13 +6,18 @@ import WeirModel
 public struct StreamRecords: AsyncSequence, Sendable {
     public typealias Element = RecordBatch
 
-    public func makeAsyncIterator() -> Iterator { Iterator() }
+    let client: WeirClient
+    let plan: ReaderEngine.Plan
+
+    public func makeAsyncIterator() -> Iterator { Iterator(engine: ReaderEngine(self.client, self.plan)) }
 
     public struct Iterator: AsyncIteratorProtocol {
+        let engine: ReaderEngine
+
         /// The next batch; `nil` at the end. Throws `WeirError`, among them `streamDeleted`; returns `nil` when the
         /// task is cancelled.
         public mutating func next() async throws -> RecordBatch? {
-            preconditionFailure("signature")
+            try await self.engine.next()
         }
     }
 }

@@ -12,6 +12,13 @@ import Testing
         }
     }
 
+    @Test func firstCopiesKeepTheirOrderEvenWhenAnswersOvertakeEachOther() {
+        for seed in UInt64(1000)..<1060 {
+            var simulation = ProducerSimulation(seed: seed, .init(answersInOrder: false))
+            #expect(simulation.run() == [], "seed \(seed)")
+        }
+    }
+
     @Test func withUnknownOutcomesReportedNothingIsStoredTwice() {
         for seed in UInt64(0)..<60 {
             var simulation = ProducerSimulation(seed: seed, .init(unknown: .fail))

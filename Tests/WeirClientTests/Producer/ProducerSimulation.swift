@@ -12,6 +12,8 @@ struct ProducerSimulation {
         var timeoutMillis: UInt64?
         var poisonOneIn = 0
         var chunks = 60
+        /// As a server with one log answers: what is stored is acknowledged in order; only refusals overtake.
+        var answersInOrder = true
         var shards = 3
     }
 
@@ -193,13 +195,17 @@ struct ProducerSimulation {
 
     private mutating func answerPending() {
         guard !self.server.pending.isEmpty else { return }
-        let position = self.dice.below(self.server.pending.count)
+        var position = self.dice.below(self.server.pending.count)
+        if self.options.answersInOrder, self.server.pending[position].storesSomething {
+            position = self.server.pending.firstIndex { $0.storesSomething } ?? position
+        }
         self.downlink.append(self.server.answer(position))
     }
 
     private mutating func deliverToClient() {
         guard self.machine.isConnected, !self.downlink.isEmpty else { return }
-        let answer = self.downlink.remove(at: self.dice.below(min(3, self.downlink.count)))
+        let reach = self.options.answersInOrder ? 1 : min(3, self.downlink.count)
+        let answer = self.downlink.remove(at: self.dice.below(reach))
         answer.frame.withUnsafeBytes { raw in
             do {
                 let header = try FrameHeader(reading: raw)
@@ -241,7 +247,9 @@ struct ProducerSimulation {
 
     private mutating func passTime() {
         let some = UInt64(self.dice.below(2_000_000))
-        if let deadline = self.machine.nextDeadline(now: self.now), self.dice.oneIn(2), self.options.timeoutMillis == nil {
+        if let deadline = self.machine.nextDeadline(now: self.now), self.dice.oneIn(2),
+            self.options.timeoutMillis == nil
+        {
             self.now = max(self.now, deadline)
         } else {
             self.now += some
@@ -300,10 +308,19 @@ extension ProducerSimulation {
         }
     }
 
-    /// First copies rise, and last copies rise.
+    /// First copies rise. Last copies rise too, unless a lost answer to one put came before one to an earlier put:
+    /// then the earlier one is sent again, and nobody can know better.
     private mutating func auditOrder(_ key: Int) {
         let copies = self.server.copies.filter { self.given[Int($0.id)].key == key }
-        for (name, sequence) in [("first", copies), ("last", copies.reversed())] {
+        var sequences = [("first", copies)]
+        if self.options.answersInOrder {
+            // What failed in the end is not sent again after what came before it.
+            let acknowledged = copies.filter {
+                if case .success = self.given[Int($0.id)].result { true } else { false }
+            }
+            sequences.append(("last", acknowledged.reversed()))
+        }
+        for (name, sequence) in sequences {
             var seen: Set<UInt64> = []
             var previous: UInt64?
             for copy in sequence where seen.insert(copy.id).inserted {

@@ -39,6 +39,8 @@ struct ModelServer {
         let routed: [Int]
         /// Cannot be lost any more: a later one was answered, and what is durable is so in order.
         var isDurable = false
+
+        var storesSomething: Bool { !self.copies.isEmpty }
     }
 
     static let stream = StreamID(7)
@@ -95,7 +97,7 @@ struct ModelServer {
 
     private mutating func replace(_ parents: [Shard], by ranges: [HashKeyRange]) {
         for parent in parents { self.shards[Int(parent.number.rawValue)].isOpen = false }
-        let ancestors = parents.flatMap { $0.ancestors + [$0.number] }
+        let ancestors = Set(parents.flatMap { $0.ancestors + [$0.number] }).sorted()
         for range in ranges {
             self.shards.append(
                 Shard(number: ShardNumber(UInt32(self.shards.count)), range: range, ancestors: ancestors))
@@ -265,7 +267,7 @@ struct ModelServer {
         let durable = self.pending.prefix { $0.isDurable }.count
         let kept = durable + dice.below(self.pending.count - durable + 1)
         var answers: [(UInt64, [UInt8])] = []
-        for (position, put) in self.pending.enumerated() {
+        for (position, put) in self.pending.enumerated() where position >= durable {
             if position >= kept {
                 for copy in put.copies {
                     self.shards[Int(copy.shard.rawValue)].records[Int(copy.index)] = nil
@@ -286,7 +288,7 @@ struct ModelServer {
             for entry in put.routed { writer.appendRecord(inEntry: entry) }
             answers.append((put.correlation, writer.finish(correlation: put.correlation)))
         }
-        self.pending = []
+        self.pending.removeSubrange(durable...)
         return answers
     }
 }

@@ -14,7 +14,7 @@ extension WeirClient {
     public func producer(
         _ stream: StreamDescription, _ configuration: ProducerConfiguration = ProducerConfiguration()
     ) async throws -> Producer {
-        preconditionFailure("signature")
+        try Producer(client: self, stream: stream, configuration: configuration)
     }
 
     /// The records of one shard from a position on, in order. A closed shard ends; an open one too with `.tip`.
@@ -22,7 +22,9 @@ extension WeirClient {
         _ stream: StreamID, shard: ShardNumber, from start: ShardIteratorType, until end: ReadEnd = .forever,
         _ configuration: ReaderConfiguration = ReaderConfiguration()
     ) -> ShardRecords {
-        preconditionFailure("signature")
+        ShardRecords(
+            client: self,
+            plan: .init(stream: stream, scope: .shard(shard, start), end: end, configuration: configuration))
     }
 
     /// The records of all shards of a stream, through splits and merges: a shard begins only when all its parents have
@@ -31,6 +33,8 @@ extension WeirClient {
         _ stream: StreamID, from start: StreamStart, until end: ReadEnd = .forever,
         _ configuration: ReaderConfiguration = ReaderConfiguration()
     ) -> StreamRecords {
-        preconditionFailure("signature")
+        StreamRecords(
+            client: self,
+            plan: .init(stream: stream, scope: .stream(start), end: end, configuration: configuration))
     }
 }
