@@ -215,7 +215,8 @@ final class Connection: ChannelInboundHandler {
         self.setReading(true)
         self.closeDeadlineMillis = self.node.nowMillis + self.node.configuration.lingerMillis
         let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
-        context.writeAndFlush(self.wrapOutboundOut(ByteBuffer(bytes: Closing(error: error).frame()))).whenComplete { _ in
+        context.writeAndFlush(self.wrapOutboundOut(ByteBuffer(bytes: Closing(error: error).frame()))).whenComplete {
+            _ in
             // The other end is left to close, so that it reads the reason before the connection is gone.
             bound.value.context?.close(mode: .output, promise: nil)
         }
@@ -334,7 +335,8 @@ final class Connection: ChannelInboundHandler {
 
     private func checkUnread(_ context: ChannelHandlerContext) {
         let allowed = self.node.configuration.answerBytesMax
-        guard let waiting = try? context.channel.syncOptions?.getOption(.bufferedWritableBytes), waiting > allowed else {
+        guard let waiting = try? context.channel.syncOptions?.getOption(.bufferedWritableBytes), waiting > allowed
+        else {
             return
         }
         // Large answers are only written while the channel is writable, so these are many small ones.

@@ -76,7 +76,8 @@ extension PutBatch {
         for part in self.requests[position].parts {
             self.commit(
                 PartCommit(
-                    request: position, part: self.parts[part], ref: ShardRef(stream: stream.id, shard: self.parts[part].shard),
+                    request: position, part: self.parts[part],
+                    ref: ShardRef(stream: stream.id, shard: self.parts[part].shard),
                     firstEntry: firstEntry),
                 log, stream, around, &ordered)
         }

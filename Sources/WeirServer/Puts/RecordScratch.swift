@@ -53,7 +53,9 @@ final class RecordScratch {
         self.capacity = capacity
     }
 
-    private static func grown<T>(_ old: UnsafeMutablePointer<T>, _ count: Int, to capacity: Int) -> UnsafeMutablePointer<T> {
+    private static func grown<T>(_ old: UnsafeMutablePointer<T>, _ count: Int, to capacity: Int)
+        -> UnsafeMutablePointer<T>
+    {
         let new = UnsafeMutablePointer<T>.allocate(capacity: capacity)
         new.moveInitialize(from: old, count: count)
         old.deallocate()

@@ -123,10 +123,11 @@ import WeirServer
         #expect(table.count == 0)
     }
 
-    @Test(arguments: [
-        (0, 1), (1, 1), (999_999, 1), (1_000_000, 1), (1_000_001, 2), (59_999_000_001, 60_000),
-        (UInt64.max, 60_000),
-    ] as [(UInt64, UInt32)])
+    @Test(
+        arguments: [
+            (0, 1), (1, 1), (999_999, 1), (1_000_000, 1), (1_000_001, 2), (59_999_000_001, 60_000),
+            (UInt64.max, 60_000),
+        ] as [(UInt64, UInt32)])
     func `A wait is told in whole milliseconds, rounded up, at most a minute`(_ nanos: UInt64, _ millis: UInt32) {
         #expect(RetryAfter.millis(nanos: nanos) == millis)
         #expect(RetryAfter.verdict(nanos: nanos) == .init(maybeStored: false, retry: .after(millis)))

@@ -68,7 +68,8 @@ import WeirServer
         #expect(self.frames(self.release(&pending, 9)).map(\.1) == [1])
     }
 
-    @Test func `After a failed write puts are unknown and others unavailable; what was durable stays as it is`() throws {
+    @Test func `After a failed write puts are unknown and others unavailable; what was durable stays as it is`() throws
+    {
         var pending = PendingAnswers()
         pending.append(LSN(4), frame: self.put(1), putBytes: 10)
         pending.append(LSN(5), frame: self.put(2), putBytes: 20)

@@ -18,10 +18,11 @@ import WeirServer
         try body.withUnsafeBytes { try BatchCut.cut(placement, body: $0, to: indexes) }
     }
 
-    @Test(arguments: [
-        (100, 110, false), (100, 105, false), (100, 104, true), (106, 110, true), (103, 108, false), (0, 101, true),
-        (109, 500, true), (0, 500, false),
-    ] as [(UInt64, UInt64, Bool)])
+    @Test(
+        arguments: [
+            (100, 110, false), (100, 105, false), (100, 104, true), (106, 110, true), (103, 108, false), (0, 101, true),
+            (109, 500, true), (0, 500, false),
+        ] as [(UInt64, UInt64, Bool)])
     func `A batch is cut when less than half of it is asked for`(_ from: UInt64, _ to: UInt64, _ isCut: Bool) {
         let (placement, _) = self.batch(10)
         #expect(BatchCut.isWorthwhile(placement, from..<to) == isCut)

@@ -35,7 +35,7 @@ final class RawClient {
     private var descriptor: Int32
     private var buffer: [UInt8] = []
     private var lastCorrelation: UInt64 = 100
-    /// Pushes that came while an answer was awaited.
+    /// Pushes, and answers to others, that came while an answer was awaited.
     var pushes: [Frame] = []
 
     /// `receiveBytes`: of the socket's own buffer, for a client that does not read.
@@ -149,8 +149,12 @@ final class RawClient {
     }
 
     func answer(to correlation: UInt64) throws -> Frame {
+        func isIt(_ frame: Frame) -> Bool {
+            frame.header.correlation == correlation && frame.type?.direction == .answer
+        }
+        if let kept = self.pushes.firstIndex(where: isIt) { return self.pushes.remove(at: kept) }
         while let frame = try self.receive() {
-            if frame.header.correlation == correlation, frame.type?.direction == .answer { return frame }
+            if isIt(frame) { return frame }
             self.pushes.append(frame)
         }
         throw Failure(description: "closed instead of an answer to \(correlation)")

@@ -2,8 +2,9 @@
 import Logging
 import WeirModel
 import WeirProtocol
-import WeirServer
 import WeirStorage
+
+@testable import WeirServer
 
 #if canImport(Glibc)
 import Glibc
