@@ -1,5 +1,5 @@
 // swift-tools-version: 6.2
-// The modules of Weir, from the bottom layer up. What may import what: ARCHITECTURE.md, checked by TidyTests.
+// The modules of Weir, from the bottom layer up. What may import what: config/layers.json, checked by TidyTests.
 import PackageDescription
 
 /// Warnings are errors everywhere; language mode 6 is the default of these tools.
@@ -11,6 +11,12 @@ let commit = Context.environment["WEIR_COMMIT"] ?? ""
 let buildSettings: [CSetting] =
     commit.isEmpty || !commit.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "-+.".contains($0)) }
     ? [] : [.define("WEIR_COMMIT", to: "\"\(commit)\"")]
+
+let nio: [Target.Dependency] = [
+    .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
+]
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 
 let package = Package(
     name: "weir",
@@ -27,6 +33,7 @@ let package = Package(
     targets: [
         // Layer 0: the nouns, and C
         .target(name: "CWeir", cSettings: cSettings),
+        .target(name: "CWeirBuild", cSettings: cSettings + buildSettings),
         .target(name: "WeirModel", dependencies: ["CWeir"], swiftSettings: settings),
         // Layer 1: decisions and forms, without I/O
         .target(name: "WeirProtocol", dependencies: ["CWeir", "WeirModel"], swiftSettings: settings),
@@ -35,56 +42,53 @@ let package = Package(
         // Layer 2: the log on files
         .target(
             name: "WeirStorage", dependencies: ["CWeir", "WeirModel", "WeirLog", "WeirCatalog"], swiftSettings: settings),
-        // Layer 3: a node
+        // Layer 3: a node, and the client
         .target(
             name: "WeirServer",
             dependencies: [
-                "CWeir", "WeirCatalog", "WeirLog", "WeirModel", "WeirProtocol", "WeirStorage",
-                .product(name: "Logging", package: "swift-log"),
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOPosix", package: "swift-nio"),
-            ],
-            swiftSettings: settings),
-        // Layer 3: the client
+                "CWeir", "WeirCatalog", "WeirLog", "WeirModel", "WeirProtocol", "WeirStorage", logging,
+            ] + nio, swiftSettings: settings),
+        .target(name: "WeirClient", dependencies: ["WeirModel", "WeirProtocol", logging] + nio, swiftSettings: settings),
+        // Layer 4: the command line, and the one executable
         .target(
-            name: "WeirClient",
+            name: "WeirCommands",
             dependencies: [
-                "CWeir", "WeirModel", "WeirProtocol",
-                .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
-                .product(name: "Logging", package: "swift-log"),
-            ], swiftSettings: settings),
-        // Layer T: the real process under load, faults and kills
+                "CWeir", "CWeirBuild", "WeirCatalog", "WeirClient", "WeirModel", "WeirProtocol", "WeirServer",
+                "WeirStorage", argumentParser, logging,
+                .product(name: "Histogram", package: "hdrhistogram-swift"), .product(name: "Yams", package: "Yams"),
+            ] + nio, swiftSettings: settings),
+        .executableTarget(name: "weir", dependencies: ["WeirCommands"], swiftSettings: settings),
+        // For tests: the real process under load, faults and kills
         .target(name: "CWeirHarness", cSettings: cSettings),
         .target(
             name: "WeirHarness", dependencies: ["CWeir", "CWeirHarness", "WeirModel", "WeirProtocol", "WeirClient"],
             swiftSettings: settings),
+        // Depends on weir so that the program lies beside it, whichever of the two is built
+        .executableTarget(
+            name: "weir-harness", dependencies: ["WeirHarness", "weir", argumentParser], swiftSettings: settings),
         // Tests, one target a module
-        .testTarget(name: "WeirCatalogTests", dependencies: ["WeirCatalog", "WeirModel"], swiftSettings: settings),
         .testTarget(
-            name: "WeirHarnessTests", dependencies: ["WeirHarness", "WeirModel"], swiftSettings: settings),
-        .testTarget(
-            name: "WeirServerTests",
-            dependencies: [
-                "CWeir", "WeirCatalog", "WeirLog", "WeirModel", "WeirProtocol", "WeirServer", "WeirStorage",
-                .product(name: "Logging", package: "swift-log"),
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOPosix", package: "swift-nio"),
-            ],
+            name: "CWeirTests", dependencies: ["CWeir", .product(name: "Crypto", package: "swift-crypto")],
             swiftSettings: settings),
         .testTarget(name: "WeirModelTests", dependencies: ["WeirModel"], swiftSettings: settings),
         .testTarget(
             name: "WeirProtocolTests", dependencies: ["CWeir", "WeirModel", "WeirProtocol"], swiftSettings: settings),
+        .testTarget(name: "WeirCatalogTests", dependencies: ["WeirCatalog", "WeirModel"], swiftSettings: settings),
         .testTarget(
             name: "WeirStorageTests", dependencies: ["WeirStorage", "WeirCatalog", "WeirLog", "WeirModel"],
             swiftSettings: settings),
         .testTarget(
-            name: "CWeirTests", dependencies: ["CWeir", .product(name: "Crypto", package: "swift-crypto")],
-            swiftSettings: settings),
-        .testTarget(
-            name: "WeirClientTests",
+            name: "WeirServerTests",
             dependencies: [
-                "CWeir", "WeirModel", "WeirProtocol", "WeirClient",
-                .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
-            ], swiftSettings: settings),
+                "CWeir", "WeirCatalog", "WeirLog", "WeirModel", "WeirProtocol", "WeirServer", "WeirStorage", logging,
+            ] + nio, swiftSettings: settings),
+        .testTarget(
+            name: "WeirClientTests", dependencies: ["CWeir", "WeirModel", "WeirProtocol", "WeirClient"] + nio,
+            swiftSettings: settings),
+        .testTarget(name: "WeirHarnessTests", dependencies: ["WeirHarness", "WeirModel"], swiftSettings: settings),
+        // The program as its users have it: real processes, files and sockets
+        .testTarget(name: "ProcessTests", dependencies: ["WeirHarness", "weir"], swiftSettings: settings),
+        // Gates over the text of the repository: depends on nothing, so that it runs when nothing else builds
+        .testTarget(name: "TidyTests", swiftSettings: settings),
     ]
 )
