@@ -16,7 +16,6 @@ let nio: [Target.Dependency] = [
     .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
 ]
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
-let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 
 let package = Package(
     name: "weir",
@@ -41,21 +40,25 @@ let package = Package(
         .target(name: "WeirCatalog", dependencies: ["WeirModel"], swiftSettings: settings),
         // Layer 2: the log on files
         .target(
-            name: "WeirStorage", dependencies: ["CWeir", "WeirModel", "WeirLog", "WeirCatalog"], swiftSettings: settings),
+            name: "WeirStorage", dependencies: ["CWeir", "WeirModel", "WeirLog", "WeirCatalog"], swiftSettings: settings
+        ),
         // Layer 3: a node, and the client
         .target(
             name: "WeirServer",
             dependencies: [
                 "CWeir", "WeirCatalog", "WeirLog", "WeirModel", "WeirProtocol", "WeirStorage", logging,
             ] + nio, swiftSettings: settings),
-        .target(name: "WeirClient", dependencies: ["WeirModel", "WeirProtocol", logging] + nio, swiftSettings: settings),
+        .target(
+            name: "WeirClient", dependencies: ["WeirModel", "WeirProtocol", logging] + nio, swiftSettings: settings),
         // Layer 4: the command line, and the one executable
         .target(
             name: "WeirCommands",
             dependencies: [
                 "CWeir", "CWeirBuild", "WeirCatalog", "WeirClient", "WeirModel", "WeirProtocol", "WeirServer",
-                "WeirStorage", argumentParser, logging,
-                .product(name: "Histogram", package: "hdrhistogram-swift"), .product(name: "Yams", package: "Yams"),
+                "WeirStorage", logging,
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Histogram", package: "hdrhistogram-swift"),
+                .product(name: "Yams", package: "Yams"),
             ] + nio, swiftSettings: settings),
         .executableTarget(name: "weir", dependencies: ["WeirCommands"], swiftSettings: settings),
         // For tests: the real process under load, faults and kills
@@ -65,7 +68,9 @@ let package = Package(
             swiftSettings: settings),
         // Depends on weir so that the program lies beside it, whichever of the two is built
         .executableTarget(
-            name: "weir-harness", dependencies: ["WeirHarness", "weir", argumentParser], swiftSettings: settings),
+            name: "weir-harness",
+            dependencies: ["WeirHarness", "weir", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            swiftSettings: settings),
         // Tests, one target a module
         .testTarget(
             name: "CWeirTests", dependencies: ["CWeir", .product(name: "Crypto", package: "swift-crypto")],
@@ -83,7 +88,11 @@ let package = Package(
                 "CWeir", "WeirCatalog", "WeirLog", "WeirModel", "WeirProtocol", "WeirServer", "WeirStorage", logging,
             ] + nio, swiftSettings: settings),
         .testTarget(
-            name: "WeirClientTests", dependencies: ["CWeir", "WeirModel", "WeirProtocol", "WeirClient"] + nio,
+            name: "WeirClientTests", dependencies: ["WeirModel", "WeirProtocol", "WeirClient"] + nio,
+            swiftSettings: settings),
+        .testTarget(
+            name: "weirTests",
+            dependencies: ["CWeir", "WeirClient", "WeirCommands", "WeirModel", "WeirServer", "WeirStorage"],
             swiftSettings: settings),
         .testTarget(name: "WeirHarnessTests", dependencies: ["WeirHarness", "WeirModel"], swiftSettings: settings),
         // The program as its users have it: real processes, files and sockets

@@ -68,7 +68,7 @@ install_missing() {
 
 # need_swift: Swift 6.3 or newer, or the end.
 need_swift() {
-    command -v swift >/dev/null || fail "there is no swift in the PATH; Weir needs Swift 6.3: https://www.swift.org/install"
+    command -v swift >/dev/null || fail "no swift in the PATH; Weir needs Swift 6.3: https://www.swift.org/install"
     local text version
     text=$(swift --version 2>/dev/null) || fail "swift does not start: $(swift --version 2>&1 | head -n 3)"
     version=$(sed -n 's/.*Swift version \([0-9]*\)\.\([0-9]*\).*/\1 \2/p' <<<"$text" | head -n 1)

@@ -3,7 +3,7 @@ import WeirCommands
 
 @main
 enum Weir {
-    static func main() async {
-        await Program.main()
+    static func main() {
+        Program.main()
     }
 }

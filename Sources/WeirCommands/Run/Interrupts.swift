@@ -13,7 +13,7 @@ import Darwin
 /// Ctrl-C and SIGTERM. The first one asks the running command to finish, the second one ends the program at once. A
 /// command that has nothing to finish is ended by the first.
 ///
-/// A thread of its own waits for them, so that they work when every other thread is busy or blocked.
+/// The main thread does nothing but wait for them, so that they work when every other thread is busy or blocked.
 enum Interrupts {
     private struct State {
         var finish: (@Sendable () -> Void)?
@@ -22,19 +22,26 @@ enum Interrupts {
 
     private static let state = Mutex(State())
 
-    /// Call it before there are other threads: they inherit that the signals are blocked.
-    static func install() {
+    private static func signals() -> sigset_t {
         var signals = sigset_t()
         sigemptyset(&signals)
         sigaddset(&signals, SIGINT)
         sigaddset(&signals, SIGTERM)
+        return signals
+    }
+
+    /// Call it on the main thread before there are others: they inherit that the signals are blocked.
+    static func block() {
+        var signals = Self.signals()
         pthread_sigmask(SIG_BLOCK, &signals, nil)
-        BackgroundThread.start("weir-signals") { [signals] in
-            var signals = signals
-            while true {
-                var number: Int32 = 0
-                if sigwait(&signals, &number) == 0 { Self.received(number) }
-            }
+    }
+
+    /// Waits for signals, for ever.
+    static func wait() -> Never {
+        var signals = Self.signals()
+        while true {
+            var number: Int32 = 0
+            if sigwait(&signals, &number) == 0 { Self.received(number) }
         }
     }
 

@@ -12,12 +12,17 @@ import Darwin
 
 /// The program: reads the arguments, runs the command, and says how it went.
 package enum Program {
-    package static func main() async -> Never {
-        Interrupts.install()
+    /// Call it on the main thread, which it keeps: it would not do to be `async`, because the main thread then waits
+    /// with all signals let through.
+    package static func main() -> Never {
+        Interrupts.block()
         // Writing to a pipe without a reader is then an error that the writer handles.
         signal(SIGPIPE, SIG_IGN)
-        let status = await Self.run(Array(CommandLine.arguments.dropFirst()))
-        exit(status.rawValue)
+        Task.detached {
+            let status = await Self.run(Array(CommandLine.arguments.dropFirst()))
+            exit(status.rawValue)
+        }
+        Interrupts.wait()
     }
 
     static func run(_ arguments: [String]) async -> ExitStatus {

@@ -9,8 +9,8 @@ enum ArchitectureTable {
             + table.modules.map { module in
                 let layer = module.layer == 5 ? "test" : String(module.layer)
                 func list(_ names: [String]) -> String { names.isEmpty ? "-" : names.joined(separator: ", ") }
-                return
-                    "| \(layer) | `\(module.name)` | \(module.owns) | \(list(module.imports)) | \(list(module.outside)) |"
+                let (imports, outside) = (list(module.imports), list(module.outside))
+                return "| \(layer) | `\(module.name)` | \(module.owns) | \(imports) | \(outside) |"
             }
     }
 

@@ -26,18 +26,19 @@ struct Manifest {
     static let path = "Package.swift"
 
     init(_ file: Tree.File) {
-        self.text = file.masked.codeAndStrings.joined(separator: "\n")
-        self.targets = Self.elements(of: "targets:", in: self.text).compactMap(Self.target)
+        let text = file.masked.codeAndStrings.joined(separator: "\n")
+        self.text = text
+        self.targets = Self.elements(of: "    targets:", in: text).compactMap { Self.target($0, in: text) }
     }
 
-    private static func target(_ text: String) -> Target? {
+    private static func target(_ text: String, in manifest: String) -> Target? {
         let head = text.prefix { $0 != "(" }.drop { $0 == "." }
         guard let kind = Target.Kind(rawValue: String(head)), let name = Self.argument("name:", in: text) else {
             return nil
         }
         var targets: [String] = []
         var products: [String] = []
-        for dependency in Self.elements(of: "dependencies:", in: text) {
+        for dependency in Self.elements(of: "dependencies:", in: text, constantsOf: manifest) {
             if dependency.hasPrefix("\"") {
                 targets.append(String(dependency.dropFirst().prefix { $0 != "\"" }))
             } else if let name = Self.argument("name:", in: dependency) {
@@ -49,44 +50,57 @@ struct Manifest {
 
     /// The string literal behind the first `label` in the text.
     private static func argument(_ label: String, in text: String) -> String? {
-        guard let range = text.range(ofText: label) else { return nil }
+        guard let range = text.firstRange(of: label) else { return nil }
         let rest = text[range.upperBound...].drop { $0 == " " || $0 == "\n" }
         guard rest.first == "\"" else { return nil }
         return String(rest.dropFirst().prefix { $0 != "\"" })
     }
 
-    /// The elements of the array behind the last `label` that begins a line or follows a comma, without blanks around them.
-    private static func elements(of label: String, in text: String) -> [String] {
-        // The targets stand behind everything else, the dependencies of a target before what it is built with.
-        guard let range = label == "targets:" ? text.lastRange(ofText: "    targets:") : text.range(ofText: label)
-        else {
-            return []
-        }
-        let rest = text[range.upperBound...].drop { $0 == " " || $0 == "\n" }
-        guard rest.first == "[" else { return [] }
-        var elements: [String] = []
-        var element = ""
-        var depth = 0
-        var inString = false
-        for character in rest {
+    /// The elements of the arrays behind the first `label`, without blanks around them. `[a, b] + c` is two arrays:
+    /// what is only named is looked up among the constants of the manifest.
+    private static func elements(of label: String, in text: String, constantsOf manifest: String = "") -> [String] {
+        guard let range = text.firstRange(of: label) else { return [] }
+        return self.divide(text[range.upperBound...], manifest)
+    }
+
+    /// Divides an expression up to the comma or parenthesis that ends it.
+    private static func divide(_ expression: Substring, _ manifest: String) -> [String] {
+        var elements = [""]
+        var (calls, inArray, inString) = (0, false, false)
+        for character in expression {
             if character == "\"" { inString.toggle() }
-            if !inString {
-                if character == ")" || character == "]" { depth -= 1 }
-                if depth == 0, character == "]" { break }
-                if character == "(" || character == "[" {
-                    depth += 1
-                    if depth == 1 { continue }
-                }
-                if depth == 1, character == "," {
-                    elements.append(element)
-                    element = ""
-                    continue
-                }
+            if inString || calls > 0 || !"()[],+".contains(character) {
+                elements[elements.count - 1].append(character)
+                if !inString, character == "(" || character == "[" { calls += 1 }
+                if !inString, character == ")" || character == "]" { calls -= 1 }
+                continue
             }
-            element.append(character)
+            if character == ")" || (character == "," && !inArray) { break }
+            switch character {
+            case "(":
+                elements[elements.count - 1].append(character)
+                calls = 1
+                continue
+            case "[": inArray = true
+            case "]": inArray = false
+            default: break
+            }
+            elements.append("")
         }
-        elements.append(element)
-        return elements.map { $0.trimmed }.filter { !$0.isEmpty }
+        return elements.map { $0.trimmed }.filter { !$0.isEmpty }.flatMap { self.meaning(of: $0, manifest) }
+    }
+
+    /// What a constant stands for; the element itself when it is none.
+    private static func meaning(of element: String, _ manifest: String) -> [String] {
+        guard element.allSatisfy({ $0.isLetter || $0.isNumber || $0 == "_" }) else { return [element] }
+        for start in ["\nlet \(element) =", "\nlet \(element):"] {
+            guard let range = manifest.firstRange(of: start) else { continue }
+            let rest = manifest[range.lowerBound...].dropFirst()
+            guard let equals = rest.firstIndex(of: "=") else { continue }
+            let end = rest.firstRange(of: "\nlet ")?.lowerBound ?? rest.endIndex
+            return equals < end ? self.divide(rest[rest.index(after: equals)..<end], manifest) : [element]
+        }
+        return [element]
     }
 }
 
@@ -95,7 +109,4 @@ extension String {
         let start = self.drop { $0 == " " || $0 == "\n" }
         return String(start.reversed().drop { $0 == " " || $0 == "\n" }.reversed())
     }
-
-    fileprivate func range(ofText text: String) -> Range<String.Index>? { self.ranges(of: text).first }
-    fileprivate func lastRange(ofText text: String) -> Range<String.Index>? { self.ranges(of: text).last }
 }

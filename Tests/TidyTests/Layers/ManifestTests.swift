@@ -5,6 +5,10 @@ private let sampleManifest = """
     // swift-tools-version: 6.2
     let settings: [SwiftSetting] = [.treatAllWarnings(as: .error)]
     let cSettings: [CSetting] = [.treatAllWarnings(as: .error)]
+    let net: [Target.Dependency] = [
+        .product(name: "NIOCore", package: "net"), .product(name: "NIOPosix", package: "net"),
+    ]
+    let nouns: Target.Dependency = .target(name: "CNouns")
     let package = Package(
         name: "sample",
         dependencies: [.package(url: "https://example.org/net.git", from: "1.0.0")],
@@ -15,9 +19,8 @@ private let sampleManifest = """
             .target(
                 name: "Runner",
                 dependencies: [
-                    "Rules", .target(name: "CNouns"),
-                    .product(name: "NIOCore", package: "net"), .product(name: "NIOPosix", package: "net"),
-                ],
+                    "Rules", nouns,
+                ] + net,
                 swiftSettings: settings),
             .executableTarget(name: "run", dependencies: ["Runner"], swiftSettings: settings),
             .testTarget(name: "RulesTests", dependencies: ["Rules"], swiftSettings: settings),
@@ -107,7 +110,7 @@ struct ManifestTests {
 
     @Test("An import that the target does not declare is refused, though the table allows it")
     func undeclared() throws {
-        let manifest = sampleManifest.replacing("\"Rules\", .target(name: \"CNouns\"),", with: "\"Rules\",")
+        let manifest = sampleManifest.replacing("\"Rules\", nouns,", with: "\"Rules\",")
         let findings = try self.findings(manifest, extra: ["Sources/Runner/B.swift": "import CNouns"])
         expectBites(findings, at: ["Sources/Runner/B.swift:1"], saying: "does not declare")
     }

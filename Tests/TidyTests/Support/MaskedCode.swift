@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A source file taken apart: what is code, what is comment, what stands in string literals. Each part has the lines and
-/// columns of the file, with blanks for what belongs to the others. What is interpolated into a string is code.
+/// A source file taken apart: what is code, what is comment, what stands in string literals. Each part has the lines
+/// and columns of the file, with blanks for what belongs to the others. What is interpolated into a string is code.
 struct MaskedCode: Sendable {
     /// Without comments and without the contents of string literals.
     let code: [String]
