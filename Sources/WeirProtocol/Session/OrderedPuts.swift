@@ -9,9 +9,10 @@ import WeirModel
 /// it has put in order again. The rule: *a put is admitted for a shard only if nothing of that shard was refused with a
 /// sequence above the put's `seenThrough`.*
 ///
-/// Per request: `begin`, then for each group `mayAdmit` and, if so and if limits allow, admit; for what is not admitted,
-/// also for the rest of a group that was admitted in part, `refused`. A put whose groups nobody looked at is `skipped`.
-/// When a commit fails, its puts are `refused` too, before anything else is admitted: they are sent again, if at all.
+/// Per request: `begin`, then for each group `mayAdmit` and, if so and if limits allow, admit; for what is not
+/// admitted, also for the rest of a group that was admitted in part, `refused`. A put whose groups nobody looked at is
+/// `skipped`. When a commit fails, its puts are `refused` too, before anything else is admitted: they are sent again,
+/// if at all.
 ///
 /// What is kept is bounded by what was refused and not yet seen.
 package struct OrderedPuts: Hashable, Sendable {

@@ -11,7 +11,7 @@ final class LoopContext {
     let eventLoop: any EventLoop
     let counters = Counters()
     let frames = FramePool()
-    let puts: PutBatch
+    var puts: PutBatch
     /// How this loop last saw the shards of the streams that are put to.
     let routes = RouteCache()
     private var connections: [UInt64: Connection] = [:]

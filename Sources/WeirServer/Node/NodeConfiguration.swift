@@ -21,8 +21,8 @@ package struct NodeConfiguration: Sendable {
     package var putCreditRequests = 1024
     /// Bytes behind a frame header, 4 KiB to 16 MiB.
     package var frameBytesMax = Limits.frameBytesMax
-    /// Bytes of one read from a socket, 4 KiB to 4 MiB; each connection keeps a buffer of that size, of which only
-    /// what was once filled is resident.
+    /// Bytes of one read from a socket at most, 4 KiB to 4 MiB, rounded up to a power of two; each connection keeps a
+    /// buffer that grows from 8 KiB to this while its reads fill it.
     package var receiveBytes = 512 << 10
     /// Bytes of frames that have arrived in part, over all connections; over it a put is refused for now.
     package var frameMemoryBytesMax = 256 << 20

@@ -89,7 +89,10 @@ final class NodeCore: Sendable {
     func streamDeleted(_ stream: StreamID, _ lsn: LSN) {
         self.admission.withLock { $0.removeAll(of: stream) }
         self.onEveryLoop { loop in
-            loop.whenDurable(lsn) { [unowned loop] in loop.endAll(of: stream) } onFailure: {}
+            loop.whenDurable(lsn) { [unowned loop] in
+                loop.endAll(of: stream)
+            } onFailure: {
+            }
         }
     }
 }

@@ -217,7 +217,8 @@ extension Connection {
         let node = self.node
         node.storage.read(request) { result in
             handle.loop.run { loop in
-                guard let connection = loop.connection(handle.id), connection.subscriptions[id]?.state == .reading else {
+                guard let connection = loop.connection(handle.id), connection.subscriptions[id]?.state == .reading
+                else {
                     node.readMemory.release(request.maxBytes)
                     return
                 }

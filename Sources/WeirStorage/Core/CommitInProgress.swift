@@ -14,8 +14,8 @@ struct CommitEntry {
     let length: Int
 }
 
-/// A commit from its opening to its acknowledgement. Open: filled under the log's lock. Closed: sealed and written by one
-/// writer thread. Acknowledged: read only.
+/// A commit from its opening to its acknowledgement. Open: filled under the log's lock. Closed: sealed and written by
+/// one writer thread. Acknowledged: read only.
 final class CommitInProgress: @unchecked Sendable {
     // Unchecked: the stage decides who touches it, one at a time, as said above.
     let lsn: LSN
@@ -33,32 +33,6 @@ final class CommitInProgress: @unchecked Sendable {
     var segment: Segment?
     var offset = 0
     var header: CommitHeader?
-
-    /// What the server frames itself: records of many requests, joined per shard when the commit is sealed.
-    private struct Staging {
-        let memory: CommitBuffer
-        var used = 0
-        var runs: ContiguousArray<Run> = []
-        var chunks: ContiguousArray<Chunk> = []
-        /// Bytes that the runs will take in the commit, headers included.
-        var framedBytes = 0
-
-        struct Run {
-            let shard: ShardState
-            let firstIndex: UInt64
-            let arrivalMillis: Int64
-            var count: Int
-            var bytes: Int
-            var head: Int
-            var tail: Int
-        }
-
-        struct Chunk {
-            let offset: Int
-            let length: Int
-            var next: Int
-        }
-    }
 
     init(lsn: LSN, catalogVersion: UInt64, buffer: CommitBuffer) {
         self.lsn = lsn
@@ -110,41 +84,34 @@ final class CommitInProgress: @unchecked Sendable {
         records: UnsafeRawBufferPointer, count: Int, shard: ShardState, firstIndex: UInt64, arrivalMillis: Int64,
         pool: BufferPool
     ) {
-        var staging =
-            self.staging.take() ?? Staging(memory: CommitBuffer(pool.take(bytes: self.buffer.raw.count), pool: pool))
-        let offset = staging.used
-        (staging.memory.raw.baseAddress! + offset).copyMemory(from: records.baseAddress!, byteCount: records.count)
-        staging.used += records.count
-        let chunk = staging.chunks.count
-        staging.chunks.append(.init(offset: offset, length: records.count, next: -1))
+        let staging = self.staging ?? self.beginStaging(pool)
         self.timeMillis = max(self.timeMillis, arrivalMillis)
-        if shard.stagedLSN == self.lsn {
-            let run = staging.runs[shard.stagedRun]
-            if run.firstIndex + UInt64(run.count) == firstIndex {
-                staging.chunks[run.tail].next = chunk
-                staging.runs[shard.stagedRun].tail = chunk
-                staging.runs[shard.stagedRun].count += count
-                staging.runs[shard.stagedRun].bytes += records.count
-                staging.framedBytes += records.count
-                self.staging = staging
-                return
-            }
+        let chunk = staging.copy(records)
+        if shard.stagedLSN == self.lsn, staging.endIndex(ofRun: shard.stagedRun) == firstIndex {
+            staging.extend(run: shard.stagedRun, chunk: chunk, count: count, bytes: records.count)
+            staging.framedBytes += records.count
+            return
         }
         shard.stagedLSN = self.lsn
-        shard.stagedRun = staging.runs.count
-        staging.runs.append(
+        shard.stagedRun = staging.begin(
             .init(
                 shard: shard, firstIndex: firstIndex, arrivalMillis: arrivalMillis, count: count, bytes: records.count,
                 head: chunk, tail: chunk))
         staging.framedBytes += self.stagingNeed(records.count)
+    }
+
+    private func beginStaging(_ pool: BufferPool) -> Staging {
+        let staging = Staging(CommitBuffer(pool.take(bytes: self.buffer.raw.count), pool: pool))
         self.staging = staging
+        return staging
     }
 
     /// The open arrival of a shard's run, so that all records of a batch share one.
     func stagedArrival(of shard: ShardState) -> Int64? {
-        guard shard.stagedLSN == self.lsn, let staging = self.staging else { return nil }
-        let run = staging.runs[shard.stagedRun]
-        return run.firstIndex + UInt64(run.count) == shard.nextIndex ? run.arrivalMillis : nil
+        guard shard.stagedLSN == self.lsn, let staging = self.staging,
+            staging.endIndex(ofRun: shard.stagedRun) == shard.nextIndex
+        else { return nil }
+        return staging.runs[shard.stagedRun].arrivalMillis
     }
 
     /// Frames what was staged, then writes header, padding and checksum. On a writer thread, without the lock.

@@ -38,7 +38,7 @@ package final class Storage: Sendable {
 
     struct SealState {
         var previous: CommitPoint
-        /// Which core the chain belongs to: it begins anew with each term.
+        /// Which core the chain belongs to: it begins anew with each term, at the term's cut.
         var term: UInt64
     }
 
@@ -162,7 +162,6 @@ package final class Storage: Sendable {
         do throws(StorageError) {
             let recovered = try Recovery.run(
                 self.fileSystem, self.configuration, clock: self.clock, pool: self.pool, newLogID: logID)
-            self.sealing.withLock { $0 = SealState(previous: recovered.core.cut, term: recovered.core.term) }
             let core = recovered.core
             self.monitor.withLock { $0.core = core }
             self.handler(.recovered)
