@@ -38,7 +38,7 @@ enum CommandFaults {
             (["stream", "create", "s", "--limits", "speed=9"], "bytes-in"),
             (["stream", "create", "s", "--max-size", "1KiB"], "1MiB"),
             (["stream", "create", "s", "--max-record", "11MiB"], "10MiB"),
-            (["shard", "split", "s", "0", "--at", "-1"], "0 to 340282366920938463463374607431768211455"),
+            (["shard", "split", "s", "0", "--at=-1"], "0 to 340282366920938463463374607431768211455"),
             (["shard", "split", "s", "0", "--at", "340282366920938463463374607431768211456"], "hash key"),
             (["shard", "split", "s", "shard-0"], "shardId-"),
             (["shard", "rescale", "s", "--to", "0"], "1 to 10000"),

@@ -117,9 +117,7 @@ enum ConnectionFaults {
             "connections.unread-timeout": "500ms", "connections.linger": "100ms", "memory.reads": "32MiB",
         ])
         try await server.weir.succeed("stream", "create", "s", "--shards", "1", "--limits", "open")
-        let line = Array(repeating: UInt8(ascii: "x"), count: 100_000) + [10]
-        try await server.weir.run(
-            ["put", "s", "--key", "k"], input: .bytes(Array((0..<160).map { _ in line }.joined()))).expect(0)
+        try await server.weir.run(["put", "s", "--key", "k"], input: .bytes(Lines.of(160, bytes: 100_000))).expect(0)
         let client = try await server.client()
         let stream = try await client.describeStream(try StreamName("s"))
         await client.close()

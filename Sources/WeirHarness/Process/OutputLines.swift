@@ -103,6 +103,13 @@ enum Lines {
         }
     }
 
+    /// So many lines of so many letters.
+    static func of(_ count: Int, bytes: Int) -> [UInt8] {
+        var all = [UInt8](repeating: UInt8(ascii: "x"), count: count * (bytes + 1))
+        for line in 1...count { all[line * (bytes + 1) - 1] = 10 }
+        return all
+    }
+
     /// The lines that have a newline.
     static func split(_ bytes: [UInt8]) -> [String] {
         var lines: [String] = []
