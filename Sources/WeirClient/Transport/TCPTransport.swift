@@ -5,6 +5,14 @@ import Synchronization
 import WeirModel
 import WeirProtocol
 
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#else
+import Darwin
+#endif
+
 /// Connections over TCP, on event loops of their own.
 package final class TCPTransport: Transport {
     private let host: String
@@ -105,7 +113,8 @@ package final class TCPTransport: Transport {
         if let error = error as? NIOConnectionError {
             return error.connectionErrors.first.map { Self.reason($0.error) } ?? "the name is not known"
         }
-        if let error = error as? IOError { return String(describing: error) }
+        // The system's own words; NIO puts those of its functions around them.
+        if let error = error as? IOError { return String(cString: strerror(error.errnoCode)) }
         return String(describing: error)
     }
 }

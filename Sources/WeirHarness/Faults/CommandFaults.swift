@@ -131,7 +131,7 @@ enum CommandFaults {
         var said = ""
         for arguments in [["status"], ["stream", "list"], ["get", "s"], ["put", "s", "--timeout", "300ms"]] {
             let result = try await server.weir.run(arguments).expect(75)
-            try result.expect(saying: server.address)
+            try result.expect(saying: server.address + ": connection refused\n")
             said = result.errors
         }
         return said
