@@ -197,7 +197,8 @@ final class LoopContext {
         while let connection = self.unflushed.popLast() { connection.flushNow() }
     }
 
-    /// The connection can write again: it is served in a turn of its own, so that one fast reader leaves time to others.
+    /// The connection can write again: it is served in a turn of its own, so that one fast reader leaves time to
+    /// others.
     func resumeSoon(_ connection: Connection) {
         self.resuming.append(connection)
         guard !self.isResumeScheduled else { return }
