@@ -62,7 +62,12 @@ extension PutBatch {
         self.requests[position].lsn = log.catalogLSN
         self.requests[position].mapVersion = stream.map.version
         if let error = self.sizeError(position, stream) { return self.fail(position, error, &ordered) }
-        if self.requests[position].route?.map !== stream.map { self.routeAgain(position, stream, around.routes) }
+        let table: RouteTable
+        if let route = self.requests[position].route, route.map === stream.map {
+            table = route
+        } else {
+            table = self.routeAgain(position, stream, around.routes)
+        }
         if header.sequence > 0 {
             do {
                 try ordered.begin(sequence: header.sequence, seenThrough: header.seenThrough)
@@ -83,7 +88,7 @@ extension PutBatch {
                     request: position, part: self.parts[part],
                     ref: ShardRef(stream: stream.id, shard: self.parts[part].shard),
                     firstEntry: firstEntry),
-                log, stream, around, &ordered)
+                header, table, log, stream, around, &ordered)
         }
         self.requests[position].entries = firstEntry..<self.entries.count
     }
@@ -98,7 +103,9 @@ extension PutBatch {
     }
 
     /// The shards have changed since the put was routed, or this loop did not know them.
-    private mutating func routeAgain(_ position: Int, _ stream: StreamState, _ routes: RouteCache) {
+    private mutating func routeAgain(
+        _ position: Int, _ stream: StreamState, _ routes: RouteCache
+    ) -> RouteTable {
         let table: RouteTable
         if let known = routes.table(for: stream.id), known.map === stream.map {
             table = known
@@ -107,6 +114,7 @@ extension PutBatch {
             routes.remember(table)
         }
         self.route(position, by: table)
+        return table
     }
 
     /// A part on its way into the log.
@@ -119,18 +127,15 @@ extension PutBatch {
     }
 
     private mutating func commit(
-        _ commit: PartCommit, _ log: LogCore, _ stream: StreamState, _ around: PutSurroundings,
-        _ ordered: inout OrderedPuts
+        _ commit: PartCommit, _ header: PutRecords.Header, _ table: RouteTable, _ log: LogCore,
+        _ stream: StreamState, _ around: PutSurroundings, _ ordered: inout OrderedPuts
     ) {
-        let header = self.requests[commit.request].header
-        let isOrdered = header.sequence > 0
-        guard commit.part.position >= 0, let table = self.requests[commit.request].route,
-            let shard = table.state(at: commit.part.position, in: log), shard.isOpen
+        guard commit.part.position >= 0, let shard = table.state(at: commit.part.position, in: log), shard.isOpen
         else {
             let exists = stream.shard(commit.ref.shard) != nil
             return self.refuse(commit, from: 0, exists ? .wrongShard : .shardNotFound, nil, header, &ordered)
         }
-        if isOrdered {
+        if header.sequence > 0 {
             let mayAdmit = ordered.mayAdmit(
                 OrderedPuts.Shard(commit.ref.stream, commit.ref.shard), sequence: header.sequence,
                 seenThrough: header.seenThrough,
