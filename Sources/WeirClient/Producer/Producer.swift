@@ -104,4 +104,3 @@ public final class Producer: Sendable {
     /// Takes nothing more and gives up what is under way, at once: its results are failures.
     public func cancel() { self.core.cancel() }
 }
-

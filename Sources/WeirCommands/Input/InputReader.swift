@@ -55,7 +55,10 @@ final class InputReader: Sendable {
         self.name = name
         let free = (0..<Self.chunksAhead).map { _ in [UInt8](repeating: 0, count: chunkBytes) }
         self.state = Mutex(State(free: free))
-        self.slots = DispatchSemaphore(value: Self.chunksAhead)
+        // Dispatch ends the program when a semaphore goes with less than it was made with, as this one would at the end
+        // of the input: so it is made with nothing.
+        self.slots = DispatchSemaphore(value: 0)
+        for _ in 0..<Self.chunksAhead { self.slots.signal() }
         BackgroundThread.start("weir-input") { self.readAll() }
     }
 
