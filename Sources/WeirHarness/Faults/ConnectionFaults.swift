@@ -30,7 +30,8 @@ enum ConnectionFaults {
             _ = try await steady.call(Ping())
         }
         try await offer(Array("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".utf8))
-        try await offer([0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01, 0xfc, 0x03, 0x03] + Array(repeating: 0xaa, count: 506))
+        try await offer(
+            [0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01, 0xfc, 0x03, 0x03] + Array(repeating: 0xaa, count: 506))
         try await offer(Array(repeating: 0xff, count: 100))
         for length in [16, 17, 64, 4096, 100_000] {
             // A length within the limit, so that it is the payload that is garbage.
@@ -117,7 +118,8 @@ enum ConnectionFaults {
         try await server.weir.succeed("stream", "create", "s", "--shards", "1", "--limits", "open")
         let line = Array(repeating: UInt8(ascii: "x"), count: 100_000) + [10]
         try await server.weir.run(
-            ["put", "s", "--key", "k"], input: .bytes(Array((0..<160).map { _ in line }.joined()))).expect(0)
+            ["put", "s", "--key", "k"], input: .bytes(Array((0..<160).map { _ in line }.joined()))
+        ).expect(0)
         let client = try await server.client()
         let stream = try await client.describeStream(try StreamName("s"))
         await client.close()

@@ -90,7 +90,8 @@ package struct CrashScenario: Sendable {
         }
         for kill in 1...max(1, self.kills) {
             let life = Int.random(in: self.lifeMillis, using: &random)
-            let hitsStart = self.killsWhileStarting > 0 && Int.random(in: 1...self.killsWhileStarting, using: &random) == 1
+            let hitsStart =
+                self.killsWhileStarting > 0 && Int.random(in: 1...self.killsWhileStarting, using: &random) == 1
             try await Task.sleep(for: .milliseconds(life))
             try await server.process.kill9()
             // Between its last record and the next server's first.

@@ -59,7 +59,9 @@ final class FakeConnection: FrameReceiver {
                 nodeID: 1, putCreditBytes: 64 << 20, putCreditRequests: self.node.putCredit,
                 frameBytesMax: UInt32(Limits.frameBytesMax), serverTimeMillis: 5000, serverName: "fake 1")
             self.send(Hello.answerFrame(answer, correlation: correlation))
-        case .ping: self.send(Ping.answerFrame(PingAnswer(serverTimeMillis: 5000), correlation: correlation))
+        case .ping:
+            guard self.node.state.withLock({ $0.answersPings }) else { return }
+            self.send(Ping.answerFrame(PingAnswer(serverTimeMillis: 5000), correlation: correlation))
         case .describeStream:
             let stream = try self.stream(try DescribeStream(request: payload).stream)
             self.send(DescribeStream.answerFrame(StreamAnswer(stream: stream.description), correlation: correlation))

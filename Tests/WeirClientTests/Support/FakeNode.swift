@@ -44,6 +44,7 @@ final class FakeNode: Sendable {
         /// Asked for each put, with its number from 1.
         var script: @Sendable (Int) -> PutScript = { _ in .store }
         var refusesConnections = false
+        var answersPings = true
         /// How a push is divided: at most so many batches.
         var batchesPerPush = 2
         var groupedPuts = 0
@@ -65,7 +66,8 @@ final class FakeNode: Sendable {
         change(&configuration)
         let dice = Mutex(SeededGenerator(seed: 4))
         return try WeirClient(
-            configuration, transport: InProcessTransport { way throws(WeirError) in try self.accept(way) }, clock: clock,
+            configuration, transport: InProcessTransport { way throws(WeirError) in try self.accept(way) },
+            clock: clock,
             dice: { dice.withLock { $0.next() } })
     }
 

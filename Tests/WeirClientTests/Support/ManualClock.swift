@@ -36,10 +36,12 @@ final class ManualClock: ClientClock {
     }
 
     /// Moves the clock in small steps, with time for others in between, until something has come about.
-    func advance(stepMillis: UInt64 = 1, until isDone: () -> Bool) async {
+    func advance(
+        stepMillis: UInt64 = 1, until isDone: () -> Bool, mayAdvance: () -> Bool = { true }
+    ) async {
         while !isDone() {
             for _ in 0..<50 where !isDone() { await Task.yield() }
-            if !isDone() { self.advance(millis: stepMillis) }
+            if !isDone(), mayAdvance() { self.advance(millis: stepMillis) }
         }
     }
 }
