@@ -97,7 +97,7 @@ package final class Node: Sendable {
         for inbox in inboxes { inbox.post(.durable(now, shards: [])) }
         let door = Door(core, inboxes.map(\.handle))
         let listener = try await door.bootstrap(group).bind(
-            host: core.configuration.host, port: core.configuration.port
+            host: ListenAddress.withoutBrackets(core.configuration.host), port: core.configuration.port
         ).get()
         guard let address = listener.localAddress else { throw NodeError("the listening socket has no address") }
         return Node(
