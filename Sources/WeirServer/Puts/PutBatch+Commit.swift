@@ -32,7 +32,7 @@ extension PutBatch {
             guard let stream else {
                 around.routes.forget(id)
                 self.requests[position].lsn = log.catalogLSN
-                self.fail(position, Self.missing(id, log), &ordered)
+                self.fail(position, log.missing(id), &ordered)
                 continue
             }
             self.commit(position, log, stream, around, &ordered)
@@ -41,11 +41,6 @@ extension PutBatch {
         Counters.add(self.tally.bytes, to: self.counters.bytesIn)
         Counters.add(self.tally.throttled, to: self.counters.throttledRecords)
         self.tally = Tally()
-    }
-
-    static func missing(_ id: StreamID, _ log: LogCore) -> WeirError {
-        log.catalog.wasDeleted(id)
-            ? WeirError(.streamDeleted, "\(id) was deleted") : WeirError(.streamNotFound, "\(id) does not exist")
     }
 
     private mutating func fail(_ position: Int, _ error: WeirError, _ ordered: inout OrderedPuts) {
