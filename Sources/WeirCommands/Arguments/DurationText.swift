@@ -12,7 +12,8 @@ package enum DurationText {
         let unit = text.dropFirst(digits.count)
         guard let number = Int64(digits), let factor = Self.units.first(where: { $0.name == unit })?.millis else {
             throw .usage(
-                "'\(text.prefix(40))' is not a duration: a whole number and ms, s, m, h or d, such as 500ms, 30s or 24h")
+                "'\(text.prefix(40))' is not a duration: a whole number and ms, s, m, h or d, such as 500ms, 30s or 24h"
+            )
         }
         let (millis, overflow) = number.multipliedReportingOverflow(by: factor)
         guard !overflow else { throw .usage("the duration '\(text.prefix(40))' is too long") }

@@ -21,7 +21,8 @@ package enum ReadPosition: Hashable, Sendable {
             do {
                 return .time(try TimeText.parse(text, nowMillis: nowMillis))
             } catch {
-                throw .usage("'\(text.prefix(60))' is not trim-horizon, latest, a sequence number, or \(TimeText.allowed)")
+                throw .usage(
+                    "'\(text.prefix(60))' is not trim-horizon, latest, a sequence number, or \(TimeText.allowed)")
             }
         }
     }

@@ -58,10 +58,13 @@ struct BenchProduceCommand: AsyncParsableCommand {
         report.setErrors(result.load.refused, result.load.firstError)
         try report.write(
             json: self.bench.format.json,
-            title: "produce: \(CountText.describe(self.load.connections, "connection")) x \(self.load.inFlight) in flight, "
+            title:
+                "produce: \(CountText.describe(self.load.connections, "connection")) x \(self.load.inFlight) in flight, "
                 + "\(CountText.describe(self.load.batch, "record")) of \(self.bench.size) B a request, "
                 + CountText.describe(result.shards, "shard"))
-        if result.load.refused > 0 { throw Failure(.failed, "some records were refused: the figures are not those of puts") }
+        if result.load.refused > 0 {
+            throw Failure(.failed, "some records were refused: the figures are not those of puts")
+        }
     }
 }
 

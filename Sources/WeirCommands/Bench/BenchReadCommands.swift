@@ -157,7 +157,8 @@ struct BenchLatencyCommand: AsyncParsableCommand {
 
     func validate() throws {
         guard self.bench.size >= LatencyLoad.stampBytes else {
-            throw ValidationError("--size is at least \(LatencyLoad.stampBytes) here: the time of sending is in the record")
+            throw ValidationError(
+                "--size is at least \(LatencyLoad.stampBytes) here: the time of sending is in the record")
         }
     }
 
@@ -185,7 +186,8 @@ struct BenchLatencyCommand: AsyncParsableCommand {
         report.setErrors(load.refused, load.firstError)
         try report.write(
             json: self.bench.format.json,
-            title: "latency: \(CountText.describe(self.rate, "record")) of \(self.bench.size) B a second, one a request")
+            title: "latency: \(CountText.describe(self.rate, "record")) of \(self.bench.size) B a second, one a request"
+        )
         if load.refused > 0 { throw Failure(.failed, "some records were refused: the figures are not those of puts") }
     }
 

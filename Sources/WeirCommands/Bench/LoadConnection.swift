@@ -16,7 +16,8 @@ final class LoadConnection: ChannelInboundHandler {
     protocol Owner: AnyObject {
         func greeted(_ connection: LoadConnection, _ answer: HelloAnswer)
         /// A put was answered. `stored` records were, `refused` were not.
-        func answered(_ connection: LoadConnection, slot: Int, stored: Int, refused: Int, error: WeirError?, now: UInt64)
+        func answered(
+            _ connection: LoadConnection, slot: Int, stored: Int, refused: Int, error: WeirError?, now: UInt64)
         func failed(_ reason: Failure)
     }
 

@@ -19,7 +19,8 @@ extension OutputBytes {
 
     /// Whether all is ASCII that stands for itself in a JSON string.
     private static func isPlain(_ bytes: UnsafeRawBufferPointer) -> Bool {
-        for byte in bytes where byte < 0x20 || byte >= 0x7f || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") {
+        for byte in bytes where byte < 0x20 || byte >= 0x7f || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\")
+        {
             return false
         }
         return true

@@ -32,7 +32,8 @@ struct PutCommand: AsyncParsableCommand {
         transform: { try Arguments.number($0, 1...1_000_000) })
     var keyField: Int?
     @Option(
-        help: ArgumentHelp("What stands between fields, literally; \\t is a tab (default: a space).", valueName: "text"),
+        help: ArgumentHelp(
+            "What stands between fields, literally; \\t is a tab (default: a space).", valueName: "text"),
         transform: { try KeySource.delimiter($0) })
     var delimiter: [UInt8]?
     @Flag(help: "Another random partition key for each record (the default).")
@@ -41,7 +42,8 @@ struct PutCommand: AsyncParsableCommand {
     var fromJson = false
     @OptionGroup var format: JSONOption
     @Option(
-        help: ArgumentHelp("Give up when the server has been silent for so long (default: 10s).", valueName: "duration"),
+        help: ArgumentHelp(
+            "Give up when the server has been silent for so long (default: 10s).", valueName: "duration"),
         transform: Arguments.timeout)
     var timeout: Duration?
     @OptionGroup var connection: ConnectionOptions

@@ -106,7 +106,8 @@ struct PutFeeder: ~Copyable {
             do throws(RecordJSON.Malformed) {
                 try self.json.parse(line.bytes)
             } catch {
-                throw WeirError(.invalidArgument, "it is not a record as weir get --json prints it: \(error.description)")
+                throw WeirError(
+                    .invalidArgument, "it is not a record as weir get --json prints it: \(error.description)")
             }
             return try self.put(self.json.key, self.json.explicitHashKey, self.json.data, append)
         }

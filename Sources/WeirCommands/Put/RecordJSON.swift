@@ -232,7 +232,8 @@ struct JSONScanner {
             bytes[at + 1] == UInt8(ascii: "u")
         else { throw Malformed("half a surrogate pair in a string") }
         let low = try Self.hex(bytes, at + 2)
-        guard (0xdc00..<0xe000).contains(low), let scalar = Unicode.Scalar(0x10000 + (high - 0xd800) << 10 + low - 0xdc00)
+        guard (0xdc00..<0xe000).contains(low),
+            let scalar = Unicode.Scalar(0x10000 + (high - 0xd800) << 10 + low - 0xdc00)
         else { throw Malformed("half a surrogate pair in a string") }
         at += 6
         output.append(text: String(scalar))

@@ -103,7 +103,8 @@ struct GetCommand: AsyncParsableCommand {
         } else {
             var shards: Set<ShardNumber>?
             if case .before(let millis) = self.bound {
-                shards = Set(try await client.listShards(stream.id).filter { $0.createdAtMillis < millis }.map(\.number))
+                shards = Set(
+                    try await client.listShards(stream.id).filter { $0.createdAtMillis < millis }.map(\.number))
                 if shards?.isEmpty == true { return 0 }
             }
             var session = self.session(progress, shards: shards)

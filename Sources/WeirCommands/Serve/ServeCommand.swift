@@ -24,19 +24,22 @@ struct ServeCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("The data folder (default: ./weir-data).", valueName: "folder"))
     var dataDir: String?
     @Option(
-        help: ArgumentHelp("Where to listen (default: 127.0.0.1:7411); port 0 takes a free one.", valueName: "host:port"))
+        help: ArgumentHelp(
+            "Where to listen (default: 127.0.0.1:7411); port 0 takes a free one.", valueName: "host:port"))
     var listen: String?
     @Option(help: ArgumentHelp("The configuration file.", valueName: "file"))
     var config: String?
     @Flag(help: "Say whether the configuration is right, print what it amounts to, and stop.")
     var checkConfig = false
     @Option(
-        help: ArgumentHelp("How long clients may finish when the server is stopped (default: 30s).", valueName: "duration"))
+        help: ArgumentHelp(
+            "How long clients may finish when the server is stopped (default: 30s).", valueName: "duration"))
     var drain: String?
     @Flag(help: "Listen beyond this machine although nothing authenticates clients.")
     var insecure = false
     @Option(
-        help: ArgumentHelp("Bytes of log on disk (default: the smaller of 20GiB and a fifth of the disk).", valueName: "size"))
+        help: ArgumentHelp(
+            "Bytes of log on disk (default: the smaller of 20GiB and a fifth of the disk).", valueName: "size"))
     var logMaxBytes: String?
     @Option(help: ArgumentHelp("\(Setting.levels.joined(separator: ", ")) (default: info).", valueName: "level"))
     var logLevel: String?

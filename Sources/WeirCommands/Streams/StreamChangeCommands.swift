@@ -72,7 +72,8 @@ struct StreamTrimCommand: AsyncParsableCommand {
             let stream = try await client.describeStream(self.name)
             try await client.trimStream(stream.id, beforeMillis: self.before)
         }
-        try StandardOutput.write("trimmed \(self.name): records from before \(TimeText.describe(self.before)) are gone\n")
+        try StandardOutput.write(
+            "trimmed \(self.name): records from before \(TimeText.describe(self.before)) are gone\n")
     }
 }
 

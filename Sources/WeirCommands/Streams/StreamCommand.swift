@@ -26,7 +26,8 @@ struct StreamCreateCommand: AsyncParsableCommand {
     @Argument(help: "1 to 128 of a-z, A-Z, 0-9, '_', '.' and '-'.", transform: Arguments.stream)
     var name: StreamName
     @Option(
-        help: "Number of shards, \(Limits.shardsPerStream.lowerBound) to \(Limits.shardsPerStream.upperBound) (default: 4).",
+        help:
+            "Number of shards, \(Limits.shardsPerStream.lowerBound) to \(Limits.shardsPerStream.upperBound) (default: 4).",
         transform: Arguments.shardCount)
     var shards = 4
     @Option(help: "How long records are kept, 1h to 8760h (default: 24h).", transform: Arguments.retention)
