@@ -61,6 +61,16 @@ let package = Package(
                 .product(name: "Yams", package: "Yams"),
             ] + nio, swiftSettings: settings),
         .executableTarget(name: "weir", dependencies: ["WeirCommands"], swiftSettings: settings),
+        // For tests: the real process under load, faults and kills
+        .target(name: "CWeirHarness", cSettings: cSettings),
+        .target(
+            name: "WeirHarness", dependencies: ["CWeir", "CWeirHarness", "WeirModel", "WeirProtocol", "WeirClient"],
+            swiftSettings: settings),
+        // Depends on weir so that the program lies beside it, whichever of the two is built
+        .executableTarget(
+            name: "weir-harness",
+            dependencies: ["WeirHarness", "weir", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            swiftSettings: settings),
         // Tests, one target a module
         .testTarget(
             name: "CWeirTests", dependencies: ["CWeir", .product(name: "Crypto", package: "swift-crypto")],
@@ -80,10 +90,9 @@ let package = Package(
         .testTarget(
             name: "WeirClientTests", dependencies: ["WeirModel", "WeirProtocol", "WeirClient"] + nio,
             swiftSettings: settings),
-        .testTarget(
-            name: "weirTests",
-            dependencies: ["CWeir", "WeirClient", "WeirCommands", "WeirModel", "WeirServer", "WeirStorage"],
-            swiftSettings: settings),
+        .testTarget(name: "WeirHarnessTests", dependencies: ["WeirHarness", "WeirModel"], swiftSettings: settings),
+        // The program as its users have it: real processes, files and sockets
+        .testTarget(name: "ProcessTests", dependencies: ["WeirHarness", "weir"], swiftSettings: settings),
         // Gates over the text of the repository: depends on nothing, so that it runs when nothing else builds
         .testTarget(name: "TidyTests", swiftSettings: settings),
     ]

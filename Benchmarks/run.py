@@ -55,7 +55,8 @@ class Server:
 def bench(args, server, *words):
     cpu = server.cpu()
     done = subprocess.run(
-        [args.weir, "bench", *words, "--server", server.address, "--json"], stdout=subprocess.PIPE, text=True, timeout=900)
+        [args.weir, "bench", *words, "--server", server.address, "--json"], stdout=subprocess.PIPE, text=True,
+        timeout=900)
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
     if done.returncode or not lines:
         sys.exit(f"weir bench {' '.join(words)} ended with {done.returncode}: {done.stdout}")
@@ -66,8 +67,9 @@ def bench(args, server, *words):
 
 def produce(args, server, connections, in_flight, batch, size, shards, note, table, seconds=None):
     row = bench(
-        args, server, "produce", "--connections", str(connections), "--in-flight", str(in_flight), "--batch", str(batch),
-        "--size", str(size), "--shards", str(shards), "--seconds", str(seconds or args.secs), "--warmup", "2", *CAP)
+        args, server, "produce", "--connections", str(connections), "--in-flight", str(in_flight),
+        "--batch", str(batch), "--size", str(size), "--shards", str(shards), "--seconds", str(seconds or args.secs),
+        "--warmup", "2", *CAP)
     table.append((
         note, f"{row['rec_s']:,.0f}", f"{row['mb_s']:,.0f}", f"{row['p50_us'] / 1000:.2f} / {row['p99_us'] / 1000:.2f}",
         f"{row['server_cpu_s'] / max(1, row['records']) * 1e6 * row['secs'] / (row['secs'] + 2):.3f}"))

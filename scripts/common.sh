@@ -19,6 +19,7 @@ debian_packages=(
     "libxml2            Swift's package manager needs it to start"
     "git                Swift's package manager fetches packages with it"
     "ca-certificates    for fetching them over HTTPS"
+    "python3            the process tests compute hash keys with it, as a second opinion"
 )
 
 # install_missing: installs the packages above that are not there, on Debian 12; elsewhere it only says what they are.

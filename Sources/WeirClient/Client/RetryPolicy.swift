@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import WeirModel
 
-/// When to try again: the one place that decides it. Pure: the same policy, error, attempt and dice give the same pause.
+/// When to try again: the one place that decides it. Pure: the same policy, error, attempt and dice give the same
+/// pause.
 public struct RetryPolicy: Hashable, Sendable {
     /// Pause before the second attempt to connect, in milliseconds, at least 1. Doubles with each further one.
     public var firstPauseMillis: UInt32

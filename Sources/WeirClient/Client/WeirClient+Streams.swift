@@ -16,7 +16,8 @@ extension WeirClient {
 
     /// Throws `streamNotFound`.
     public func describeStream(_ name: StreamName, timeout: Duration? = nil) async throws -> StreamDescription {
-        try await self.call(DescribeStream(stream: .name(name.description)), timeout: timeout, isRepeatable: true).stream
+        try await self.call(DescribeStream(stream: .name(name.description)), timeout: timeout, isRepeatable: true)
+            .stream
     }
 
     /// Throws `streamDeleted` or `streamNotFound`.

@@ -6,8 +6,8 @@ import WeirProtocol
 /// A client of one node: admin calls, producers and readers over a bounded set of connections.
 ///
 /// Calls throw `WeirError`, or `CancellationError` when their task is cancelled. Each has a time limit, by default
-/// `ClientConfiguration.callTimeout`; over it a call throws `timedOut`. When nobody listens at the address a call throws
-/// `unavailable` at once.
+/// `ClientConfiguration.callTimeout`; over it a call throws `timedOut`. When nobody listens at the address a call
+/// throws `unavailable` at once.
 public final class WeirClient: Sendable {
     public let configuration: ClientConfiguration
     let transport: any Transport

@@ -5,13 +5,14 @@ import WeirModel
 extension ProducerCore {
     /// Waits while the buffer is full. Throws the failure of a producer that takes nothing any more.
     func waitForRoom(_ bytes: Int) async throws {
-        guard self.isFull.load(ordering: .relaxed) else { return }
+        guard self.gate.load(ordering: .relaxed) != Gate.open.rawValue else { return }
         let completion = Completion<Void>()
         try await completion.wait {
             self.update { state, _ in
                 if let refusal = Self.refusal(state) {
                     completion.finish(.failure(refusal))
                 } else {
+                    // Let in at once when there is room by now.
                     state.waiting.append((bytes, completion))
                 }
             }

@@ -47,8 +47,16 @@ final class ProducerCore: Sendable {
     let configuration: ProducerConfiguration
     let sessionID: UInt64
     let lingerNanos: UInt64
-    /// Mirrors `charged > bufferBytes`, so that asking whether there is room takes no lock.
-    let isFull = Atomic<Bool>(false)
+    /// Whether records are taken, mirrored here so that asking takes no lock.
+    let gate = Atomic<UInt8>(Gate.open.rawValue)
+
+    enum Gate: UInt8 {
+        case open
+        /// The buffer is full: wait.
+        case full
+        /// Nothing is taken any more.
+        case closed
+    }
     let staging = Mutex(Staging())
     let state: Mutex<State>
     private let alarms = Mutex<(linger: Alarm?, machine: Alarm?)>((nil, nil))
@@ -141,7 +149,9 @@ extension ProducerCore {
         }
         let completed = state.machine.takeCompleted()
         for (chunk, position) in completed.records {
-            if let sink = chunk.sink { state.news.append(.record(sink, position: position, chunk.result(at: position))) }
+            if let sink = chunk.sink {
+                state.news.append(.record(sink, position: position, chunk.result(at: position)))
+            }
         }
         for chunk in completed.chunks { state.news.append(.chunk(chunk)) }
         effects.shouldReport = !state.news.isEmpty && !state.isReporting
@@ -175,16 +185,23 @@ extension ProducerCore {
 
     /// Lets callers go on that wait for room, as far as there is some.
     private func makeRoom(_ state: inout State, _ effects: inout Effects) {
-        if let failure = state.machine.failure {
-            // Whoever waits will not get in any more.
-            while let next = state.waiting.popFirst() { next.completion.finish(.failure(failure)) }
+        if let refusal = Self.refusal(state) {
+            while let next = state.waiting.popFirst() { next.completion.finish(.failure(refusal)) }
         }
         var room = self.configuration.bufferBytes - state.charged
         while room > 0, let next = state.waiting.popFirst() {
             room -= next.bytes
             effects.resume.append(next.completion)
         }
-        self.isFull.store(state.charged >= self.configuration.bufferBytes, ordering: .relaxed)
+        let gate: Gate =
+            if state.isFinishing || state.machine.failure != nil {
+                .closed
+            } else if state.charged >= self.configuration.bufferBytes {
+                .full
+            } else {
+                .open
+            }
+        self.gate.store(gate.rawValue, ordering: .relaxed)
     }
 
     func perform(_ effects: Effects) {
@@ -244,4 +261,3 @@ extension ProducerCore {
         }
     }
 }
-

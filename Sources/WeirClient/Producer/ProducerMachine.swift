@@ -7,8 +7,9 @@ import WeirProtocol
 /// The order of a partition key is kept thus. Every record belongs to the *lane* of its shard; a lane's records are
 /// sent in order. When records come back the lane is blocked: it waits until nothing of it is under way and until every
 /// request up to the last refused one is answered (only then does the server admit the lane again), puts what came back
-/// in front, in order, and goes on. A new shard map takes effect only when nothing at all is under way: then all waiting
-/// records are routed anew, in order. After a lost connection everything that was under way comes back to its lanes.
+/// in front, in order, and goes on. A new shard map takes effect only when nothing at all is under way: then all
+/// waiting records are routed anew, in order. After a lost connection everything that was under way comes back to its
+/// lanes.
 package struct ProducerMachine {
     package struct Configuration: Hashable, Sendable {
         package var batchRecords: Int
@@ -68,7 +69,8 @@ package struct ProducerMachine {
 
     // Records
     var lastOrdinal: UInt64 = 0
-    /// Chunks that are not resolved, by ordinal from `firstHeld` on; resolved ones between them stay until they are first.
+    /// Chunks that are not resolved, by ordinal from `firstHeld` on; resolved ones between them stay until they are
+    /// first.
     var held = Queue<Held>()
     var firstHeld: UInt64 = 1
     var heldCount = 0

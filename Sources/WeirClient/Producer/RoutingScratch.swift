@@ -9,7 +9,8 @@ struct RoutingScratch {
     private var counts: [Int32] = []
     private var touched: [Int32] = []
 
-    /// Gathers the records of `run` by lane, in the chunk's `order`, each lane's in their order, and gives out the parts.
+    /// Gathers the records of `run` by lane, in the chunk's `order`, each lane's in their order, and gives out the
+    /// parts.
     mutating func divide(_ run: Run, by map: ShardMap, _ part: (Int, Run) -> Void) {
         let count = run.count
         if self.counts.count < map.shards.count {

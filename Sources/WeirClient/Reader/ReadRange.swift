@@ -20,8 +20,8 @@ public enum ReadEnd: Hashable, Sendable {
 
 /// How much a reader fetches ahead of its consumer.
 public struct ReaderConfiguration: Hashable, Sendable {
-    /// Bytes of batches that may wait for the consumer, over all shards, at least 64 KiB. With more than 1,000 shards at
-    /// once each may still have 16 KiB, and a single batch may be larger than its share.
+    /// Bytes of batches that may wait for the consumer, over all shards, at least 64 KiB. With more than 1,000 shards
+    /// at once each may still have 16 KiB, and a single batch may be larger than its share.
     public var prefetchBytes: Int
     /// Shards that are read at one time when reading to the tip, 1 to 10,000. Reading for ever has them all open.
     public var shardsAtOnce: Int

@@ -95,7 +95,9 @@ final class InProcessConnection: FrameConnection {
             for event in events {
                 switch event {
                 case .frame(let frame):
-                    guard let header = frame.withUnsafeReadableBytes({ try? FrameHeader(reading: $0) }) else { continue }
+                    guard let header = frame.withUnsafeReadableBytes({ try? FrameHeader(reading: $0) }) else {
+                        continue
+                    }
                     far.received(header, frame, isOwned: true)
                 case .closed:
                     far.closed(WeirError(.unavailable, "the connection was closed"))

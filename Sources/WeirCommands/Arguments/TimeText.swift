@@ -3,7 +3,8 @@
 /// Points in time as people and programs write them: RFC 3339, seconds or milliseconds since 1970, or how long ago.
 package enum TimeText {
     static let allowed =
-        "a time such as 2026-01-31T12:00:00Z (RFC 3339), seconds or milliseconds since 1970, or how long ago, such as 10m"
+        "a time such as 2026-01-31T12:00:00Z (RFC 3339), seconds or milliseconds since 1970, or how long ago, "
+        + "such as 10m"
 
     /// Milliseconds since 1970. A number below 10^11 counts seconds, which may have a fraction; above it, milliseconds.
     package static func parse(_ text: String, nowMillis: Int64) throws(Failure) -> Int64 {

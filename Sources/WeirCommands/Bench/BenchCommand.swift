@@ -18,8 +18,8 @@ struct BenchProduceCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "produce", abstract: "Put as many records as the server takes.",
         discussion: """
-            Each connection keeps so many requests under way and sends the next when one is answered. Requests are made \
-            beforehand and sent again and again; the latency is that of a request, with all its records on disk.
+            Each connection keeps so many requests under way and sends the next when one is answered. Requests are \
+            made beforehand and sent again and again; the latency is that of a request, with all its records on disk.
 
             Examples:
               weir bench produce
@@ -59,7 +59,8 @@ struct BenchProduceCommand: AsyncParsableCommand {
         try report.write(
             json: self.bench.format.json,
             title:
-                "produce: \(CountText.describe(self.load.connections, "connection")) x \(self.load.inFlight) in flight, "
+                "produce: \(CountText.describe(self.load.connections, "connection")) "
+                + "x \(self.load.inFlight) in flight, "
                 + "\(CountText.describe(self.load.batch, "record")) of \(self.bench.size) B a request, "
                 + CountText.describe(result.shards, "shard"))
         if result.load.refused > 0 {

@@ -127,8 +127,9 @@ final class PutLoad: LoadConnection.Owner {
             return self.failed(
                 Failure(
                     .failed,
-                    "\(CountText.describe(self.plan.inFlight, "request")) of together \(SizeText.rounded(Int64(bytes))) "
-                        + "in flight are more than the server allows a connection: \(answer.putCreditRequests) and "
+                    "\(CountText.describe(self.plan.inFlight, "request")) of together "
+                        + "\(SizeText.rounded(Int64(bytes))) in flight are more than the server allows "
+                        + "a connection: \(answer.putCreditRequests) and "
                         + SizeText.rounded(Int64(answer.putCreditBytes))))
         }
         self.greeted += 1

@@ -41,8 +41,8 @@ struct ReadSession: ~Copyable {
     mutating func print(_ batch: RecordBatch) throws -> Bool {
         if batch.missedRecords > 0 {
             Messages.write(
-                "\(CountText.describe(Int(clamping: batch.missedRecords), "record")) of \(batch.shard) had been trimmed "
-                    + "before they could be read")
+                "\(CountText.describe(Int(clamping: batch.missedRecords), "record")) of \(batch.shard) "
+                    + "had been trimmed before they could be read")
         }
         var count = 0
         var bytes = 0

@@ -10,8 +10,9 @@ struct ServeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "serve", abstract: "Run a server.",
         discussion: """
-            Keeps everything in one data folder, which is made when it is not there. Prints one line when it is ready to \
-            take requests; Ctrl-C or SIGTERM lets connected clients finish and stops it, a second one ends it at once.
+            Keeps everything in one data folder, which is made when it is not there. Prints one line when it is ready \
+            to take requests; Ctrl-C or SIGTERM lets connected clients finish and stops it, a second one ends it at \
+            once.
 
             What is given here wins over the configuration file, which config/weir.yaml of the sources explains.
 

@@ -27,7 +27,10 @@ struct StreamCreateCommand: AsyncParsableCommand {
     var name: StreamName
     @Option(
         help:
-            "Number of shards, \(Limits.shardsPerStream.lowerBound) to \(Limits.shardsPerStream.upperBound) (default: 4).",
+            """
+            Number of shards, \(Limits.shardsPerStream.lowerBound) to \(Limits.shardsPerStream.upperBound) \
+            (default: 4).
+            """,
         transform: Arguments.shardCount)
     var shards = 4
     @Option(help: "How long records are kept, 1h to 8760h (default: 24h).", transform: Arguments.retention)

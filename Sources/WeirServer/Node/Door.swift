@@ -23,6 +23,8 @@ struct Door: Sendable {
             .serverChannelOption(.backlog, value: 1024)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            // A client that vanished without a word does not hold its place for ever.
+            .childChannelOption(.socketOption(.so_keepalive), value: 1)
             .childChannelOption(.recvAllocator, value: buffers)
             .childChannelOption(.writeBufferWaterMark, value: .init(low: 256 << 10, high: 1 << 20))
             .childChannelInitializer { channel in self.welcome(channel) }

@@ -16,7 +16,7 @@ struct PutRecord {
 }
 
 /// Memory for the records of a few puts, kept from one batch of puts to the next: nothing is allocated for a record.
-final class RecordScratch {
+struct RecordScratch: ~Copyable {
     private(set) var records: UnsafeMutablePointer<PutRecord>
     private(set) var keys: UnsafeMutablePointer<UnsafePointer<UInt8>?>
     private(set) var keyLengths: UnsafeMutablePointer<UInt32>
@@ -43,7 +43,7 @@ final class RecordScratch {
     }
 
     /// Makes room for `more` records behind those that are there.
-    func reserve(_ more: Int) {
+    mutating func reserve(_ more: Int) {
         guard self.count + more > self.capacity else { return }
         let capacity = max(self.count + more, self.capacity * 2)
         self.records = Self.grown(self.records, self.count, to: capacity)
@@ -63,7 +63,7 @@ final class RecordScratch {
     }
 
     /// Walks the records of one batch body and adds them; room has been reserved for `count` records.
-    func add(_ bytes: UnsafeRawBufferPointer, count: Int) throws(PutProblem) -> RecordTotals {
+    mutating func add(_ bytes: UnsafeRawBufferPointer, count: Int) throws(PutProblem) -> RecordTotals {
         let (records, keys, keyLengths) = (self.records + self.count, self.keys, self.keyLengths)
         var position = 0
         var keyPosition = self.keyCount
@@ -115,13 +115,13 @@ final class RecordScratch {
     }
 
     /// Forgets what was added from these positions on.
-    func cut(toRecords count: Int, keys: Int) {
+    mutating func cut(toRecords count: Int, keys: Int) {
         self.count = count
         self.keyCount = keys
     }
 
     /// Computes the hash keys of all records that were added since the last time, in one call.
-    func hash() {
+    mutating func hash() {
         guard self.keyCount > self.hashedKeys else { return }
         weir_md5_many(
             self.keys + self.hashedKeys, self.keyLengths + self.hashedKeys, self.keyCount - self.hashedKeys,
@@ -138,7 +138,7 @@ final class RecordScratch {
         return self.explicit[Int(~record.hash)]
     }
 
-    func removeAll() {
+    mutating func removeAll() {
         self.count = 0
         self.keyCount = 0
         self.hashedKeys = 0

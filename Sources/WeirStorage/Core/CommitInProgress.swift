@@ -14,8 +14,8 @@ struct CommitEntry {
     let length: Int
 }
 
-/// A commit from its opening to its acknowledgement. Open: filled under the log's lock. Closed: sealed and written by one
-/// writer thread. Acknowledged: read only.
+/// A commit from its opening to its acknowledgement. Open: filled under the log's lock. Closed: sealed and written by
+/// one writer thread. Acknowledged: read only.
 final class CommitInProgress: @unchecked Sendable {
     // Unchecked: the stage decides who touches it, one at a time, as said above.
     let lsn: LSN

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import WeirModel
 
-/// What the server frames itself: records of many requests, collected in the order they came and joined per shard when the
-/// commit is sealed.
+/// What the server frames itself: records of many requests, collected in the order they came and joined per shard when
+/// the commit is sealed.
 final class Staging {
     /// The records of one shard, with consecutive indexes: one batch of the commit.
     struct Run {

@@ -134,7 +134,10 @@ private struct LineageHistory {
         let position = dice.below(self.open.count - (merges ? 1 : 0))
         let parents = Array(self.open[position..<position + (merges ? 2 : 1)])
         let first = UInt32(self.all.count)
-        for parent in parents { self.all[Int(parent.rawValue)] = shard(parent.rawValue, parents: self[parent].parents.map(\.rawValue), isOpen: false) }
+        for parent in parents {
+            self.all[Int(parent.rawValue)] = shard(
+                parent.rawValue, parents: self[parent].parents.map(\.rawValue), isOpen: false)
+        }
         let children = (first..<first + (merges ? 1 : 2)).map { ShardNumber($0) }
         for child in children { self.all.append(shard(child.rawValue, parents: parents.map(\.rawValue))) }
         self.open.replaceSubrange(position..<position + parents.count, with: children)

@@ -5,8 +5,8 @@ import WeirProtocol
 
 @testable import WeirServer
 
-/// What a client does wrong: the connection lives on where frames can still be told apart, and the server says why where
-/// it closes.
+/// What a client does wrong: the connection lives on where frames can still be told apart, and the server says why
+/// where it closes.
 @Suite struct AbuseTests {
     @Test func `Another protocol is told so and closed; others are served`() async throws {
         try await TestNode.run { node in
