@@ -48,14 +48,12 @@ enum EndingFaults {
             counts.unanswered += result.unanswered
             stored.formUnion(result.stored)
             try require(
-                result.closing?.code == .unavailable, "a client was not told why: \(String(describing: result.closing))"
-            )
+                result.closing?.code == .unavailable, "a client was not told why: \(String(describing: result.closing))")
         }
         try require(counts.unanswered == 0, "\(counts.unanswered) puts were taken and not answered")
         let next = try await scene.serve()
         let read = try await next.weir.succeed("get", "s", "--raw").lines
-        try require(
-            Set(read) == stored && read.count == stored.count, "\(read.count) read, \(stored.count) acknowledged")
+        try require(Set(read) == stored && read.count == stored.count, "\(read.count) read, \(stored.count) acknowledged")
         return "\(counts.answered) puts answered, \(counts.refused) refused"
     }
 
@@ -68,8 +66,7 @@ enum EndingFaults {
     }
 
     /// Puts of one record each, 32 under way at a time, until the server says goodbye.
-    private static func pipeline(_ server: ServerProcess, _ stream: StreamID, _ name: String) async throws -> Pipelined
-    {
+    private static func pipeline(_ server: ServerProcess, _ stream: StreamID, _ name: String) async throws -> Pipelined {
         let connection = try await RawConnection.open(server)
         try await connection.hello(name)
         var result = Pipelined()
@@ -95,9 +92,7 @@ enum EndingFaults {
             switch frame.header.type {
             case .putRecordsAnswer:
                 let text = try require(underWay.removeValue(forKey: frame.header.correlation), "an answer to nothing")
-                let isStored = try frame.payload.withUnsafeBytes {
-                    try PutRecordsAnswerView(payload: $0)[0].error == nil
-                }
+                let isStored = try frame.payload.withUnsafeBytes { try PutRecordsAnswerView(payload: $0)[0].error == nil }
                 if isStored { result.stored.append(text) } else { result.refused += 1 }
             case .error:
                 underWay[frame.header.correlation] = nil
@@ -122,8 +117,7 @@ enum EndingFaults {
         let silent = try await RawConnection.open(server)
         let tail = try await scene.start(["tail", "s"], server: server)
         try await Waiting.until("a tail that waits for records") {
-            let waiting = try await server.weir.succeed("status", "--json").json().first?[
-                "subscriptions-and-long-polls"]
+            let waiting = try await server.weir.succeed("status", "--json").json().first?["subscriptions-and-long-polls"]
             return (waiting?.integer ?? 0) > 0
         }
         let watch = Stopwatch()
@@ -153,10 +147,7 @@ enum EndingFaults {
     private static func secondSignal(_ scene: Scene) async throws -> String {
         let server = try await scene.serve(arguments: ["--drain", "10m"])
         try await server.weir.succeed("stream", "create", "s", "--shards", "1", "--limits", "open")
-        let line = Array(repeating: UInt8(ascii: "x"), count: 100_000) + [10]
-        try await server.weir.run(
-            ["put", "s", "--key", "k"], input: .bytes(Array((0..<100).map { _ in line }.joined()))
-        ).expect(0)
+        try await server.weir.run(["put", "s", "--key", "k"], input: .bytes(Lines.of(100, bytes: 100_000))).expect(0)
         let client = try await server.client()
         let stream = try await client.describeStream(try StreamName("s"))
         await client.close()

@@ -47,7 +47,7 @@ extension LogCore {
             positions: self.shards.values.map {
                 .init(stream: $0.ref.stream, shard: $0.ref.shard, nextIndex: $0.nextIndex)
             }.sorted { ($0.stream, $0.shard) < ($1.stream, $1.shard) },
-            dropped: (self.recyclable + (self.recycling.map { [$0] } ?? [])).map {
+            dropped: (self.recyclable + self.recycling).map {
                 .init(file: $0.file, useCount: $0.useCount)
             }
                 + self.dropping.map { .init(file: $0.segment.header.file, useCount: $0.segment.header.useCount) },

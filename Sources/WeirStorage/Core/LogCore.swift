@@ -46,7 +46,7 @@ package final class LogCore {
     var dropping: [(segment: Segment, lsn: LSN)] = []
     var preparing = false
     /// Taken from `recyclable` and not yet under its new header.
-    var recycling: RecyclableFile?
+    var recycling: [RecyclableFile] = []
     /// A prepared segment could not be made; told with the next refused put.
     var preparationFailure: FileError?
 
