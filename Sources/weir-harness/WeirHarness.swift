@@ -16,8 +16,8 @@ struct HarnessCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "weir-harness", abstract: "Kills, reshards, throttles and mistreats the real program weir.",
         discussion: """
-            Uses the program weir that lies beside this one, or WEIR_BINARY. Every run prints its seed and its figures, \
-            and ends with 1 when it found something wrong.
+            Uses the program weir that lies beside this one, or WEIR_BINARY. Every run prints its seed and its \
+            figures, and ends with 1 when it found something wrong.
 
             Examples:
               swift run -c release weir-harness crash --kills 100
@@ -30,7 +30,9 @@ struct HarnessCommand: AsyncParsableCommand {
 struct RunOptions: ParsableArguments {
     @Option(help: "Repeats a run as far as chance decided it (default: any).")
     var seed: UInt64?
-    @Option(help: ArgumentHelp("Where the data folder is made (default: the system's temporary folder).", valueName: "path"))
+    @Option(
+        help: ArgumentHelp("Where the data folder is made (default: the system's temporary folder).", valueName: "path")
+    )
     var folder: String?
 
     func finish(_ report: Report) throws {
@@ -124,7 +126,8 @@ struct Throttle: AsyncParsableCommand {
 
 struct AccessLog: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "access-log", abstract: "Put a web server's log by its client addresses and read it back in order.")
+        commandName: "access-log", abstract: "Put a web server's log by its client addresses and read it back in order."
+    )
 
     @Argument(help: "The log; one is made up when none is given.") var file: String?
     @Option(help: "Of the log that is made up.") var lines = 10_000

@@ -6,7 +6,8 @@ import WeirModel
 ///
 /// Records of one partition key are stored in the order in which they were given to the producer. What is stored twice
 /// after a cut connection (`UnknownOutcome.resend`) is stored in that order both times. When a record fails, nothing
-/// that was given later with the same key is stored before the failure has been reported, unless both were sent together.
+/// that was given later with the same key is stored before the failure has been reported, unless both were sent
+/// together.
 ///
 /// To be finished with `finish` or `cancel`; a producer that is dropped gives up what it still holds.
 public final class Producer: Sendable {

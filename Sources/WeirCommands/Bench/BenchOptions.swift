@@ -14,6 +14,10 @@ struct BenchOptions: ParsableArguments {
         transform: Arguments.shardCount)
     var shards: Int?
     @Option(
+        help: ArgumentHelp("Bytes on disk of the stream that is made (default: no cap).", valueName: "size"),
+        transform: Arguments.sizeCap)
+    var maxSize: Int64?
+    @Option(
         help: ArgumentHelp("Bytes of data of a record (default: 100).", valueName: "bytes"),
         transform: { Int(try SizeText.parse($0, in: 1...Int64(Limits.recordBytesMax - LoadRecords.keyBytes))) })
     var size = 100
@@ -46,8 +50,8 @@ struct BenchOptions: ParsableArguments {
     }
 
     func validate() throws {
-        if self.stream != nil && self.shards != nil {
-            throw ValidationError("--shards is for the stream that is made without --stream")
+        if self.stream != nil && (self.shards != nil || self.maxSize != nil) {
+            throw ValidationError("--shards and --max-size are for the stream that is made without --stream")
         }
     }
 
@@ -56,7 +60,7 @@ struct BenchOptions: ParsableArguments {
         if let stream { return try await body(try await client.describeStream(stream)) }
         let name = try StreamName("bench-\(String(UInt64.random(in: 0...UInt64.max), radix: 36))")
         let settings = StreamSettings(
-            limits: .open,
+            maxBytes: self.maxSize, limits: .open,
             recordBytesMax: max(Limits.recordBytesDefault, self.size + LoadRecords.keyBytes))
         let made = try await client.createStream(name, shards: self.shards ?? 4, settings: settings)
         let result: Result<R, any Error>

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import Dispatch
-import Synchronization
+import WeirStorage
 
 #if canImport(Glibc)
 import Glibc
@@ -29,9 +28,7 @@ final class InputReader: Sendable {
 
     private let descriptor: Int32
     private let name: String
-    private let state: Mutex<State>
-    /// Chunks that may still be read ahead.
-    private let slots: DispatchSemaphore
+    private let state: Monitor<State>
 
     static let chunkBytes = 256 << 10
     static let chunksAhead = 4
@@ -54,22 +51,20 @@ final class InputReader: Sendable {
         self.descriptor = descriptor
         self.name = name
         let free = (0..<Self.chunksAhead).map { _ in [UInt8](repeating: 0, count: chunkBytes) }
-        self.state = Mutex(State(free: free))
-        // Dispatch ends the program when a semaphore goes with less than it was made with, as this one would at the end
-        // of the input: so it is made with nothing.
-        self.slots = DispatchSemaphore(value: 0)
-        for _ in 0..<Self.chunksAhead { self.slots.signal() }
-        BackgroundThread.start("weir-input") { self.readAll() }
+        self.state = Monitor(State(free: free))
+        Thread.start("weir-input") { self.readAll() }
     }
 
     private func readAll() {
-        while true {
-            self.slots.wait()
-            let buffer = self.state.withLock { $0.ended ? nil : $0.free.popLast() }
-            guard let buffer else { break }
-            guard self.readOne(buffer) else { break }
-        }
+        while let buffer = self.nextBuffer(), self.readOne(buffer) {}
         if self.descriptor != STDIN_FILENO { close(self.descriptor) }
+    }
+
+    /// Waits for a buffer; `nil` when no more is to be read.
+    private func nextBuffer() -> [UInt8]? {
+        self.state.wait { state -> [UInt8]?? in
+            state.ended ? .some(nil) : state.free.popLast().map { .some($0) }
+        } ?? nil
     }
 
     /// False at the end.
@@ -120,7 +115,7 @@ final class InputReader: Sendable {
     func recycle(_ chunk: consuming Chunk) {
         let bytes = chunk.bytes
         self.state.withLock { $0.free.append(bytes) }
-        self.slots.signal()
+        self.state.wakeAll()
     }
 
     /// Takes nothing more: what was read ahead is forgotten, and `next` gives `nil`.
@@ -131,7 +126,7 @@ final class InputReader: Sendable {
             state.ready.removeAll()
             return state.waiting.take()
         }
-        self.slots.signal()
+        self.state.wakeAll()
         waiting?.resume()
     }
 

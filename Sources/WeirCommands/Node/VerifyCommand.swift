@@ -2,5 +2,6 @@
 import ArgumentParser
 
 struct VerifyCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "verify", abstract: "Check a data folder.")
+    static let configuration = CommandConfiguration(
+        commandName: "verify", abstract: "Check a data folder.", discussion: "Examples:\n  weir verify ./weir-data")
 }

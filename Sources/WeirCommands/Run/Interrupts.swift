@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import CWeir
 import Synchronization
 
 #if canImport(Glibc)
@@ -67,22 +66,4 @@ enum Interrupts {
 
     /// Whether a signal has asked the command to finish.
     static var isFinishing: Bool { Self.state.withLock { $0.isFinishing } }
-}
-
-/// A thread for work that blocks in the kernel, which a task may not do.
-enum BackgroundThread {
-    private final class Body {
-        let run: @Sendable () -> Void
-        init(_ run: @escaping @Sendable () -> Void) { self.run = run }
-    }
-
-    static func start(_ name: String, _ body: @escaping @Sendable () -> Void) {
-        let context = Unmanaged.passRetained(Body(body)).toOpaque()
-        let code = weir_thread_start(
-            { context in
-                guard let context else { return }
-                Unmanaged<Body>.fromOpaque(context).takeRetainedValue().run()
-            }, context, name)
-        precondition(code == 0, "the system gives no thread for \(name): error \(code)")
-    }
 }

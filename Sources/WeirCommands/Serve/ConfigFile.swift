@@ -18,7 +18,7 @@ enum ConfigFile {
         try Self.apply(try Self.contents(path), named: path, to: &settings)
     }
 
-    private static func contents(_ path: String) throws(Failure) -> String {
+    static func contents(_ path: String) throws(Failure) -> String {
         guard let file = fopen(path, "re") else {
             throw Failure(.failed, "\(path) cannot be read: \(String(cString: strerror(errno)))")
         }
@@ -69,7 +69,8 @@ enum ConfigFile {
         let path = section.map { "\($0).\(text)" } ?? text
         guard let setting = Setting.all.first(where: { $0.path == path }) else {
             throw Failure(
-                .failed, "\(Self.place(key, name)): '\(text)' is not a setting; here there are "
+                .failed,
+                "\(Self.place(key, name)): '\(text)' is not a setting; here there are "
                     + Self.names(in: section))
         }
         guard let scalar = value.scalar else {

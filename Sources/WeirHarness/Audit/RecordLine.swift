@@ -42,7 +42,8 @@ package struct RecordLine: Hashable, Sendable {
         }
         let padding = letters.count - digits.count
         try require(
-            letters.count % 4 == 0 && padding == (3 - bytes.count % 3) % 3 && letters.suffix(padding).allSatisfy { $0 == 61 },
+            letters.count % 4 == 0 && padding == (3 - bytes.count % 3) % 3
+                && letters.suffix(padding).allSatisfy { $0 == 61 },
             "not padded base64: \(String(decoding: letters.prefix(200), as: UTF8.self))")
         return bytes
     }

@@ -93,7 +93,8 @@ enum CommandFaults {
         try await server.weir.run(["put", "twice", "--key", "k"], input: .bytes(Array("old\n".utf8))).expect(0)
         let described = try await server.weir.succeed("status", "--json").json()
         try await Waiting.until("a tail that waits for records") {
-            let waiting = try await server.weir.succeed("status", "--json").json().first?["subscriptions-and-long-polls"]
+            let waiting = try await server.weir.succeed("status", "--json").json().first?[
+                "subscriptions-and-long-polls"]
             return (waiting?.integer ?? 0) > 0
         }
         try await server.weir.succeed("stream", "delete", "twice")

@@ -33,7 +33,8 @@ enum CrowdFaults {
         try await server.provesThatItWorks()
         let during = try server.process.residentBytes()
         let allowed = Self.idleBytesMax + Self.connections * Self.connectionBytesMax
-        try require(during < allowed, "\(during >> 20) MiB with \(crowd.count) idle connections; \(allowed >> 20) allowed")
+        try require(
+            during < allowed, "\(during >> 20) MiB with \(crowd.count) idle connections; \(allowed >> 20) allowed")
         for number in stride(from: 0, to: 20, by: 2) { _ = try await crowd[number].call(Ping()) }
         crowd = []
         try await Waiting.until("the end of the crowd") {

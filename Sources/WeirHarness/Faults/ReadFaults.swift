@@ -37,7 +37,8 @@ enum ReadFaults {
         let now = weir_wall_milliseconds()
         func expect(_ frame: [UInt8], _ code: WeirError.Code, _ what: String) async throws {
             let error = try await connection.refusal(frame, correlation: 9)
-            try require(error.code == code, "\(what): expected \(code.name), it was \(error.code.name): \(error.message)")
+            try require(
+                error.code == code, "\(what): expected \(code.name), it was \(error.code.name): \(error.message)")
             // The same connection goes on.
             _ = try await connection.call(Ping())
         }

@@ -101,14 +101,18 @@ enum RecordFaults {
             ("an unknown type", header(0x3fff), .malformedRequest),
             ("flags", header(FrameType.ping.rawValue, flags: 1), .unsupportedVersion),
             ("bytes too many", header(FrameType.ping.rawValue, [1]), .malformedRequest),
-            ("a put cut short", header(FrameType.putRecords.rawValue, Array(repeating: 0, count: 39)), .malformedRequest),
+            (
+                "a put cut short", header(FrameType.putRecords.rawValue, Array(repeating: 0, count: 39)),
+                .malformedRequest
+            ),
             ("a second Hello", try Hello(clientName: "again").frame(correlation: 5), .malformedRequest),
             ("an answer as a request", header(FrameType.pingAnswer.rawValue), .malformedRequest),
             ("a batch damaged on the way", put(flipped, shard: ShardNumber(0)), .checksumMismatch),
         ]
         for (what, frame, code) in table {
             let error = try await connection.refusal(frame, correlation: 5)
-            try require(error.code == code, "\(what): expected \(code.name), it was \(error.code.name): \(error.message)")
+            try require(
+                error.code == code, "\(what): expected \(code.name), it was \(error.code.name): \(error.message)")
             _ = try await connection.call(Ping())
         }
         let stored = try await connection.answer(put(good, shard: ShardNumber(0)), correlation: 5)

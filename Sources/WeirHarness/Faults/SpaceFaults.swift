@@ -19,7 +19,8 @@ enum SpaceFaults {
         var stored = 0
         var refusal: WeirError.Code?
         for number in 0..<200 where refusal == nil {
-            let codes = try await connection.put(stream.id, [(key: "k", data: megabyte)], correlation: UInt64(100 + number))
+            let codes = try await connection.put(
+                stream.id, [(key: "k", data: megabyte)], correlation: UInt64(100 + number))
             if codes == [nil] { stored += 1 } else { refusal = codes[0] }
         }
         try require(refusal == .storageFull, "after \(stored) MB: \(String(describing: refusal))")

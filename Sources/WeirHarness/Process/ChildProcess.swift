@@ -68,7 +68,8 @@ package final class ChildProcess: Sendable {
             let started = weir_monotonic_nanoseconds()
             let pid = CStrings.with(all) { arguments in
                 CStrings.with(variables) { variables in
-                    weir_harness_spawn(path, arguments, variables, folder, files.input, files.output.write, files.errors.write)
+                    weir_harness_spawn(
+                        path, arguments, variables, folder, files.input, files.output.write, files.errors.write)
                 }
             }
             return (pid, errno, started)

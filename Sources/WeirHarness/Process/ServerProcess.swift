@@ -22,7 +22,8 @@ package final class ServerProcess: Sendable {
 
     package var address: String { "\(self.host):\(self.port)" }
 
-    private init(process: ChildProcess, weir: Weir, host: String, port: Int, folder: String, startMilliseconds: Double) {
+    private init(process: ChildProcess, weir: Weir, host: String, port: Int, folder: String, startMilliseconds: Double)
+    {
         self.process = process
         self.host = host
         self.port = port

@@ -36,7 +36,8 @@ package struct AccessLogScenario: Sendable {
             report.violations.add("\(read.count) lines were read, and they are not the \(lines.count) that were put")
         }
         let readByClient = Dictionary(grouping: read) { $0.prefix { $0 != " " } }
-        for (client, own) in Dictionary(grouping: lines, by: { $0.prefix { $0 != " " } }) where readByClient[client] != own {
+        for (client, own) in Dictionary(grouping: lines, by: { $0.prefix { $0 != " " } })
+        where readByClient[client] != own {
             report.violations.add("the lines of client \(client) are not in their order")
         }
         try await self.judgeJSON(server, put, &report)
@@ -97,7 +98,9 @@ package struct AccessLogScenario: Sendable {
             report.violations.add(
                 "\(name) has \(shards[name] ?? 0) records, another program's MD5 says \(expected[name] ?? .null)")
         }
-        report.add("per shard as python's MD5 says", shards.sorted { $0.key < $1.key }.map { "\($0.value)" }.joined(separator: "+"))
+        report.add(
+            "per shard as python's MD5 says",
+            shards.sorted { $0.key < $1.key }.map { "\($0.value)" }.joined(separator: "+"))
     }
 
     private static let script = """

@@ -163,7 +163,8 @@ package struct ReshardScenario: Sendable {
         if sorted.first?.range.lower != .min || sorted.last?.range.upper != .max {
             violations.add("the open shards do not reach from end to end")
         }
-        for (left, right) in zip(sorted, sorted.dropFirst()) where left.range.upper.value &+ 1 != right.range.lower.value {
+        for (left, right) in zip(sorted, sorted.dropFirst())
+        where left.range.upper.value &+ 1 != right.range.lower.value {
             violations.add("between \(left.number) and \(right.number) lies a gap or an overlap")
         }
         return violations

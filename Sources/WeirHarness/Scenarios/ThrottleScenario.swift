@@ -85,13 +85,15 @@ package struct ThrottleScenario: Sendable {
             within: .seconds(120))
         try result.expect(0)
         let least = (Double(self.lines) - Self.burst) / Self.allowedRate
-        report.add("weir put", "\(self.lines) lines in \(Int(result.seconds * 1000)) ms (at least \(Int(least * 1000)))")
+        report.add(
+            "weir put", "\(self.lines) lines in \(Int(result.seconds * 1000)) ms (at least \(Int(least * 1000)))")
         if result.seconds < least { report.violations.add("weir put was faster than the limit allows") }
         let stored = try result.json().filter { $0["sequenceNumber"] != nil }.count
         if stored != self.lines { report.violations.add("\(stored) of \(self.lines) lines were acknowledged") }
         let read = try await server.weir.succeed("get", "put", "--raw").lines
         if read != lines { report.violations.add("what was read is not what was put: \(read.count) lines") }
-        let throttled = try await server.weir.succeed("status", "--json").json().first?["throttled-records"]?.integer ?? 0
+        let throttled =
+            try await server.weir.succeed("status", "--json").json().first?["throttled-records"]?.integer ?? 0
         report.add("throttled in all", throttled)
     }
 

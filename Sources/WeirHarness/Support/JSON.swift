@@ -41,7 +41,9 @@ private struct Reader {
     private var current: UInt8? { self.position < self.bytes.count ? self.bytes[self.position] : nil }
 
     private func failed(_ what: String) -> HarnessError {
-        HarnessError("not JSON: \(what) at byte \(self.position) of '\(String(decoding: self.bytes.prefix(300), as: UTF8.self))'")
+        HarnessError(
+            "not JSON: \(what) at byte \(self.position) of '\(String(decoding: self.bytes.prefix(300), as: UTF8.self))'"
+        )
     }
 
     mutating func skipSpace() {
@@ -121,7 +123,8 @@ private struct Reader {
         }
         let text = String(decoding: self.bytes[start..<self.position], as: UTF8.self)
         let digits = text.drop { $0 == "-" }
-        guard Double(text) != nil, !text.hasPrefix("+"), digits == "0" || !digits.hasPrefix("0") || digits.hasPrefix("0."),
+        guard Double(text) != nil, !text.hasPrefix("+"),
+            digits == "0" || !digits.hasPrefix("0") || digits.hasPrefix("0."),
             !text.hasSuffix(".")
         else { throw self.failed("no value") }
         return text

@@ -63,7 +63,8 @@ package final class RawConnection: Sendable {
 
     private func receiveNow(_ count: Int, within: Duration) throws -> [UInt8] {
         var waiting = pollfd(fd: self.descriptor, events: Int16(POLLIN), revents: 0)
-        let millis = Int32(clamping: within.components.seconds * 1000 + within.components.attoseconds / 1_000_000_000_000_000)
+        let millis = Int32(
+            clamping: within.components.seconds * 1000 + within.components.attoseconds / 1_000_000_000_000_000)
         var ready = poll(&waiting, 1, millis)
         while ready < 0 && errno == EINTR { ready = poll(&waiting, 1, millis) }
         try require(ready > 0, "the server said nothing for \(within)")

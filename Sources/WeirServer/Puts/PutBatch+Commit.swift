@@ -32,7 +32,7 @@ extension PutBatch {
             guard let stream else {
                 around.routes.forget(id)
                 self.requests[position].lsn = log.catalogLSN
-                self.fail(position, Self.missing(id, log), &ordered)
+                self.fail(position, log.missing(id), &ordered)
                 continue
             }
             self.commit(position, log, stream, around, &ordered)
@@ -41,11 +41,6 @@ extension PutBatch {
         Counters.add(self.tally.bytes, to: self.counters.bytesIn)
         Counters.add(self.tally.throttled, to: self.counters.throttledRecords)
         self.tally = Tally()
-    }
-
-    static func missing(_ id: StreamID, _ log: LogCore) -> WeirError {
-        log.catalog.wasDeleted(id)
-            ? WeirError(.streamDeleted, "\(id) was deleted") : WeirError(.streamNotFound, "\(id) does not exist")
     }
 
     private mutating func fail(_ position: Int, _ error: WeirError, _ ordered: inout OrderedPuts) {
@@ -62,7 +57,12 @@ extension PutBatch {
         self.requests[position].lsn = log.catalogLSN
         self.requests[position].mapVersion = stream.map.version
         if let error = self.sizeError(position, stream) { return self.fail(position, error, &ordered) }
-        if self.requests[position].route?.map !== stream.map { self.routeAgain(position, stream, around.routes) }
+        let table: RouteTable
+        if let route = self.requests[position].route, route.map === stream.map {
+            table = route
+        } else {
+            table = self.routeAgain(position, stream, around.routes)
+        }
         if header.sequence > 0 {
             do {
                 try ordered.begin(sequence: header.sequence, seenThrough: header.seenThrough)
@@ -72,8 +72,10 @@ extension PutBatch {
                 return
             }
         }
+        if self.commitAtOnce(position, log, stream, around, ordered) { return }
         let firstEntry = self.entries.count
         if self.requests[position].isRoutedByServer {
+            self.divide(position, table)
             self.requests[position].firstRecordEntry = self.recordEntries.count
             self.recordEntries.append(contentsOf: repeatElement(0, count: self.requests[position].recordCount))
         }
@@ -83,9 +85,46 @@ extension PutBatch {
                     request: position, part: self.parts[part],
                     ref: ShardRef(stream: stream.id, shard: self.parts[part].shard),
                     firstEntry: firstEntry),
-                log, stream, around, &ordered)
+                header, table, log, stream, around, &ordered)
         }
         self.requests[position].entries = firstEntry..<self.entries.count
+    }
+
+    /// The usual case of a put that the server routes: no rate and no refusal is in its way, so all of it is stored, and
+    /// every record goes straight to its shard's run. False when each shard must be judged by itself.
+    private mutating func commitAtOnce(
+        _ position: Int, _ log: LogCore, _ stream: StreamState, _ around: PutSurroundings, _ ordered: OrderedPuts
+    ) -> Bool {
+        let request = self.requests[position]
+        let limits = stream.settings.limits
+        guard request.isRoutedByServer, limits.bytesIn == nil, limits.recordsIn == nil,
+            request.header.sequence == 0 || ordered.mayAdmitAll(seenThrough: request.header.seenThrough)
+        else { return false }
+        let outcome = self.outcome
+        let bytes = self.parts[request.parts.lowerBound].records.count
+        guard
+            let lsn = try? log.appendRouted(
+                self.scratch.records + request.firstRecord, count: request.recordCount, bytes: bytes,
+                to: log.openShards(of: stream), outcome: outcome, nowMillis: around.nowMillis)
+        else { return false }
+        let firstEntry = self.entries.count
+        for entry in outcome.entries {
+            self.entries.append(
+                PutEntry(
+                    shard: ShardNumber(entry.shard), count: UInt32(truncatingIfNeeded: entry.count),
+                    outcome: .stored(
+                        PutEntry.Position(
+                            firstIndex: entry.firstIndex, arrivalMillis: entry.arrivalMillis,
+                            shardCreationSecond: entry.creationSecond))))
+        }
+        self.requests[position].firstRecordEntry = self.recordEntries.count
+        self.recordEntries.append(
+            contentsOf: UnsafeBufferPointer(start: outcome.recordEntries, count: request.recordCount))
+        self.requests[position].entries = firstEntry..<self.entries.count
+        self.requests[position].lsn = max(request.lsn, lsn)
+        self.tally.records += request.recordCount
+        self.tally.bytes += request.totals.payload
+        return true
     }
 
     private func sizeError(_ position: Int, _ stream: StreamState) -> WeirError? {
@@ -98,7 +137,9 @@ extension PutBatch {
     }
 
     /// The shards have changed since the put was routed, or this loop did not know them.
-    private mutating func routeAgain(_ position: Int, _ stream: StreamState, _ routes: RouteCache) {
+    private mutating func routeAgain(
+        _ position: Int, _ stream: StreamState, _ routes: RouteCache
+    ) -> RouteTable {
         let table: RouteTable
         if let known = routes.table(for: stream.id), known.map === stream.map {
             table = known
@@ -107,6 +148,7 @@ extension PutBatch {
             routes.remember(table)
         }
         self.route(position, by: table)
+        return table
     }
 
     /// A part on its way into the log.
@@ -119,18 +161,15 @@ extension PutBatch {
     }
 
     private mutating func commit(
-        _ commit: PartCommit, _ log: LogCore, _ stream: StreamState, _ around: PutSurroundings,
-        _ ordered: inout OrderedPuts
+        _ commit: PartCommit, _ header: PutRecords.Header, _ table: RouteTable, _ log: LogCore,
+        _ stream: StreamState, _ around: PutSurroundings, _ ordered: inout OrderedPuts
     ) {
-        let header = self.requests[commit.request].header
-        let isOrdered = header.sequence > 0
-        guard commit.part.position >= 0, let table = self.requests[commit.request].route,
-            let shard = table.state(at: commit.part.position, in: log), shard.isOpen
+        guard commit.part.position >= 0, let shard = table.state(at: commit.part.position, in: log), shard.isOpen
         else {
             let exists = stream.shard(commit.ref.shard) != nil
             return self.refuse(commit, from: 0, exists ? .wrongShard : .shardNotFound, nil, header, &ordered)
         }
-        if isOrdered {
+        if header.sequence > 0 {
             let mayAdmit = ordered.mayAdmit(
                 OrderedPuts.Shard(commit.ref.stream, commit.ref.shard), sequence: header.sequence,
                 seenThrough: header.seenThrough,

@@ -83,6 +83,8 @@ extension LogCore {
     func follow(_ event: CatalogEvent, closing lsn: LSN) {
         guard event.changesRouting || self.isExpiry(event) else { return }
         let stream = event.stream
+        self.knownOpenShards[stream] = nil
+        if self.lastOpenShards?.map.stream == stream { self.lastOpenShards = nil }
         guard let state = self.catalog.stream(stream) else {
             self.shards = self.shards.filter { $0.key.stream != stream }
             return
@@ -110,10 +112,15 @@ extension LogCore {
     }
 
     private func checkMayAppend(to shard: ShardState, bytes: Int) throws(WeirError) {
-        if case .serving = self.state {} else if let error = self.unavailable() { throw error }
         guard shard.isOpen else {
             throw WeirError(.wrongShard, "\(shard.ref.shard) is closed: it was split or merged; refresh the shard map")
         }
+        try self.checkRoom(bytes: bytes)
+    }
+
+    /// Whether so many bytes more may be admitted at all.
+    func checkRoom(bytes: Int) throws(WeirError) {
+        if case .serving = self.state {} else if let error = self.unavailable() { throw error }
         let pending = self.pipeline.pendingBytes + self.open.length
         guard pending + bytes <= self.configuration.pendingBytesMax else {
             throw WeirError(
@@ -124,7 +131,7 @@ extension LogCore {
     }
 
     /// Closes the open commit when `bytes` more do not fit it, so that a request is never divided.
-    private func makeRoom(for bytes: Int) {
+    func makeRoom(for bytes: Int) {
         if self.open.hasRoom(for: bytes, limit: Limits.commitBytes) { return }
         if !self.open.isEmpty { self.closeOpen() }
         if !self.open.hasRoom(for: bytes, limit: Limits.commitBytes) {

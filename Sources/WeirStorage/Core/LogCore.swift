@@ -20,6 +20,9 @@ package final class LogCore {
 
     package internal(set) var catalog: Catalog
     var shards: [ShardRef: ShardState] = [:]
+    /// The open shards of streams that are put to through the server's routing.
+    var knownOpenShards: [StreamID: OpenShards] = [:]
+    var lastOpenShards: OpenShards?
     var pipeline: CommitPipeline
     var open: CommitInProgress
     /// Closed, in order, waiting for the disk or being written.

@@ -98,7 +98,9 @@ enum WaitingRule {
         var findings: [Finding] = []
         for file in tree.under("Tests") where file.isSwift {
             for (position, line) in file.masked.code.enumerated() {
-                guard let word = Self.words.first(where: line.containsWord) else { continue }
+                // A clock that a test drives has such a function; declaring one waits for nothing.
+                let waits = line.replacing("func sleep(", with: "")
+                guard let word = Self.words.first(where: waits.containsWord) else { continue }
                 findings.append(
                     Finding(
                         file.path, line: position + 1, "\(word): a test waits for an event or drives a clock of its own"

@@ -149,7 +149,9 @@ struct PurityTests {
             "try await Task.sleep(for: .seconds(1))", "usleep(5)", "Thread.sleep(forTimeInterval: 1)", "sleep(1)",
         ])
     func sleeping(line: String) {
-        let sample = tree(["Tests/A/A.swift": "let text = \"usleep(5)\"\n\(line)", "Sources/A/A.swift": line])
+        let sample = tree([
+            "Tests/A/A.swift": "func sleep(until: Int) { \"usleep(5)\" }\n\(line)", "Sources/A/A.swift": line,
+        ])
         expectBites(WaitingRule.findings(in: sample), at: ["Tests/A/A.swift:2"], saying: "waits for an event")
     }
 }
