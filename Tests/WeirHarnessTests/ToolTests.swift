@@ -21,7 +21,8 @@ struct ToolTests {
 
     @Test func recordLinesAreReadStrictly() throws {
         let number = SequenceNumber(shardCreationSecond: 7, shard: ShardNumber(3), index: 12, arrivalSecond: 9)
-        let good = #"{"shardId":"shardId-000000000003","sequenceNumber":"\#(number)","partitionKey":"p0-k1","#
+        let good =
+            #"{"shardId":"shardId-000000000003","sequenceNumber":"\#(number)","partitionKey":"p0-k1","#
             + #""approximateArrivalTimestamp":9.125,"data":"aGFsbG8="}"#
         let line = try RecordLine(Array(good.utf8).span)
         #expect(line.sequenceNumber == number)
@@ -57,7 +58,8 @@ struct ToolTests {
     }
 
     @Test func childrenAreStartedReadAndEnded() async throws {
-        let shell = try await ChildProcess.start("/bin/sh", ["-c", "cat; echo $0 >&2; exit 3", "name"], input: .bytes([104, 105, 10]))
+        let shell = try await ChildProcess.start(
+            "/bin/sh", ["-c", "cat; echo $0 >&2; exit 3", "name"], input: .bytes([104, 105, 10]))
         #expect(try await shell.ended() == .exit(3))
         #expect(shell.output.lines == ["hi"])
         #expect(shell.errors.text == "name\n")

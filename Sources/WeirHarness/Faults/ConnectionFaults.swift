@@ -30,7 +30,8 @@ enum ConnectionFaults {
             _ = try await steady.call(Ping())
         }
         try await offer(Array("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".utf8))
-        try await offer([0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01, 0xfc, 0x03, 0x03] + Array(repeating: 0xaa, count: 506))
+        try await offer(
+            [0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01, 0xfc, 0x03, 0x03] + Array(repeating: 0xaa, count: 506))
         try await offer(Array(repeating: 0xff, count: 100))
         for length in [16, 17, 64, 4096, 100_000] {
             // A length within the limit, so that it is the payload that is garbage.

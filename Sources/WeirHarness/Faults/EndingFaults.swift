@@ -48,12 +48,14 @@ enum EndingFaults {
             counts.unanswered += result.unanswered
             stored.formUnion(result.stored)
             try require(
-                result.closing?.code == .unavailable, "a client was not told why: \(String(describing: result.closing))")
+                result.closing?.code == .unavailable, "a client was not told why: \(String(describing: result.closing))"
+            )
         }
         try require(counts.unanswered == 0, "\(counts.unanswered) puts were taken and not answered")
         let next = try await scene.serve()
         let read = try await next.weir.succeed("get", "s", "--raw").lines
-        try require(Set(read) == stored && read.count == stored.count, "\(read.count) read, \(stored.count) acknowledged")
+        try require(
+            Set(read) == stored && read.count == stored.count, "\(read.count) read, \(stored.count) acknowledged")
         return "\(counts.answered) puts answered, \(counts.refused) refused"
     }
 
@@ -66,7 +68,8 @@ enum EndingFaults {
     }
 
     /// Puts of one record each, 32 under way at a time, until the server says goodbye.
-    private static func pipeline(_ server: ServerProcess, _ stream: StreamID, _ name: String) async throws -> Pipelined {
+    private static func pipeline(_ server: ServerProcess, _ stream: StreamID, _ name: String) async throws -> Pipelined
+    {
         let connection = try await RawConnection.open(server)
         try await connection.hello(name)
         var result = Pipelined()
@@ -92,7 +95,9 @@ enum EndingFaults {
             switch frame.header.type {
             case .putRecordsAnswer:
                 let text = try require(underWay.removeValue(forKey: frame.header.correlation), "an answer to nothing")
-                let isStored = try frame.payload.withUnsafeBytes { try PutRecordsAnswerView(payload: $0)[0].error == nil }
+                let isStored = try frame.payload.withUnsafeBytes {
+                    try PutRecordsAnswerView(payload: $0)[0].error == nil
+                }
                 if isStored { result.stored.append(text) } else { result.refused += 1 }
             case .error:
                 underWay[frame.header.correlation] = nil
@@ -117,7 +122,8 @@ enum EndingFaults {
         let silent = try await RawConnection.open(server)
         let tail = try await scene.start(["tail", "s"], server: server)
         try await Waiting.until("a tail that waits for records") {
-            let waiting = try await server.weir.succeed("status", "--json").json().first?["subscriptions-and-long-polls"]
+            let waiting = try await server.weir.succeed("status", "--json").json().first?[
+                "subscriptions-and-long-polls"]
             return (waiting?.integer ?? 0) > 0
         }
         let watch = Stopwatch()

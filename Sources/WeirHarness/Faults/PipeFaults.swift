@@ -98,7 +98,9 @@ enum PipeFaults {
             try await Waiting.until("a put that has read its second line") { put.unreadInputBytes == 0 }
             put.send(SIGINT)
             // It waits for the fate of the second line, for up to ten minutes; it must not when asked again.
-            try await Waiting.until("the end of a put that was asked twice", within: .seconds(20), every: .milliseconds(20)) {
+            try await Waiting.until(
+                "the end of a put that was asked twice", within: .seconds(20), every: .milliseconds(20)
+            ) {
                 put.send(SIGINT)
                 return put.ending != nil
             }

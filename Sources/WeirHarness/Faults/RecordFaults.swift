@@ -61,7 +61,8 @@ enum RecordFaults {
             _ = try await connection.call(Ping())
         }
         try await expectRefused([("k", 10), ("", 10)], .invalidArgument, "1 to 256")
-        try await expectRefused([("k", 10), (String(repeating: "\u{df}", count: 257), 10)], .invalidArgument, "1 to 256")
+        try await expectRefused(
+            [("k", 10), (String(repeating: "\u{df}", count: 257), 10)], .invalidArgument, "1 to 256")
         try await expectRefused([("k", 10), ("k", 1_048_576)], .recordTooLarge, "1048576")
         try await expectRefused(Array(repeating: ("k", 1), count: 501), .invalidArgument, "500")
         try await expectRefused(Array(repeating: ("k", 1_000_000), count: 11), .invalidArgument, "10485760")

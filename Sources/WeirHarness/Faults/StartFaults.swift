@@ -152,7 +152,8 @@ enum StartFaults {
         let first = try await scene.serve()
         let said = try await scene.refusedServer(data: scene.folder + "/other", port: first.port)
         try require(
-            said.contains("127.0.0.1:\(first.port): Address already in use\n"), "why it cannot listen is not clear: \(said)")
+            said.contains("127.0.0.1:\(first.port): Address already in use\n"),
+            "why it cannot listen is not clear: \(said)")
         // The folder that the refused one had opened is free again and whole.
         let other = try await scene.serve(data: scene.folder + "/other")
         try await other.provesThatItWorks()

@@ -110,7 +110,8 @@ package struct CrashScenario: Sendable {
         }
         for kill in 1...max(1, self.kills) {
             let life = Int.random(in: self.lifeMillis, using: &random)
-            let hitsStart = self.killsWhileStarting > 0 && Int.random(in: 1...self.killsWhileStarting, using: &random) == 1
+            let hitsStart =
+                self.killsWhileStarting > 0 && Int.random(in: 1...self.killsWhileStarting, using: &random) == 1
             if let churn {
                 load.pause(kill % 3 == 0)
                 churn.pause(kill % 3 != 0)
