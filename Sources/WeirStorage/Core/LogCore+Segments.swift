@@ -121,8 +121,8 @@ extension LogCore {
         }
     }
 
-    /// Takes a ready segment into use. Those before it cannot follow any more: segments are replayed by their order, and
-    /// a commit in an older one than the commit before it would count for nothing.
+    /// Takes a ready segment into use. Those before it cannot follow any more: segments are replayed by their order,
+    /// and a commit in an older one than the commit before it would count for nothing.
     func takeReady(_ position: Int) -> Segment {
         for segment in self.ready[..<position] { self.passOver(segment) }
         let segment = self.ready[position]
