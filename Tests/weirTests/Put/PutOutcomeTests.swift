@@ -65,7 +65,8 @@ import WeirModel
         #expect(failure?.status == .tryAgain)
         #expect(
             failure?.description
-                == "1,200 records put, 7 lines not; gave up: no answer\n  line 1201: no answer\n  line 1202: no answer\n"
+                == "1,200 records put, 7 lines not; gave up: no answer\n"
+                + "  line 1201: no answer\n  line 1202: no answer\n"
                 + "  line 1203: no answer\n  line 1204: no answer\n  line 1205: no answer\n  and 2 more")
     }
 
