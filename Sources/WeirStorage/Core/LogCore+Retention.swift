@@ -36,7 +36,11 @@ extension LogCore {
     }
 
     /// Seconds-scale upkeep: size caps, expired closed shards, segments whose records are all gone. Returns a warning.
-    func retain(nowMillis: Int64, nowNanos: UInt64) -> String? {
+    /// `space` is that of the disk now, when it could be asked.
+    package func retain(nowMillis: Int64, nowNanos: UInt64, space: (free: Int64, total: Int64)?) -> String? {
+        self.retentionDue = false
+        self.lastRetentionNanos = nowNanos
+        if let space { self.diskSpace = space }
         guard case .serving = self.state else { return nil }
         let now = max(nowMillis, self.lastMillis)
         self.capSizes(nowMillis: now)

@@ -3,7 +3,7 @@ import WeirLog
 import WeirModel
 
 /// A segment to be made ready: a recycled file when there is one that fits, else a new one.
-struct SegmentPreparation {
+package struct SegmentPreparation {
     let header: SegmentHeader
     /// The file exists and was written over its whole length before.
     let recycled: Bool

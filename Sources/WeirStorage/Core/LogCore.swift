@@ -13,9 +13,9 @@ import WeirModel
 package final class LogCore {
     let configuration: StorageConfiguration
     let logID: UInt64
-    let term: UInt64
+    package let term: UInt64
     /// The last valid commit when the term began.
-    let cut: CommitPoint
+    package let cut: CommitPoint
     let pool: BufferPool
 
     package internal(set) var catalog: Catalog
@@ -65,6 +65,7 @@ package final class LogCore {
     var trimmed: [StreamID: Int64] = [:]
     /// A segment filled up: look at once whether an older one can go, not only at the next tick.
     var retentionDue = false
+    var lastRetentionNanos: UInt64 = 0
     var clockWatch: ClockWatch
 
     var state = State.serving
@@ -132,6 +133,11 @@ package final class LogCore {
         case .stopped(let reason): WeirError(.unavailable, "the node has stopped: \(reason)")
         case .closing: WeirError(.unavailable, "the node is shutting down")
         }
+    }
+
+    /// For the term after this one, when a write has failed.
+    package var continuation: Recovery.Continuation {
+        .init(logID: self.logID, lsn: self.open.lsn, clockWatch: self.clockWatch)
     }
 
     package func shard(_ ref: ShardRef) -> ShardState? { self.shards[ref] }

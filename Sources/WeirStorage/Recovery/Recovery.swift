@@ -26,7 +26,24 @@ package struct RecoveryReport: Sendable {
 /// The order matters: (1) headers, and from them the terms and their cuts; (2) the newest whole snapshot; (3) segments in
 /// order, footers where the snapshot covers them, commits otherwise; (4) what was never proven acknowledged is written
 /// again and synced, before anybody is told of it; (5) a segment of the new term whose header names the cut.
-struct Recovery {
+package struct Recovery {
+    /// What begins.
+    package enum Start {
+        /// A process; the number names the log when the folder is empty.
+        case process(newLogID: UInt64)
+        /// A term after a failed write in the same process.
+        case continuing(Continuation)
+    }
+
+    /// What a term takes over from the one that failed before it in the same process.
+    package struct Continuation {
+        let logID: UInt64
+        /// Numbers up to here were given out: somebody may still wait for one of them.
+        let lsn: LSN
+        /// Since the start of the process, not of the term: or a clock that jumped would count as right.
+        let clockWatch: ClockWatch
+    }
+
     let fileSystem: any FileSystem
     let configuration: StorageConfiguration
     let clock: any Clock
@@ -63,13 +80,19 @@ struct Recovery {
         self.catalog = Catalog(bounds: configuration.bounds)
     }
 
-    /// `newLogID` names the log when the folder is empty.
-    static func run(
+    package static func run(
         _ fileSystem: any FileSystem, _ configuration: StorageConfiguration, clock: any Clock, pool: BufferPool,
-        newLogID: UInt64
+        start: Start
     ) throws(StorageError) -> (core: LogCore, report: RecoveryReport) {
         var recovery = Recovery(fileSystem: fileSystem, configuration: configuration, clock: clock, pool: pool)
-        let core = try recovery.run(newLogID: newLogID)
+        let core: LogCore
+        switch start {
+        case .process(let newLogID): core = try recovery.run(newLogID: newLogID)
+        case .continuing(let failed):
+            recovery.highestLSN = failed.lsn
+            core = try recovery.run(newLogID: failed.logID)
+            core.clockWatch = failed.clockWatch
+        }
         return (core, recovery.report)
     }
 
@@ -157,7 +180,7 @@ struct Recovery {
         self.lastMillis = snapshot.timeMillis
         self.dropped = Set(snapshot.dropped)
         self.last = snapshot.point
-        self.highestLSN = snapshot.point.lsn
+        self.highestLSN = max(self.highestLSN, snapshot.point.lsn)
         self.proven = snapshot.point.lsn
         for position in snapshot.positions {
             let ref = ShardRef(stream: position.stream, shard: position.shard)
