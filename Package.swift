@@ -35,13 +35,22 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
             ],
             swiftSettings: settings),
+        // For tests: a disk that forgets, a judge of histories, and the simulator that plays them
+        .target(
+            name: "WeirTestKit", dependencies: ["WeirModel", "WeirLog", "WeirCatalog", "WeirStorage"],
+            swiftSettings: settings),
+        .target(
+            name: "WeirSimulator",
+            dependencies: ["WeirModel", "WeirLog", "WeirCatalog", "WeirStorage", "WeirTestKit"], swiftSettings: settings),
+        .executableTarget(name: "weir-sim", dependencies: ["WeirSimulator"], swiftSettings: settings),
         // Tests, one target a module
         .testTarget(name: "WeirCatalogTests", dependencies: ["WeirCatalog", "WeirModel"], swiftSettings: settings),
         .testTarget(name: "WeirModelTests", dependencies: ["WeirModel"], swiftSettings: settings),
         .testTarget(
             name: "WeirProtocolTests", dependencies: ["CWeir", "WeirModel", "WeirProtocol"], swiftSettings: settings),
         .testTarget(
-            name: "WeirStorageTests", dependencies: ["WeirStorage", "WeirCatalog", "WeirLog", "WeirModel"],
+            name: "WeirStorageTests",
+            dependencies: ["WeirStorage", "WeirCatalog", "WeirLog", "WeirModel", "WeirTestKit"],
             swiftSettings: settings),
         .testTarget(
             name: "CWeirTests", dependencies: ["CWeir", .product(name: "Crypto", package: "swift-crypto")],

@@ -6,14 +6,14 @@ import WeirModel
 package struct SegmentPreparation {
     let header: SegmentHeader
     /// The file exists and was written over its whole length before.
-    let recycled: Bool
+    package let recycled: Bool
     /// Write zeros over a new file, so that commits overwrite instead of extending: slower now, faster later.
     let zeroed: Bool
 }
 
 extension LogCore {
     /// Bytes that all log files take on disk.
-    var logBytes: Int64 {
+    package var logBytes: Int64 {
         var total: Int64 = 0
         for segment in self.segments { total += Int64(segment.size) }
         for segment in self.ready { total += Int64(segment.size) }
@@ -115,6 +115,9 @@ extension LogCore {
         }
     }
 
+    /// Another attempt at making a segment may be made: there may be space again.
+    package func unblock() { self.preparationFailure = nil }
+
     /// Whether another segment should be prepared in the background: one ahead, a second when the log is busy.
     func wantsPreparation() -> SegmentPreparation? {
         guard case .serving = self.state, !self.preparing, self.ready.count < 2, let active = self.active else {
@@ -128,7 +131,11 @@ extension LogCore {
     }
 }
 
-extension SegmentPreparation {
+extension SegmentPreparation: CustomStringConvertible {
+    package var description: String {
+        "\(Segment.fileName(self.header.file)), use \(self.header.useCount), order \(self.header.order), \(self.header.size) bytes"
+    }
+
     /// Makes the file, or the old one new: header copies one after the other with a sync between, so that a crash leaves
     /// either the old use or the new one.
     func perform(_ fileSystem: any FileSystem) throws(FileError) -> any File {

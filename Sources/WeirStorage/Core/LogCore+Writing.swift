@@ -13,7 +13,7 @@ package enum WriterTask {
 }
 
 /// A commit on its way to the disk. `seal` is called in order of LSN; `perform` then in parallel.
-package final class WriteJob: Sendable {
+package final class WriteJob: Sendable, CustomStringConvertible {
     let commit: CommitInProgress
     let segment: Segment
     private let header: CommitHeader
@@ -27,6 +27,10 @@ package final class WriteJob: Sendable {
     }
 
     package var lsn: LSN { self.commit.lsn }
+    package var description: String {
+        "\(self.lsn) of term \(self.term), \(self.header.eventCount) events, \(self.header.batchCount) batches, "
+            + "\(self.header.length) bytes, at \(self.commit.offset) of \(Segment.fileName(self.segment.header.file))"
+    }
     package var term: UInt64 { self.segment.header.term }
     /// What the first commit of the job's term is chained to.
     package var cut: CommitPoint { self.segment.header.cut }

@@ -76,9 +76,9 @@ final class Segment: @unchecked Sendable {
 package final class ShardState {
     package let ref: ShardRef
     package let creationSecond: UInt64
-    let firstIndex: UInt64
+    package let firstIndex: UInt64
     /// The index that the next record gets; runs ahead of the disk.
-    var nextIndex: UInt64
+    package internal(set) var nextIndex: UInt64
     /// The index after the last record that is on disk.
     package internal(set) var durableEnd: UInt64
     /// The commit that closed it; the closing is visible when that is durable.

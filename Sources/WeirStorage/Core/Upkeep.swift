@@ -27,6 +27,18 @@ package struct FooterJob {
     let size: Int
 }
 
+extension UpkeepTask: CustomStringConvertible {
+    package var description: String {
+        switch self {
+        case .prepare(let preparation): "make \(preparation)"
+        case .footer(let job):
+            "footer of \(Segment.fileName(job.segment.header.file)), up to \(job.footer.last.lsn), \(job.size) bytes"
+        case .snapshot(let snapshot): "snapshot of \(snapshot.lsn)"
+        case .remove(let names): "remove \(names.joined(separator: ", "))"
+        }
+    }
+}
+
 extension UpkeepTask {
     /// Does the work on the calling thread.
     package func perform(_ fileSystem: any FileSystem) throws(FileError) -> UpkeepDone {

@@ -99,7 +99,7 @@ extension Storage {
             if case .stopped = running.core.state { return true }
             return nil
         }
-        self.monitor.withLock { $0.core.preparationFailure = nil }
+        self.monitor.withLock { $0.core.unblock() }
     }
 
     private func writeFailed(_ error: FileError) {
