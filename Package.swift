@@ -37,7 +37,7 @@ let package = Package(
             swiftSettings: settings),
         // For tests: a disk that forgets, a judge of histories, and the simulator that plays them
         .target(
-            name: "WeirTestKit", dependencies: ["WeirModel", "WeirLog", "WeirCatalog", "WeirStorage"],
+            name: "WeirTestKit", dependencies: ["CWeir", "WeirModel", "WeirLog", "WeirCatalog", "WeirStorage"],
             swiftSettings: settings),
         .target(
             name: "WeirSimulator",

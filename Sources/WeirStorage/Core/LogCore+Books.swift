@@ -32,7 +32,9 @@ extension LogCore {
                         + "\(next.firstIndex)..<\(next.endIndex)")
             }
             try require(
-                shard.runs.allSatisfy { run in self.segments.contains { $0 === run.segment } },
+                shard.runs.allSatisfy { run in
+                    self.segments.contains { $0 === run.segment } || self.dropping.contains { $0.segment === run.segment }
+                },
                 "\(ref) has records only in segments of the log")
             try require((shard.runs.last?.endIndex ?? 0) <= shard.durableEnd, "\(ref) shows only what is durable")
         }

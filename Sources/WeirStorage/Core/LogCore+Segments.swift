@@ -104,6 +104,8 @@ extension LogCore {
             self.preparationFailure = nil
             self.ready.append(Segment(header: preparation.header, file: file))
             self.ready.sort { $0.header.order < $1.header.order }
+            // The log went on in a later one meanwhile.
+            if let active = self.active { self.giveUpReady(before: active.header.order) }
         case .failure(let error):
             self.preparationFailure = error
             if preparation.recycled {
@@ -113,6 +115,16 @@ extension LogCore {
                         size: Int(preparation.header.size)))
             }
         }
+    }
+
+    /// Segments are replayed in the order of their headers, so one that was passed over never takes a commit any more.
+    func giveUpReady(before order: UInt64) {
+        for segment in self.ready where segment.header.order < order {
+            self.recyclable.append(
+                RecyclableFile(
+                    file: segment.header.file, useCount: segment.header.useCount, size: segment.size))
+        }
+        self.ready.removeAll { $0.header.order < order }
     }
 
     /// Another attempt at making a segment may be made: there may be space again.

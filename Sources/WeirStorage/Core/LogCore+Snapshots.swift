@@ -121,14 +121,15 @@ extension LogCore {
         self.trimIndexes()
     }
 
-    /// Gives up indexes of full segments, the longest unused first, above the bound; their footers are on disk.
+    /// Gives up indexes of full segments, the longest unused first, above the bound; their footers are on disk. The one used
+    /// last stays whatever its size: somebody has just loaded it and is about to look into it.
     func trimIndexes() {
         func bytes(_ segment: Segment) -> Int { segment.plannedEntries * MemoryLayout<IndexEntry>.stride }
         var held = self.segments.filter { $0.index != nil && $0.footerWritten }
         var total = held.reduce(0) { $0 + bytes($1) }
         guard total > self.configuration.indexBytesMax else { return }
         held.sort { $0.indexUse < $1.indexUse }
-        for segment in held where total > self.configuration.indexBytesMax {
+        for segment in held.dropLast() where total > self.configuration.indexBytesMax {
             segment.index = nil
             total -= bytes(segment)
         }

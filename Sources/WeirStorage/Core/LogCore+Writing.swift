@@ -77,6 +77,7 @@ extension LogCore {
             segment = active
         } else if let position = self.ready.firstIndex(where: { $0.fits(bytes: bytes, entries: commit.entryCount) }) {
             segment = self.ready.remove(at: position)
+            self.giveUpReady(before: segment.header.order)
             self.roll(to: segment)
         } else {
             let need =
@@ -166,7 +167,7 @@ extension LogCore {
         }
         self.tail.append(commit, segment: segment)
         self.countCommit(bytes: header.paddedLength, batches: commit.entries.count)
-        if header.eventCount > 0 { shards += self.shardsClosed(by: commit.lsn) }
+        if header.eventCount > 0 { shards += self.publishEvents(of: commit.lsn) }
         if let pending = self.pendingSnapshot, pending.lsn == commit.lsn {
             self.pendingSnapshot?.checksum = header.checksum
         }
@@ -225,8 +226,13 @@ extension LogCore {
         if segment.index == nil { segment.index = [:] }
     }
 
-    private func shardsClosed(by lsn: LSN) -> [ShardRef] {
-        self.shards.values.filter { $0.closedLSN == lsn }.map(\.ref)
+    /// The events of a commit are durable: readers see what they changed. Returns the shards that ended with them.
+    private func publishEvents(of lsn: LSN) -> [ShardRef] {
+        if let last = self.comingCatalogs.last(where: { $0.lsn <= lsn }) { self.durableCatalog = last.catalog }
+        self.comingCatalogs.removeAll { $0.lsn <= lsn }
+        let gone = self.leaving.filter { $0.lsn <= lsn }.flatMap { $0.shards.keys }
+        self.leaving.removeAll { $0.lsn <= lsn }
+        return self.shards.values.filter { $0.closedLSN == lsn }.map(\.ref) + gone
     }
 
     /// When nothing happens for a while: one empty commit, so that the disk itself proves what was acknowledged.

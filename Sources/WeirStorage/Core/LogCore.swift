@@ -18,8 +18,15 @@ package final class LogCore {
     package let cut: CommitPoint
     let pool: BufferPool
 
+    /// Runs ahead of the disk: what puts and commands are judged by.
     package internal(set) var catalog: Catalog
     var shards: [ShardRef: ShardState] = [:]
+    /// The catalog as of `durableLSN`, which no crash undoes: what readers see.
+    package internal(set) var durableCatalog: Catalog
+    /// What it becomes when these commits are durable, in order.
+    var comingCatalogs: [(lsn: LSN, catalog: Catalog)] = []
+    /// Shards that an event took away which is not durable yet: readers still find them.
+    var leaving: [(lsn: LSN, shards: [ShardRef: ShardState])] = []
     var pipeline: CommitPipeline
     var open: CommitInProgress
     /// Closed, in order, waiting for the disk or being written.
@@ -106,6 +113,7 @@ package final class LogCore {
         self.cut = cut
         self.pool = pool
         self.catalog = catalog
+        self.durableCatalog = catalog
         self.pipeline = CommitPipeline(last: cut.lsn, next: firstLSN)
         self.open = CommitInProgress(
             lsn: firstLSN, catalogVersion: catalog.version, buffer: CommitBuffer(pool.take(bytes: 0), pool: pool))

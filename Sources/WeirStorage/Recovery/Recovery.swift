@@ -99,12 +99,19 @@ package struct Recovery {
     private mutating func run(newLogID: UInt64) throws(StorageError) -> LogCore {
         let folder = try DataFolder(self.fileSystem)
         let logID = folder.logID ?? newLogID
+        do throws(FileError) {
+            // Ours, and of an unfinished start or snapshot: nothing names them.
+            for name in folder.unfinished { try self.fileSystem.remove(name) }
+            // A file that the last process made is seen, and perhaps its name is not yet on the disk: it is about to be used.
+            try self.fileSystem.syncFolder()
+        } catch {
+            throw StorageError("the data folder \(self.fileSystem.name) cannot be opened: \(error)")
+        }
         if folder.logID == nil { try folder.initialize(self.fileSystem, logID: logID) }
         for name in folder.unknown where name != "lost+found" {
             self.report.lines.append("\(name) in the data folder is not Weir's: left alone")
         }
         do throws(FileError) {
-            for name in folder.unfinished { try self.fileSystem.remove(name) }
             let headers = try self.readHeaders(folder, logID: logID)
             try self.loadSnapshot(folder, logID: logID)
             let cuts = TermCuts(headers.map(\.header))
@@ -135,8 +142,9 @@ package struct Recovery {
                 try? SegmentHeader(reading: raw.slice($0, LogFormat.block))
             }
             guard let header = copies.max(by: { $0.useCount < $1.useCount }) else {
-                if raw.allSatisfy({ $0 == 0 }) {
-                    // Reserved and never used: a crash came between.
+                // The second copy is written when the first is on the disk, and the segment is used after both: without a
+                // second one a crash came while the file was made.
+                if raw.slice(LogFormat.block, LogFormat.block).isZero {
                     self.recyclable.append(.init(file: number, useCount: 0, size: file.size))
                 } else {
                     self.report.damaged.append(.init(file: name, offset: 0, length: SegmentHeader.bytes))

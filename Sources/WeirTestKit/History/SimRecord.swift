@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
+import CWeir
 import WeirModel
 
 /// A record whose bytes follow from its number: what was read can be compared without keeping what was written.
 package struct SimRecord: Hashable, Sendable {
+    /// Bytes of data, at least room for the number.
+    package static let lengths = 8...65_536
     /// Counted up over a whole history; every put of a record has its own.
     package let id: Int
     /// The number of its partition key.
     package let key: Int
-    /// Bytes of its data, at least 8.
+    /// Bytes of its data.
     package let length: Int
 
     package init(id: Int, key: Int, length: Int) {
-        precondition(length >= 8, "the data holds the record's number")
+        precondition(Self.lengths.contains(length), "a record of \(length) bytes")
         self.id = id
         self.key = key
         self.length = length
@@ -20,10 +23,24 @@ package struct SimRecord: Hashable, Sendable {
     package var partitionKey: String { "key-\(self.key)" }
     package var hashKey: HashKey { HashKey(partitionKey: self.partitionKey) }
 
+    /// Bytes without a pattern that a slip could keep: a record's data is its number and a piece of them.
+    private static let filler: [UInt8] = {
+        var random = SplitMix64(seed: 1)
+        var bytes: [UInt8] = []
+        for _ in 0..<(Self.lengths.upperBound + 4096) / 8 {
+            withUnsafeBytes(of: random.next().littleEndian) { bytes.append(contentsOf: $0) }
+        }
+        return bytes
+    }()
+
+    private var fillerStart: Int { self.id &* 13 & 4095 }
+
     /// Its number, then bytes that follow from it.
     package var data: [UInt8] {
-        var bytes = [UInt8](repeating: UInt8(truncatingIfNeeded: self.id &* 31 &+ 7), count: self.length)
-        bytes.withUnsafeMutableBytes { $0.store(UInt64(self.id), at: 0) }
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(self.length)
+        withUnsafeBytes(of: UInt64(self.id).littleEndian) { bytes.append(contentsOf: $0) }
+        bytes.append(contentsOf: Self.filler[self.fillerStart..<self.fillerStart + self.length - 8])
         return bytes
     }
 
@@ -45,7 +62,10 @@ package struct SimRecord: Hashable, Sendable {
         guard view.explicitHashKey == nil, view.data.count == self.length,
             Self.id(in: view.data) == self.id, view.key.elementsEqual(self.partitionKey.utf8)
         else { return false }
-        let filler = UInt8(truncatingIfNeeded: self.id &* 31 &+ 7)
-        return view.data.dropFirst(8).allSatisfy { $0 == filler }
+        return Self.filler.withUnsafeBytes { filler in
+            let count = self.length - 8
+            return weir_crc32c(0, view.data.baseAddress! + 8, count)
+                == weir_crc32c(0, filler.baseAddress! + self.fillerStart, count)
+        }
     }
 }
