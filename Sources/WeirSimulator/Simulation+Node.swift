@@ -17,7 +17,7 @@ extension Simulation: LogHolder {
         if self.writers.count < LogFormat.depthMax, self.core.hasWork { choices.append(nil) }
         guard !choices.isEmpty else { return }
         guard let position = self.random.pick(choices) else { return try self.takeCommit() }
-        if self.writers[position].result == nil { self.performNesting(position) } else { try self.report(position) }
+        if self.writers[position].result == nil { self.touchDisk(position) } else { try self.report(position) }
     }
 
     private func takeCommit() throws(Violation) {
@@ -43,19 +43,14 @@ extension Simulation: LogHolder {
         }
     }
 
-    private func performNesting(_ position: Int) {
-        self.mayNest = true
-        self.perform(position)
-        self.mayNest = false
-    }
-
-    func perform(_ position: Int) {
+    /// Writes the commit, or syncs it.
+    func touchDisk(_ position: Int) {
         let writer = self.writers[position]
-        // Marked first: another thread must not take it while it is at work.
-        self.writers[position].result = .success(())
         do throws(FileError) {
-            try writer.job.perform()
-            self.trace.note("writer \(writer.number) has written \(writer.job.lsn)")
+            if writer.isWritten { try writer.job.sync() } else { try writer.job.write() }
+            self.trace.note("writer \(writer.number) has \(writer.isWritten ? "synced" : "written") \(writer.job.lsn)")
+            if writer.isWritten { self.writers[position].result = .success(()) }
+            self.writers[position].isWritten = true
         } catch {
             self.writers[position].result = .failure(error)
             self.trace.note("writer \(writer.number) failed with \(writer.job.lsn): \(error)")
@@ -157,7 +152,9 @@ extension Simulation: LogHolder {
         self.trace.note("FAILED above \(self.core.durableLSN): \(error)")
         self.core.failed()
         // What is under way ends; nobody listens to it.
-        for position in self.writers.indices where self.writers[position].result == nil { self.perform(position) }
+        for position in self.writers.indices {
+            while self.writers[position].result == nil { self.touchDisk(position) }
+        }
         if self.upkeep?.result == nil { self.performUpkeep() }
         guard !self.disk.isDown else { return }
         self.writers.removeAll()

@@ -57,6 +57,8 @@ package final class Simulation: @unchecked Sendable {
     struct Writer {
         let number: Int
         let job: WriteJob
+        /// Written, and not yet synced.
+        var isWritten = false
         var result: Result<Void, FileError>?
     }
 
@@ -185,7 +187,7 @@ package final class Simulation: @unchecked Sendable {
 
     /// Other threads touch the disk while one is in the midst of its operations.
     private func stepBeside() {
-        if let position = self.writers.indices.filter({ self.writers[$0].result == nil }).first { self.perform(position) }
+        if let position = self.writers.indices.first(where: { self.writers[$0].result == nil }) { self.touchDisk(position) }
     }
 
     func forgetFaults() { self.armed = nil }

@@ -30,11 +30,12 @@ extension LogCore {
         self.configuration.freeBytesFloor ?? min(2 << 30, self.diskSpace.total / 20)
     }
 
-    /// Segments start small and double with the log, from 4 to 256 MiB by default.
+    /// Segments start small and double with the log, from 4 to 256 MiB by default; where space is short they are smaller.
     private func nextSegmentBytes(atLeast bytes: Int) -> Int {
         let used = self.segments.reduce(0) { $0 + $1.plannedEnd }
         var size = self.configuration.segmentBytesMin
         while size < used, size < self.configuration.segmentBytesMax { size *= 2 }
+        while size > self.configuration.segmentBytesMin, !self.mayGrow(by: size) { size /= 2 }
         while size < bytes { size *= 2 }
         return size
     }
@@ -84,6 +85,8 @@ extension LogCore {
         }
         let file = self.nextFile
         self.nextFile += 1
+        // Known before the disk is asked again.
+        self.diskSpace.free -= Int64(size)
         return SegmentPreparation(
             header: self.segmentHeader(file: file, useCount: 1, order: order, size: size), recycled: false,
             zeroed: zeroed)
@@ -108,7 +111,9 @@ extension LogCore {
             if let active = self.active { self.giveUpReady(before: active.header.order) }
         case .failure(let error):
             self.preparationFailure = error
-            if preparation.recycled {
+            if !preparation.recycled {
+                self.diskSpace.free += Int64(preparation.header.size)
+            } else {
                 self.recyclable.append(
                     RecyclableFile(
                         file: preparation.header.file, useCount: preparation.header.useCount,

@@ -44,10 +44,20 @@ package final class WriteJob: Sendable, CustomStringConvertible {
 
     /// Writes and syncs. After success the commit is on disk.
     package func perform() throws(FileError) {
+        try self.write()
+        try self.sync()
+    }
+
+    /// The first half of `perform`.
+    package func write() throws(FileError) {
         let length = self.commit.header?.paddedLength ?? 0
         let bytes = UnsafeRawBufferPointer(rebasing: self.commit.buffer.raw[0..<length])
         try self.segment.file.write(bytes, at: self.commit.offset)
-        try self.segment.file.sync()
+    }
+
+    /// The second half.
+    package func sync() throws(FileError) {
+        try self.segment.sync()
         self.commit.shrink(pool: self.pool)
     }
 }
