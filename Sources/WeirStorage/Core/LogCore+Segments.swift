@@ -3,17 +3,17 @@ import WeirLog
 import WeirModel
 
 /// A segment to be made ready: a recycled file when there is one that fits, else a new one.
-struct SegmentPreparation {
+package struct SegmentPreparation {
     let header: SegmentHeader
     /// The file exists and was written over its whole length before.
-    let recycled: Bool
+    package let recycled: Bool
     /// Write zeros over a new file, so that commits overwrite instead of extending: slower now, faster later.
     let zeroed: Bool
 }
 
 extension LogCore {
     /// Bytes that all log files take on disk.
-    var logBytes: Int64 {
+    package var logBytes: Int64 {
         var total: Int64 = 0
         for segment in self.segments { total += Int64(segment.size) }
         for segment in self.ready { total += Int64(segment.size) }
@@ -30,11 +30,12 @@ extension LogCore {
         self.configuration.freeBytesFloor ?? min(2 << 30, self.diskSpace.total / 20)
     }
 
-    /// Segments start small and double with the log, from 4 to 256 MiB by default.
+    /// Segments start small and double with the log, from 4 to 256 MiB by default; where space is short they are smaller.
     private func nextSegmentBytes(atLeast bytes: Int) -> Int {
         let used = self.segments.reduce(0) { $0 + $1.plannedEnd }
         var size = self.configuration.segmentBytesMin
         while size < used, size < self.configuration.segmentBytesMax { size *= 2 }
+        while size > self.configuration.segmentBytesMin, !self.mayGrow(by: size) { size /= 2 }
         while size < bytes { size *= 2 }
         return size
     }
@@ -84,6 +85,8 @@ extension LogCore {
         }
         let file = self.nextFile
         self.nextFile += 1
+        // Known before the disk is asked again.
+        self.diskSpace.free -= Int64(size)
         return SegmentPreparation(
             header: self.segmentHeader(file: file, useCount: 1, order: order, size: size), recycled: false,
             zeroed: zeroed)
@@ -112,7 +115,9 @@ extension LogCore {
             self.ready.sort { $0.header.order < $1.header.order }
         case .failure(let error):
             self.preparationFailure = error
-            if preparation.recycled {
+            if !preparation.recycled {
+                self.diskSpace.free += Int64(preparation.header.size)
+            } else {
                 self.recyclable.append(
                     RecyclableFile(
                         file: preparation.header.file, useCount: preparation.header.useCount,
@@ -136,6 +141,9 @@ extension LogCore {
             RecyclableFile(file: segment.header.file, useCount: segment.header.useCount, size: segment.size))
     }
 
+    /// Another attempt at making a segment may be made: there may be space again.
+    package func unblock() { self.preparationFailure = nil }
+
     /// Whether another segment should be prepared in the background: one ahead, a second when the log is busy.
     func wantsPreparation() -> SegmentPreparation? {
         guard case .serving = self.state, !self.preparing, self.ready.count < 2, let active = self.active else {
@@ -149,7 +157,11 @@ extension LogCore {
     }
 }
 
-extension SegmentPreparation {
+extension SegmentPreparation: CustomStringConvertible {
+    package var description: String {
+        "\(Segment.fileName(self.header.file)), use \(self.header.useCount), order \(self.header.order), \(self.header.size) bytes"
+    }
+
     /// Makes the file, or the old one new: header copies one after the other with a sync between, so that a crash leaves
     /// either the old use or the new one.
     func perform(_ fileSystem: any FileSystem) throws(FileError) -> any File {
