@@ -60,7 +60,11 @@ extension Simulation {
         let horizon = stream?.horizonMillis ?? 0
         let retention = stream?.settings.retentionMillis ?? .max / 4
         let visibleFrom = max(horizon, max(self.now, self.highestStamp) - retention)
-        let hiddenBefore = max(horizon, self.now - retention)
+        // A change on its way that hides less counts already: or it would bring back what it finds hidden.
+        let hiddenBefore = self.untold.reduce(max(horizon, self.now - retention)) { hidden, coming in
+            guard let later = coming.catalog.stream(ref.stream) else { return hidden }
+            return min(hidden, max(later.horizonMillis, self.now - later.settings.retentionMillis))
+        }
         guard self.told.shard(ref) != nil else {
             // It left the list: everything in it is hidden.
             try self.checker.audited(ref, indexes: 0..<0, visibleFrom: visibleFrom, hiddenBefore: hiddenBefore)
