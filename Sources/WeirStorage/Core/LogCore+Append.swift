@@ -31,8 +31,8 @@ extension LogCore {
         return Appended(firstIndex: first, arrivalMillis: arrival, lsn: self.open.lsn)
     }
 
-    /// Appends `count` records lying back to back in stored form. The server is their writer: it joins them with those of
-    /// other requests for the same shard in this commit.
+    /// Appends `count` records lying back to back in stored form. The server is their writer: it joins them with those
+    /// of other requests for the same shard in this commit.
     package func appendRecords(
         _ shard: ShardState, records: UnsafeRawBufferPointer, count: Int, nowMillis: Int64
     ) throws(WeirError) -> Appended {
@@ -46,8 +46,8 @@ extension LogCore {
         return Appended(firstIndex: first, arrivalMillis: arrival, lsn: self.open.lsn)
     }
 
-    /// Appends the events that `command` leads to. They open a commit, so that every batch in it was admitted after them.
-    /// Returns no events when there is nothing to change.
+    /// Appends the events that `command` leads to. They open a commit, so that every batch in it was admitted after
+    /// them. Returns no events when there is nothing to change.
     package func submit(
         _ command: CatalogCommand, nowMillis: Int64
     ) throws(WeirError) -> Submitted {

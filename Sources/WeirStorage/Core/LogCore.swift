@@ -6,8 +6,8 @@ import WeirModel
 /// One log as it runs: catalog, shards, the open commit, the pipeline, segments, index and memory tail.
 ///
 /// It decides and keeps books; it does no I/O and reads no clock. Writer and background threads take work from it and
-/// report back; the simulator does the same with one thread and a disk that forgets. Everything here runs under the log's
-/// lock.
+/// report back; the simulator does the same with one thread and a disk that forgets. Everything here runs under the
+/// log's lock.
 ///
 /// The machines run ahead of the disk. What is told to anybody carries an LSN and waits until `durableLSN` reaches it.
 package final class LogCore {
