@@ -53,7 +53,7 @@ struct PutOutcome {
     private(set) var firstFailures: [String] = []
     private var hasPermanentFailure = false
     /// What ended the put before its input did.
-    var stopped: WeirError?
+    var stopped: Failure?
 
     static let failuresTold = 5
 
@@ -75,10 +75,10 @@ struct PutOutcome {
     /// `nil` when every line was put.
     var failure: Failure? {
         guard self.failed > 0 || self.stopped != nil else { return nil }
-        let retries = !self.hasPermanentFailure && (self.stopped.map { $0.code.exitStatus == .tryAgain } ?? true)
+        let retries = !self.hasPermanentFailure && (self.stopped.map { $0.status == .tryAgain } ?? true)
         var text = "\(CountText.describe(self.acknowledged, "record")) put"
         if self.failed > 0 { text += ", \(CountText.describe(self.failed, "line")) not" }
-        if let stopped { text += "; gave up: \(stopped.message)" }
+        if let stopped { text += "; gave up: \(stopped.description)" }
         for sentence in self.firstFailures { text += "\n  " + sentence }
         if self.failed > self.firstFailures.count {
             text += "\n  and \(CountText.describe(self.failed - self.firstFailures.count)) more"

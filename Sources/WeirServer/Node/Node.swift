@@ -7,6 +7,14 @@ import WeirModel
 import WeirProtocol
 import WeirStorage
 
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#else
+import Darwin
+#endif
+
 /// A node: the log, and the door through which clients come to it. It listens when `start` has returned.
 package final class Node: Sendable {
     /// Where it listens, with the real port.
@@ -64,8 +72,13 @@ package final class Node: Sendable {
         } catch {
             await Self.end(core, group)
             throw error as? NodeError
-                ?? NodeError("cannot listen on \(configuration.host):\(configuration.port): \(error)")
+                ?? NodeError("cannot listen on \(configuration.host):\(configuration.port): \(Self.reason(error))")
         }
+    }
+
+    /// The system's own words where it gave the error.
+    private static func reason(_ error: any Error) -> String {
+        (error as? IOError).map { String(cString: strerror($0.errnoCode)) } ?? String(describing: error)
     }
 
     private static func listen(_ core: NodeCore, _ group: MultiThreadedEventLoopGroup) async throws -> Node {

@@ -60,7 +60,7 @@ import WeirModel
         var outcome = PutOutcome()
         for _ in 0..<1200 { outcome.count(.put(PutReceipt(sequenceNumber: ReadPositionTests.sequence))) }
         for _ in 0..<7 { outcome.count(.failed(WeirError(.timedOut, "no answer"))) }
-        outcome.stopped = WeirError(.timedOut, "no answer")
+        outcome.stopped = Failure(.tryAgain, "no answer")
         let failure = outcome.failure
         #expect(failure?.status == .tryAgain)
         #expect(
