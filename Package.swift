@@ -71,6 +71,14 @@ let package = Package(
             name: "weir-harness",
             dependencies: ["WeirHarness", "weir", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             swiftSettings: settings),
+        // For tests: a disk that forgets, a judge of histories, and the simulator that plays them
+        .target(
+            name: "WeirTestKit", dependencies: ["CWeir", "WeirModel", "WeirLog", "WeirCatalog", "WeirStorage"],
+            swiftSettings: settings),
+        .target(
+            name: "WeirSimulator",
+            dependencies: ["WeirModel", "WeirLog", "WeirCatalog", "WeirStorage", "WeirTestKit"], swiftSettings: settings),
+        .executableTarget(name: "weir-sim", dependencies: ["WeirSimulator"], swiftSettings: settings),
         // Tests, one target a module
         .testTarget(
             name: "CWeirTests", dependencies: ["CWeir", .product(name: "Crypto", package: "swift-crypto")],
@@ -80,7 +88,8 @@ let package = Package(
             name: "WeirProtocolTests", dependencies: ["CWeir", "WeirModel", "WeirProtocol"], swiftSettings: settings),
         .testTarget(name: "WeirCatalogTests", dependencies: ["WeirCatalog", "WeirModel"], swiftSettings: settings),
         .testTarget(
-            name: "WeirStorageTests", dependencies: ["WeirStorage", "WeirCatalog", "WeirLog", "WeirModel"],
+            name: "WeirStorageTests",
+            dependencies: ["WeirStorage", "WeirCatalog", "WeirLog", "WeirModel", "WeirTestKit"],
             swiftSettings: settings),
         .testTarget(
             name: "WeirServerTests",

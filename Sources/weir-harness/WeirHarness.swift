@@ -57,6 +57,8 @@ struct Crash: AsyncParsableCommand {
     @Option var producers = 4
     @Option(help: "Partition keys of each producer.") var keys = 64
     @Option var shards = 4
+    @Option(help: "Longest data of a record.") var bytes = 300
+    @Option(help: "Bytes a second of another, small stream in every third life; 0: none.") var churn = 20_000_000
     @Option(help: "Longest life of a server after its ready line, in milliseconds.") var longestLife = 500
     @OptionGroup var options: RunOptions
 
@@ -67,6 +69,8 @@ struct Crash: AsyncParsableCommand {
         scenario.producers = self.producers
         scenario.keys = self.keys
         scenario.shards = self.shards
+        scenario.bytes = 24...max(24, self.bytes)
+        scenario.churn = self.churn
         scenario.lifeMillis = 1...max(1, self.longestLife)
         scenario.parentFolder = self.options.folder
         scenario.onProgress = tell

@@ -16,6 +16,7 @@ struct ScenarioTests {
         scenario.kills = 12
         scenario.rate = 4000
         scenario.keys = 24
+        scenario.bytes = 24...2000
         self.expectGood(try await scenario.run())
     }
 

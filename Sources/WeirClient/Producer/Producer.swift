@@ -86,6 +86,7 @@ public final class Producer: Sendable {
     ) throws(WeirError) -> Bool {
         guard let chunk else { return false }
         var filler = BatchFiller(chunk, self.stream.settings.recordBytesMax, self.configuration)
+        defer { filler.finish() }
         return try filler.append(key: &key, explicitHashKey: record.explicitHashKey, data: record.data)
     }
 

@@ -58,12 +58,13 @@ extension ProducerCore {
         defer { self.perform(effects) }
         try self.staging.withLock { staging in
             if let other = staging.chunk?.sink, !fits(other) { refusal = self.send(&staging, &effects) }
-            let chunk = staging.chunk ?? self.state.withLock { $0.spare.popLast() } ?? RecordChunk()
+            let chunk = staging.chunk ?? self.state.withLock { $0.takeSpare() }
             staging.chunk = chunk
             let sink = chunk.count > 0 ? chunk.sink ?? sink() : sink()
             chunk.sink = sink
             var filler = BatchFiller(chunk, self.stream.settings.recordBytesMax, self.configuration)
             defer {
+                filler.finish()
                 if filler.isFull || (chunk.count > 0 && self.lingerNanos == 0) {
                     refusal = self.send(&staging, &effects) ?? refusal
                 } else if chunk.count > 0, staging.lingerEnd == .max {

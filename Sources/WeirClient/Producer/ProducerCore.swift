@@ -26,6 +26,8 @@ final class ProducerCore: Sendable {
         var isConnecting = false
         var connectTask: Task<Void, Never>?
         var spare: [RecordChunk] = []
+        /// Memory of the spare chunks, in bytes.
+        var spareBytes = 0
         var frames = BufferPool(countMax: 64)
         /// What chunks cost that are submitted and not reported, in bytes.
         var charged = 0
@@ -217,6 +219,15 @@ extension ProducerCore {
 
 // MARK: - Reporting
 
+extension ProducerCore.State {
+    /// An empty chunk.
+    mutating func takeSpare() -> RecordChunk {
+        guard let chunk = self.spare.popLast() else { return RecordChunk() }
+        self.spareBytes -= chunk.footprint
+        return chunk
+    }
+}
+
 extension ProducerCore {
     /// Passes results on until there are none. One thread at a time does it, so that their order is kept.
     private func report() {
@@ -253,11 +264,11 @@ extension ProducerCore {
     private func release(_ chunk: RecordChunk, _ state: inout State) {
         state.machine.reported(chunk.ordinal)
         state.charged -= chunk.charged
-        let keptMax = self.configuration.bufferBytes / max(1, self.configuration.batchBytes) + 64
-        // A chunk that has grown for one huge record is not kept.
-        if state.spare.count < keptMax, chunk.capacity <= 2 * self.configuration.batchBytes {
+        let bytes = chunk.footprint
+        if state.spareBytes + bytes <= self.configuration.bufferBytes {
             chunk.clear()
             state.spare.append(chunk)
+            state.spareBytes += bytes
         }
     }
 }

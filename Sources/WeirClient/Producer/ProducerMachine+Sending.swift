@@ -148,7 +148,7 @@ extension ProducerMachine {
         var count = 0
         var used = 0
         while count < min(run.count, records) {
-            let next = run.chunk.storedBytes(at: Int(run.chunk.order[run.start + count]))
+            let next = run.chunk.records.bytes(at: Int(run.chunk.order[run.start + count]))
             guard used + next <= bytes || (atLeastOne && count == 0) else { break }
             used += next
             count += 1

@@ -14,7 +14,9 @@ extension ReaderEngine.Plan {
     ) async throws -> (LineageFollower, [ShardNumber: ReaderEngine.ShardBounds]) {
         switch self.scope {
         case .shard(let shard, let start):
-            let bounds = try await self.bounds(of: shard, from: start, closed: nil, client)
+            // Asked for by its number, it must be there; what reads for ever would wait for it instead.
+            if self.end == .forever { _ = try await client.index(of: .latest, in: shard, of: self.stream) }
+            let bounds = try await self.boundsOfListed(shard, from: start, closed: nil, client)
             return (LineageFollower([Self.alone(shard)], followsChildren: false), [shard: bounds])
         case .stream(let start):
             let filter: ListShards.Filter =

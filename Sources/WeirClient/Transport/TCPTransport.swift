@@ -9,7 +9,7 @@ import WeirProtocol
 import Glibc
 #elseif canImport(Musl)
 import Musl
-#else
+#elseif canImport(Darwin)
 import Darwin
 #endif
 
@@ -58,7 +58,10 @@ package final class TCPTransport: Transport {
         if let error = error as? NIOConnectionError {
             return error.connectionErrors.first.map { Self.reason($0.error) } ?? "the name is not known"
         }
-        if let error = error as? IOError { return String(cString: strerror(error.errnoCode)) }
+        if let error = error as? IOError {
+            // What NIO makes of it names calls and numbers; the system has words.
+            return String(cString: strerror(error.errnoCode)).lowercased()
+        }
         return String(describing: error)
     }
 }

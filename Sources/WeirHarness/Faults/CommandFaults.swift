@@ -36,9 +36,9 @@ enum CommandFaults {
             (["stream", "create", "s", "--retention", "8761h"], "8760h"),
             (["stream", "create", "s", "--limits", "records-in=0"], "records-in"),
             (["stream", "create", "s", "--limits", "speed=9"], "bytes-in"),
-            (["stream", "create", "s", "--max-size", "1KiB"], "1 MiB"),
-            (["stream", "create", "s", "--max-record", "11MiB"], "10 MiB"),
-            (["shard", "split", "s", "0", "--at", "-1"], "0 to 340282366920938463463374607431768211455"),
+            (["stream", "create", "s", "--max-size", "1KiB"], "1MiB"),
+            (["stream", "create", "s", "--max-record", "11MiB"], "10MiB"),
+            (["shard", "split", "s", "0", "--at=-1"], "0 to 340282366920938463463374607431768211455"),
             (["shard", "split", "s", "0", "--at", "340282366920938463463374607431768211456"], "hash key"),
             (["shard", "split", "s", "shard-0"], "shardId-"),
             (["shard", "rescale", "s", "--to", "0"], "1 to 10000"),
@@ -132,7 +132,7 @@ enum CommandFaults {
         var said = ""
         for arguments in [["status"], ["stream", "list"], ["get", "s"], ["put", "s", "--timeout", "300ms"]] {
             let result = try await server.weir.run(arguments).expect(75)
-            try result.expect(saying: server.address)
+            try result.expect(saying: server.address + ": connection refused\n")
             said = result.errors
         }
         return said

@@ -153,10 +153,7 @@ enum EndingFaults {
     private static func secondSignal(_ scene: Scene) async throws -> String {
         let server = try await scene.serve(arguments: ["--drain", "10m"])
         try await server.weir.succeed("stream", "create", "s", "--shards", "1", "--limits", "open")
-        let line = Array(repeating: UInt8(ascii: "x"), count: 100_000) + [10]
-        try await server.weir.run(
-            ["put", "s", "--key", "k"], input: .bytes(Array((0..<100).map { _ in line }.joined()))
-        ).expect(0)
+        try await server.weir.run(["put", "s", "--key", "k"], input: .bytes(Lines.of(100, bytes: 100_000))).expect(0)
         let client = try await server.client()
         let stream = try await client.describeStream(try StreamName("s"))
         await client.close()

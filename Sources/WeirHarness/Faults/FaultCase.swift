@@ -96,7 +96,9 @@ package final class Scene: Sendable {
         var text = ""
         for (path, value) in settings {
             let parts = path.split(separator: ".")
-            if parts.count == 1 { text += "\(path): \(value)\n" } else {
+            if parts.count == 1 {
+                text += "\(path): \(value)\n"
+            } else {
                 sections[String(parts[0]), default: []].append("  \(parts[1]): \(value)\n")
             }
         }

@@ -33,18 +33,20 @@ enum ShardFaults {
         let server = try await scene.serve()
         try await server.weir.succeed("stream", "create", "s", "--shards", "2")
         let shards = try await Self.shards(server)
-        let (lower, upper) = (try shards[1].text("startingHashKey"), try shards[1].text("endingHashKey"))
+        let lower = try HashKey(parsing: try shards[1].text("startingHashKey")).value
+        let upper = try HashKey(parsing: try shards[1].text("endingHashKey")).value
+        // The contract wants the first key of the upper child above the shard's first plus 1, and below its last.
         let said = try await Self.expectRefused(
             server,
             [
-                // The first key of the upper child: it may not be the first one of the shard.
-                (["split", "s", "1", "--at", lower], lower),
-                (["split", "s", "1", "--at", "0"], lower),
-                (["split", "s", "0", "--at", upper], upper),
-                (["split", "s", "0", "--at", lower], lower),
+                (["split", "s", "1", "--at", "\(lower)"], "\(lower + 2)"),
+                (["split", "s", "1", "--at", "\(lower + 1)"], "\(upper - 1)"),
+                (["split", "s", "1", "--at", "\(upper)"], "\(upper - 1)"),
+                (["split", "s", "1", "--at", "0"], "\(lower + 2)"),
+                (["split", "s", "0", "--at", "\(lower)"], "allowed is 2 to \(lower - 2)"),
             ])
-        // The highest one leaves the upper child a single key.
-        try await server.weir.succeed("shard", "split", "s", "1", "--at", upper)
+        try await server.weir.succeed("shard", "split", "s", "1", "--at", "\(upper - 1)")
+        // Two keys are too few for another split.
         try await server.weir.run("shard", "split", "s", "3").expect(1)
         return said
     }

@@ -8,6 +8,7 @@ package final class LoadGenerator: Sendable {
     package let workload: Workload
     package let ledgers: [Ledger]
     private let isStopping = Atomic<Bool>(false)
+    private let isPaused = Atomic<Bool>(false)
     /// `nil` while it runs.
     private let end = Mutex<Result<Void, HarnessError>?>(nil)
     private let rate: Int
@@ -27,6 +28,9 @@ package final class LoadGenerator: Sendable {
             batchRecords: 200, batchBytes: 256 << 10, linger: .milliseconds(2), bufferBytes: 1 << 20,
             requestsInFlight: 16, timeout: nil, unknownOutcome: .resend)
     }
+
+    /// While it pauses nothing new is put; what is under way goes on.
+    package func pause(_ pauses: Bool) { self.isPaused.store(pauses, ordering: .releasing) }
 
     package func stop() { self.isStopping.store(true, ordering: .releasing) }
 
@@ -67,6 +71,9 @@ package final class LoadGenerator: Sendable {
             let key = self.workload.keyText(ledger.producer, self.workload.key(ledger.producer, position))
             try await batcher.append(key: key, data: self.workload.data(ledger.producer, position))
             if position % 16 == 15 { try await pace.wait(for: 16) }
+            while self.isPaused.load(ordering: .acquiring), !self.isStopping.load(ordering: .acquiring) {
+                try await Task.sleep(for: .milliseconds(2))
+            }
         }
         try await batcher.drain()
         try await producer.finish()

@@ -118,6 +118,13 @@ package final class ChildProcess: Sendable {
         return Descriptors.writeAll(descriptor, bytes)
     }
 
+    /// Bytes that were written to its stdin and that it has not read yet.
+    package var unreadInputBytes: Int {
+        guard let descriptor = self.input.withLock({ $0 }) else { return 0 }
+        var count: Int32 = 0
+        return ioctl(descriptor, UInt(FIONREAD), &count) == 0 ? Int(count) : 0
+    }
+
     package func closeInput() {
         if let descriptor = self.input.withLock({ $0.take() }) { Descriptors.close(descriptor) }
     }

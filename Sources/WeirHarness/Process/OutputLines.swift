@@ -2,6 +2,14 @@
 import CWeir
 import Synchronization
 
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#else
+import Darwin
+#endif
+
 /// What a program writes to one of its streams, by the line, gathered by a thread while it runs.
 package final class OutputLines: Sendable {
     /// What to do with each line besides keeping it. Called on the reading thread, without the line's newline.
@@ -51,7 +59,7 @@ package final class OutputLines: Sendable {
             state.bytes.append(contentsOf: bytes)
             var position = before
             while position < state.bytes.count {
-                guard let end = state.bytes[position...].firstIndex(of: 10) else { break }
+                guard let end = Lines.end(in: state.bytes, from: position) else { break }
                 state.lineCount += 1
                 if state.times.count < Self.timesMax { state.times.append(now) }
                 if let visitor { visitor(state.bytes.span.extracting(state.lineStart..<end)) }
@@ -73,17 +81,43 @@ package final class OutputLines: Sendable {
     package var text: String { String(decoding: self.bytes, as: UTF8.self) }
 
     /// Lines that are whole.
-    package var lines: [String] {
-        self.state.withLock { state in
-            state.bytes[..<state.lineStart].split(separator: 10, omittingEmptySubsequences: false).dropLast()
-                .map { String(decoding: $0, as: UTF8.self) }
-        }
-    }
+    package var lines: [String] { Lines.split(self.bytes) }
 
     /// The first whole line that `match` accepts, with the time on the monotonic clock at which it was there.
     package func first(_ match: (String) -> Bool) -> (line: String, nanos: UInt64)? {
         let lines = self.lines
         guard let position = lines.firstIndex(where: match) else { return nil }
         return self.state.withLock { (lines[position], $0.times.indices.contains(position) ? $0.times[position] : 0) }
+    }
+}
+
+/// Bytes by the line, quickly also where nothing is optimised.
+enum Lines {
+    /// Where the line that holds `position` ends: at its newline.
+    static func end(in bytes: [UInt8], from position: Int) -> Int? {
+        bytes.withUnsafeBytes { raw in
+            guard position < raw.count, let base = raw.baseAddress,
+                let found = memchr(base + position, 10, raw.count - position)
+            else { return nil }
+            return UnsafeRawPointer(found) - base
+        }
+    }
+
+    /// So many lines of so many letters.
+    static func of(_ count: Int, bytes: Int) -> [UInt8] {
+        var all = [UInt8](repeating: UInt8(ascii: "x"), count: count * (bytes + 1))
+        for line in 1...count { all[line * (bytes + 1) - 1] = 10 }
+        return all
+    }
+
+    /// The lines that have a newline.
+    static func split(_ bytes: [UInt8]) -> [String] {
+        var lines: [String] = []
+        var position = 0
+        while let end = Self.end(in: bytes, from: position) {
+            lines.append(String(decoding: bytes[position..<end], as: UTF8.self))
+            position = end + 1
+        }
+        return lines
     }
 }

@@ -33,9 +33,7 @@ package struct Weir: Sendable {
         package let seconds: Double
 
         package var output: String { String(decoding: self.outputBytes, as: UTF8.self) }
-        package var lines: [String] {
-            self.output.split(separator: "\n", omittingEmptySubsequences: false).dropLast().map(String.init)
-        }
+        package var lines: [String] { Lines.split(self.outputBytes) }
         package var description: String {
             "\(self.command): \(self.ending), stdout '\(self.output.prefix(500))', stderr '\(self.errors.prefix(1000))'"
         }

@@ -23,8 +23,7 @@ package struct AccessLogScenario: Sendable {
     }
 
     private func run(_ server: ServerProcess, _ path: String, _ report: inout Report) async throws {
-        let lines = try Files.text(of: path).split(separator: "\n", omittingEmptySubsequences: false).dropLast()
-            .map(String.init)
+        let lines = Lines.split(try Files.bytes(of: path))
         let clients = lines.map { String($0.prefix { $0 != " " }) }
         report.add("lines", lines.count)
         report.add("clients", Set(clients).count)

@@ -12,6 +12,11 @@ package struct CrashScenario: Sendable {
     /// Records a second of all producers together.
     package var rate = 20_000
     package var shards = 4
+    /// Of the data of a record.
+    package var bytes = 24...300
+    /// In every third life another stream is filled instead, which is kept small: so that files of the log are used
+    /// again with what they held before still behind the new records. Bytes a second; 0: never.
+    package var churn = 20_000_000
     /// After its ready line a server lives for so many milliseconds.
     package var lifeMillis = 1...500
     /// One of so many kills hits a server that is still starting; 0: none.
@@ -46,16 +51,19 @@ package struct CrashScenario: Sendable {
         let client = try await server.client()
         let stream = try await client.createStream(name, shards: self.shards, settings: StreamSettings(limits: .open))
         let load = LoadGenerator(
-            Workload(seed: self.seed, producers: self.producers, keys: self.keys), rate: self.rate)
+            Workload(seed: self.seed, producers: self.producers, keys: self.keys, bytes: self.bytes), rate: self.rate)
         let reader = LiveReader()
-        // The load ends by itself, the reader when it has read enough.
+        let churn = try await self.churnLoad(client)
         let (lives, last) = try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await reader.run(client, stream.id) }
             group.addTask { await load.run(client, name) }
+            if let churn { group.addTask { await churn.load.run(client, churn.stream) } }
             do {
-                let (lives, last) = try await self.live(server, load, reader)
+                let (lives, last) = try await self.live(server, load, reader, churn?.load)
                 load.stop()
+                churn?.load.stop()
                 try await load.ended(within: .seconds(120))
+                try await churn?.load.ended(within: .seconds(120))
                 try await Waiting.until("a reader that has read what was acknowledged", within: .seconds(120)) {
                     try reader.check()
                     return reader.count >= load.acknowledged
@@ -64,6 +72,7 @@ package struct CrashScenario: Sendable {
                 return (lives, last)
             } catch {
                 load.stop()
+                churn?.load.stop()
                 group.cancelAll()
                 await client.close()
                 throw error
@@ -75,9 +84,20 @@ package struct CrashScenario: Sendable {
         return report
     }
 
+    private func churnLoad(_ client: WeirClient) async throws -> (load: LoadGenerator, stream: StreamName)? {
+        guard self.churn > 0 else { return nil }
+        let stream = try StreamName("churn")
+        try await client.createStream(
+            stream, shards: 2, settings: StreamSettings(maxBytes: Limits.streamBytesMin, limits: .open))
+        let workload = Workload(seed: self.seed, producers: 1, keys: 4, bytes: 20_000...40_000)
+        let load = LoadGenerator(workload, rate: max(1, self.churn / 30_000))
+        load.pause(true)
+        return (load, stream)
+    }
+
     /// One life of the server after the other. Returns the last server, which is left alone.
     private func live(
-        _ first: ServerProcess, _ load: LoadGenerator, _ reader: LiveReader
+        _ first: ServerProcess, _ load: LoadGenerator, _ reader: LiveReader, _ churn: LoadGenerator?
     ) async throws -> (Lives, ServerProcess) {
         var random = SeededRandom(self.seed)
         var lives = Lives()
@@ -92,6 +112,10 @@ package struct CrashScenario: Sendable {
             let life = Int.random(in: self.lifeMillis, using: &random)
             let hitsStart =
                 self.killsWhileStarting > 0 && Int.random(in: 1...self.killsWhileStarting, using: &random) == 1
+            if let churn {
+                load.pause(kill % 3 == 0)
+                churn.pause(kill % 3 != 0)
+            }
             try await Task.sleep(for: .milliseconds(life))
             try await server.process.kill9()
             // Between its last record and the next server's first.
@@ -139,10 +163,20 @@ package struct CrashScenario: Sendable {
         report.add("duplicates of unknown outcome", audit.duplicates)
         report.add("lost", audit.lost)
         report.add("seen by a reader meanwhile", reader.count)
+        report.add("log files used again", try Self.filesUsedAgain(server.folder))
         report.add("restart", lives.starts.millisText)
         report.violations.add(audit.violations)
         report.violations.add(reader.judge(final))
         load.judge(&report.violations)
         return report
+    }
+
+    /// Log segments on their second or later use.
+    private static func filesUsedAgain(_ folder: String) throws -> Int {
+        try Files.names(in: folder).filter { $0.hasPrefix("segment-") }.reduce(0) { count, name in
+            let header = try Files.beginning(of: folder + "/" + name, bytes: 16)
+            // The use count stands at byte 12 of the header (docs/data-folder.md).
+            return count + (header.count == 16 && header[12...].contains { $0 != 0 && $0 != 1 } ? 1 : 0)
+        }
     }
 }

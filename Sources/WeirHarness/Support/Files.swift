@@ -13,6 +13,12 @@ package enum Files {
         Array(try Data(contentsOf: URL(fileURLWithPath: path)))
     }
 
+    package static func beginning(of path: String, bytes: Int) throws -> [UInt8] {
+        let file = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
+        defer { try? file.close() }
+        return Array(try file.read(upToCount: bytes) ?? Data())
+    }
+
     package static func text(of path: String) throws -> String {
         String(decoding: try Self.bytes(of: path), as: UTF8.self)
     }

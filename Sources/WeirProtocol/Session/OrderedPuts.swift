@@ -70,6 +70,11 @@ package struct OrderedPuts: Hashable, Sendable {
         }
     }
 
+    /// Whether nothing is refused that the put has not seen: then it may be admitted to any shard.
+    package func mayAdmitAll(seenThrough: UInt64) -> Bool {
+        self.refusals.isEmpty && self.skippedThrough <= seenThrough
+    }
+
     /// Whether records of the put that has begun may be admitted to the shard. `ancestors` are the closed shards that
     /// handed their keys down to this one; a refusal there counts here, or a split would let a later record of a key
     /// overtake an earlier one. They are asked for only when something is refused at all.

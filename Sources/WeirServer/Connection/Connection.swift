@@ -82,7 +82,11 @@ final class Connection: ChannelInboundHandler {
         self.loop.add(self)
     }
 
-    func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
+    /// Also of a channel that was closed before it became active.
+    func handlerRemoved(context: ChannelHandlerContext) {
+        self.ended()
+        self.context = nil
+    }
 
     func channelActive(context: ChannelHandlerContext) {
         if let refusal { self.close(refusal) }
@@ -113,13 +117,16 @@ final class Connection: ChannelInboundHandler {
         context.close(promise: nil)
     }
 
-    func channelInactive(context: ChannelHandlerContext) {
+    func channelInactive(context: ChannelHandlerContext) { self.ended() }
+
+    private func ended() {
+        if case .gone = self.phase { return }
         self.phase = .gone
         self.dropInput()
         self.endAllWaiting()
         // One that waits for its predecessor stays known until that is fenced: its successor waits for both.
         if !self.isAwaitingOlder { self.leave() }
-        self.node.connectionCount.subtract(1, ordering: .relaxed)
+        self.node.connectionEnded()
     }
 
     /// Nobody has to know of it any more.

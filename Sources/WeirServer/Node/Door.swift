@@ -37,14 +37,14 @@ struct Door: Sendable {
         let core = self.core
         return channel.eventLoop.makeCompletedFuture {
             let context = loop.onLoop
-            let (before, _) = core.connectionCount.add(1, ordering: .relaxed)
+            let (before, _) = core.connectionCount.add(1, ordering: .sequentiallyConsistent)
             Counters.add(1, to: context.counters.connectionsAccepted)
             let connection = Connection(
                 context, peer: channel.remoteAddress?.description ?? "unknown", refusal: Self.refusal(core, before))
             do {
                 try channel.pipeline.syncOperations.addHandler(connection)
             } catch {
-                core.connectionCount.subtract(1, ordering: .relaxed)
+                core.connectionEnded()
                 throw error
             }
         }

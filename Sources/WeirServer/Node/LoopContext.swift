@@ -93,9 +93,10 @@ final class LoopContext {
         self.flush()
     }
 
-    /// Closes every connection at once.
+    /// Closes every connection at once; the log's reports are not taken any more.
     func closeAll() {
         for connection in Array(self.connections.values) { connection.abandon() }
+        self.inbox = nil
     }
 
     func endAll(of stream: StreamID) {

@@ -103,6 +103,11 @@ extension NodeConfiguration {
 }
 
 package enum ListenAddress {
+    /// `::1` of `[::1]`, as an address of version 6 is written in front of a port.
+    static func withoutBrackets(_ host: String) -> String {
+        host.hasPrefix("[") && host.hasSuffix("]") ? String(host.dropFirst().dropLast()) : host
+    }
+
     /// Whether only this machine can reach the address. A name other than `localhost` is not trusted to be one.
     package static func isLoopback(_ host: String) -> Bool {
         if host == "localhost" || host == "::1" || host == "[::1]" { return true }

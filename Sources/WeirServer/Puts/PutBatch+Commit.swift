@@ -32,7 +32,7 @@ extension PutBatch {
             guard let stream else {
                 around.routes.forget(id)
                 self.requests[position].lsn = log.catalogLSN
-                self.fail(position, Self.missing(id, log), &ordered)
+                self.fail(position, log.missing(id), &ordered)
                 continue
             }
             self.commit(position, log, stream, around, &ordered)
@@ -41,11 +41,6 @@ extension PutBatch {
         Counters.add(self.tally.bytes, to: self.counters.bytesIn)
         Counters.add(self.tally.throttled, to: self.counters.throttledRecords)
         self.tally = Tally()
-    }
-
-    static func missing(_ id: StreamID, _ log: LogCore) -> WeirError {
-        log.catalog.wasDeleted(id)
-            ? WeirError(.streamDeleted, "\(id) was deleted") : WeirError(.streamNotFound, "\(id) does not exist")
     }
 
     private mutating func fail(_ position: Int, _ error: WeirError, _ ordered: inout OrderedPuts) {
@@ -77,8 +72,10 @@ extension PutBatch {
                 return
             }
         }
+        if self.commitAtOnce(position, log, stream, around, ordered) { return }
         let firstEntry = self.entries.count
         if self.requests[position].isRoutedByServer {
+            self.divide(position, table)
             self.requests[position].firstRecordEntry = self.recordEntries.count
             self.recordEntries.append(contentsOf: repeatElement(0, count: self.requests[position].recordCount))
         }
@@ -91,6 +88,43 @@ extension PutBatch {
                 header, table, log, stream, around, &ordered)
         }
         self.requests[position].entries = firstEntry..<self.entries.count
+    }
+
+    /// The usual case of a put that the server routes: no rate and no refusal is in its way, so all of it is stored,
+    /// and every record goes straight to its shard's run. False when each shard must be judged by itself.
+    private mutating func commitAtOnce(
+        _ position: Int, _ log: LogCore, _ stream: StreamState, _ around: PutSurroundings, _ ordered: OrderedPuts
+    ) -> Bool {
+        let request = self.requests[position]
+        let limits = stream.settings.limits
+        guard request.isRoutedByServer, limits.bytesIn == nil, limits.recordsIn == nil,
+            request.header.sequence == 0 || ordered.mayAdmitAll(seenThrough: request.header.seenThrough)
+        else { return false }
+        let outcome = self.outcome
+        let bytes = self.parts[request.parts.lowerBound].records.count
+        guard
+            let lsn = try? log.appendRouted(
+                self.scratch.records + request.firstRecord, count: request.recordCount, bytes: bytes,
+                to: log.openShards(of: stream), outcome: outcome, nowMillis: around.nowMillis)
+        else { return false }
+        let firstEntry = self.entries.count
+        for entry in outcome.entries {
+            self.entries.append(
+                PutEntry(
+                    shard: ShardNumber(entry.shard), count: UInt32(truncatingIfNeeded: entry.count),
+                    outcome: .stored(
+                        PutEntry.Position(
+                            firstIndex: entry.firstIndex, arrivalMillis: entry.arrivalMillis,
+                            shardCreationSecond: entry.creationSecond))))
+        }
+        self.requests[position].firstRecordEntry = self.recordEntries.count
+        self.recordEntries.append(
+            contentsOf: UnsafeBufferPointer(start: outcome.recordEntries, count: request.recordCount))
+        self.requests[position].entries = firstEntry..<self.entries.count
+        self.requests[position].lsn = max(request.lsn, lsn)
+        self.tally.records += request.recordCount
+        self.tally.bytes += request.totals.payload
+        return true
     }
 
     private func sizeError(_ position: Int, _ stream: StreamState) -> WeirError? {

@@ -38,7 +38,7 @@ extension PutBatch {
     /// Routes one put by a table, anew when it was routed before.
     mutating func route(_ position: Int, by table: RouteTable) {
         if self.requests[position].isRoutedByServer {
-            self.divide(position, table)
+            self.locate(position, table)
         } else {
             self.judgeGroups(self.requests[position].parts, table)
         }
@@ -64,17 +64,25 @@ extension PutBatch {
         }
     }
 
-    /// Makes a part for every shard that the put has records for.
-    private mutating func divide(_ position: Int, _ table: RouteTable) {
+    /// Says of every record of a put which shard takes it.
+    private func locate(_ position: Int, _ table: RouteTable) {
+        let (first, count) = (self.requests[position].firstRecord, self.requests[position].recordCount)
+        let records = self.scratch.records
+        for record in first..<first + count {
+            records[record].shard = Int32(
+                truncatingIfNeeded: table.position(of: self.scratch.hashKey(of: records[record])))
+        }
+    }
+
+    /// Makes a part for every shard that the put has records for, where each shard must be judged by itself.
+    mutating func divide(_ position: Int, _ table: RouteTable) {
         let request = self.requests[position]
-        // The whole body is the first part it ever had; it stays where it is when the put is divided again.
-        let whole = self.parts[request.route == nil ? request.parts.lowerBound : request.parts.lowerBound - 1]
+        let whole = self.parts[request.parts.lowerBound]
         self.router.reserve(table.count)
         self.router.touched.removeAll(keepingCapacity: true)
         let records = self.scratch.records
         for record in whole.first..<whole.first + whole.count {
-            let shard = table.position(of: self.scratch.hashKey(of: records[record]))
-            records[record].shard = Int32(truncatingIfNeeded: shard)
+            let shard = Int(records[record].shard)
             if self.router.counts[shard] == 0 { self.router.touched.append(Int32(truncatingIfNeeded: shard)) }
             self.router.counts[shard] += 1
         }

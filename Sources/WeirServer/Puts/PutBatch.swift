@@ -2,6 +2,7 @@
 import WeirLog
 import WeirModel
 import WeirProtocol
+import WeirStorage
 
 /// The puts of one connection that arrived together, from their bytes to their answers.
 ///
@@ -67,6 +68,7 @@ struct PutBatch: ~Copyable {
     var gathered: [UnsafeMutableRawBufferPointer] = []
     let gatherPool = FramePool(keptBytesMax: 2 << 20)
     var router = Router()
+    let outcome = RoutedOutcome()
     /// What was stored and refused in this batch.
     var tally = Tally()
 

@@ -1,19 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import CWeir
 import WeirModel
+import WeirStorage
 
-/// A record of a put on its way through the server.
-struct PutRecord {
-    /// The whole record in its stored form.
-    let bytes: UnsafeRawPointer
-    let length: UInt32
-    /// Data and key.
-    let payload: UInt32
-    /// Where its hash key is: from 0 among the computed ones, below 0 (`~position`) among the explicit ones.
-    let hash: Int32
-    /// Position of its shard in the route table, for puts that the server routes.
-    var shard: Int32 = 0
-}
+/// A record of a put on its way through the server. Its `hash` says where its hash key is: from 0 among the computed
+/// ones, below 0 (`~position`) among the explicit ones.
+typealias PutRecord = RoutedRecord
 
 /// Memory for the records of a few puts, kept from one batch of puts to the next: nothing is allocated for a record.
 struct RecordScratch: ~Copyable {

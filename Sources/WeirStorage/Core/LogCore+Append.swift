@@ -61,8 +61,10 @@ extension LogCore {
             } catch {
                 preconditionFailure("the catalog refuses its own plan: \(error)")
             }
-            self.follow(event, closing: self.open.lsn)
+            self.follow(event, lsn: self.open.lsn)
             self.catalogLSN = self.open.lsn
+            self.comingCatalogs.removeAll { $0.lsn == self.open.lsn }
+            self.comingCatalogs.append((self.open.lsn, self.catalog))
         }
         return Submitted(events: events, lsn: self.catalogLSN)
     }
@@ -80,11 +82,13 @@ extension LogCore {
     }
 
     /// Brings the shards in step with the catalog after an event. `lsn` is the commit that holds it.
-    func follow(_ event: CatalogEvent, closing lsn: LSN) {
+    func follow(_ event: CatalogEvent, lsn: LSN) {
         guard event.changesRouting || self.isExpiry(event) else { return }
         let stream = event.stream
+        self.knownOpenShards[stream] = nil
+        if self.lastOpenShards?.map.stream == stream { self.lastOpenShards = nil }
         guard let state = self.catalog.stream(stream) else {
-            self.shards = self.shards.filter { $0.key.stream != stream }
+            self.take(shardsWhere: { $0.stream == stream }, lsn: lsn)
             return
         }
         var known: Set<ShardNumber> = []
@@ -100,8 +104,18 @@ extension LogCore {
             if shard.closed != nil, now.closedLSN == nil { now.closedLSN = lsn }
         }
         if self.isExpiry(event) {
-            self.shards = self.shards.filter { $0.key.stream != stream || known.contains($0.key.shard) }
+            self.take(shardsWhere: { $0.stream == stream && !known.contains($0.shard) }, lsn: lsn)
         }
+    }
+
+    /// Shards go with the event of commit `lsn`: at once for puts, when it is durable for readers.
+    private func take(shardsWhere goes: (ShardRef) -> Bool, lsn: LSN) {
+        let gone = self.shards.filter { goes($0.key) }
+        for (ref, shard) in gone {
+            if shard.closedLSN == nil { shard.closedLSN = lsn }
+            self.shards[ref] = nil
+        }
+        if !gone.isEmpty { self.leaving.append((lsn, gone)) }
     }
 
     private func isExpiry(_ event: CatalogEvent) -> Bool {
@@ -110,10 +124,15 @@ extension LogCore {
     }
 
     private func checkMayAppend(to shard: ShardState, bytes: Int) throws(WeirError) {
-        if case .serving = self.state {} else if let error = self.unavailable() { throw error }
         guard shard.isOpen else {
             throw WeirError(.wrongShard, "\(shard.ref.shard) is closed: it was split or merged; refresh the shard map")
         }
+        try self.checkRoom(bytes: bytes)
+    }
+
+    /// Whether so many bytes more may be admitted at all.
+    func checkRoom(bytes: Int) throws(WeirError) {
+        if case .serving = self.state {} else if let error = self.unavailable() { throw error }
         let pending = self.pipeline.pendingBytes + self.open.length
         guard pending + bytes <= self.configuration.pendingBytesMax else {
             throw WeirError(
@@ -124,7 +143,7 @@ extension LogCore {
     }
 
     /// Closes the open commit when `bytes` more do not fit it, so that a request is never divided.
-    private func makeRoom(for bytes: Int) {
+    func makeRoom(for bytes: Int) {
         if self.open.hasRoom(for: bytes, limit: Limits.commitBytes) { return }
         if !self.open.isEmpty { self.closeOpen() }
         if !self.open.hasRoom(for: bytes, limit: Limits.commitBytes) {

@@ -3,17 +3,17 @@ import WeirLog
 import WeirModel
 
 /// A segment to be made ready: a recycled file when there is one that fits, else a new one.
-struct SegmentPreparation {
+package struct SegmentPreparation {
     let header: SegmentHeader
     /// The file exists and was written over its whole length before.
-    let recycled: Bool
+    package let recycled: Bool
     /// Write zeros over a new file, so that commits overwrite instead of extending: slower now, faster later.
     let zeroed: Bool
 }
 
 extension LogCore {
     /// Bytes that all log files take on disk.
-    var logBytes: Int64 {
+    package var logBytes: Int64 {
         var total: Int64 = 0
         for segment in self.segments { total += Int64(segment.size) }
         for segment in self.ready { total += Int64(segment.size) }
@@ -30,11 +30,12 @@ extension LogCore {
         self.configuration.freeBytesFloor ?? min(2 << 30, self.diskSpace.total / 20)
     }
 
-    /// Segments start small and double with the log, from 4 to 256 MiB by default.
+    /// Segments start small and double with the log, from 4 to 256 MiB by default; where space is short they are smaller.
     private func nextSegmentBytes(atLeast bytes: Int) -> Int {
         let used = self.segments.reduce(0) { $0 + $1.plannedEnd }
         var size = self.configuration.segmentBytesMin
         while size < used, size < self.configuration.segmentBytesMax { size *= 2 }
+        while size > self.configuration.segmentBytesMin, !self.mayGrow(by: size) { size /= 2 }
         while size < bytes { size *= 2 }
         return size
     }
@@ -77,13 +78,15 @@ extension LogCore {
             .max(by: { self.recyclable[$0].size < self.recyclable[$1].size })
         {
             let file = self.recyclable.remove(at: position)
-            self.recycling = file
+            self.recycling.append(file)
             return SegmentPreparation(
                 header: self.segmentHeader(file: file.file, useCount: file.useCount + 1, order: order, size: file.size),
                 recycled: true, zeroed: false)
         }
         let file = self.nextFile
         self.nextFile += 1
+        // Known before the disk is asked again.
+        self.diskSpace.free -= Int64(size)
         return SegmentPreparation(
             header: self.segmentHeader(file: file, useCount: 1, order: order, size: size), recycled: false,
             zeroed: zeroed)
@@ -98,15 +101,23 @@ extension LogCore {
     /// A planned segment was made, or could not be.
     func prepared(_ preparation: SegmentPreparation, _ result: Result<any File, FileError>) {
         self.preparing = false
-        self.recycling = nil
+        self.recycling.removeAll { $0.file == preparation.header.file }
         switch result {
         case .success(let file):
             self.preparationFailure = nil
-            self.ready.append(Segment(header: preparation.header, file: file))
+            let segment = Segment(header: preparation.header, file: file)
+            if let active, preparation.header.order < active.header.order {
+                // A writer could not wait for it and went on in one that was planned later.
+                self.passOver(segment)
+                return
+            }
+            self.ready.append(segment)
             self.ready.sort { $0.header.order < $1.header.order }
         case .failure(let error):
             self.preparationFailure = error
-            if preparation.recycled {
+            if !preparation.recycled {
+                self.diskSpace.free += Int64(preparation.header.size)
+            } else {
                 self.recyclable.append(
                     RecyclableFile(
                         file: preparation.header.file, useCount: preparation.header.useCount,
@@ -114,6 +125,24 @@ extension LogCore {
             }
         }
     }
+
+    /// Takes a ready segment into use. Those before it cannot follow any more: segments are replayed by their order,
+    /// and a commit in an older one than the commit before it would count for nothing.
+    func takeReady(_ position: Int) -> Segment {
+        for segment in self.ready[..<position] { self.passOver(segment) }
+        let segment = self.ready[position]
+        self.ready.removeFirst(position + 1)
+        return segment
+    }
+
+    /// Nothing was written to it, so its file may be used again, under a later order.
+    private func passOver(_ segment: Segment) {
+        self.recyclable.append(
+            RecyclableFile(file: segment.header.file, useCount: segment.header.useCount, size: segment.size))
+    }
+
+    /// Another attempt at making a segment may be made: there may be space again.
+    package func unblock() { self.preparationFailure = nil }
 
     /// Whether another segment should be prepared in the background: one ahead, a second when the log is busy.
     func wantsPreparation() -> SegmentPreparation? {
@@ -128,7 +157,11 @@ extension LogCore {
     }
 }
 
-extension SegmentPreparation {
+extension SegmentPreparation: CustomStringConvertible {
+    package var description: String {
+        "\(Segment.fileName(self.header.file)), use \(self.header.useCount), order \(self.header.order), \(self.header.size) bytes"
+    }
+
     /// Makes the file, or the old one new: header copies one after the other with a sync between, so that a crash leaves
     /// either the old use or the new one.
     func perform(_ fileSystem: any FileSystem) throws(FileError) -> any File {

@@ -26,7 +26,24 @@ package struct RecoveryReport: Sendable {
 /// The order matters: (1) headers, and from them the terms and their cuts; (2) the newest whole snapshot; (3) segments in
 /// order, footers where the snapshot covers them, commits otherwise; (4) what was never proven acknowledged is written
 /// again and synced, before anybody is told of it; (5) a segment of the new term whose header names the cut.
-struct Recovery {
+package struct Recovery {
+    /// What begins.
+    package enum Start {
+        /// A process; the number names the log when the folder is empty.
+        case process(newLogID: UInt64)
+        /// A term after a failed write in the same process.
+        case continuing(Continuation)
+    }
+
+    /// What a term takes over from the one that failed before it in the same process.
+    package struct Continuation {
+        let logID: UInt64
+        /// Numbers up to here were given out: somebody may still wait for one of them.
+        let lsn: LSN
+        /// Since the start of the process, not of the term: or a clock that jumped would count as right.
+        let clockWatch: ClockWatch
+    }
+
     let fileSystem: any FileSystem
     let configuration: StorageConfiguration
     let clock: any Clock
@@ -63,25 +80,38 @@ struct Recovery {
         self.catalog = Catalog(bounds: configuration.bounds)
     }
 
-    /// `newLogID` names the log when the folder is empty.
-    static func run(
+    package static func run(
         _ fileSystem: any FileSystem, _ configuration: StorageConfiguration, clock: any Clock, pool: BufferPool,
-        newLogID: UInt64
+        start: Start
     ) throws(StorageError) -> (core: LogCore, report: RecoveryReport) {
         var recovery = Recovery(fileSystem: fileSystem, configuration: configuration, clock: clock, pool: pool)
-        let core = try recovery.run(newLogID: newLogID)
+        let core: LogCore
+        switch start {
+        case .process(let newLogID): core = try recovery.run(newLogID: newLogID)
+        case .continuing(let failed):
+            recovery.highestLSN = failed.lsn
+            core = try recovery.run(newLogID: failed.logID)
+            core.clockWatch = failed.clockWatch
+        }
         return (core, recovery.report)
     }
 
     private mutating func run(newLogID: UInt64) throws(StorageError) -> LogCore {
         let folder = try DataFolder(self.fileSystem)
         let logID = folder.logID ?? newLogID
+        do throws(FileError) {
+            // Ours, and of an unfinished start or snapshot: nothing names them.
+            for name in folder.unfinished { try self.fileSystem.remove(name) }
+            // A file that the last process made is seen, and perhaps its name is not yet on the disk: it is about to be used.
+            try self.fileSystem.syncFolder()
+        } catch {
+            throw StorageError("the data folder \(self.fileSystem.name) cannot be opened: \(error)")
+        }
         if folder.logID == nil { try folder.initialize(self.fileSystem, logID: logID) }
         for name in folder.unknown where name != "lost+found" {
             self.report.lines.append("\(name) in the data folder is not Weir's: left alone")
         }
         do throws(FileError) {
-            for name in folder.unfinished { try self.fileSystem.remove(name) }
             let headers = try self.readHeaders(folder, logID: logID)
             try self.loadSnapshot(folder, logID: logID)
             let cuts = TermCuts(headers.map(\.header))
@@ -112,8 +142,9 @@ struct Recovery {
                 try? SegmentHeader(reading: raw.slice($0, LogFormat.block))
             }
             guard let header = copies.max(by: { $0.useCount < $1.useCount }) else {
-                if raw.allSatisfy({ $0 == 0 }) {
-                    // Reserved and never used: a crash came between.
+                // The second copy is written when the first is on the disk, and the segment is used after both: without a
+                // second one a crash came while the file was made.
+                if raw.slice(LogFormat.block, LogFormat.block).isZero {
                     self.recyclable.append(.init(file: number, useCount: 0, size: file.size))
                 } else {
                     self.report.damaged.append(.init(file: name, offset: 0, length: SegmentHeader.bytes))
@@ -157,7 +188,7 @@ struct Recovery {
         self.lastMillis = snapshot.timeMillis
         self.dropped = Set(snapshot.dropped)
         self.last = snapshot.point
-        self.highestLSN = snapshot.point.lsn
+        self.highestLSN = max(self.highestLSN, snapshot.point.lsn)
         self.proven = snapshot.point.lsn
         for position in snapshot.positions {
             let ref = ShardRef(stream: position.stream, shard: position.shard)

@@ -106,4 +106,29 @@ private final class Collector: FrameReceiver {
         }
         try await server.stop()
     }
+
+    @Test func closingWhileSomebodyConnectsEndsBothWell() async throws {
+        let server = try await EchoServer()
+        for port in [server.port, 9] {
+            for _ in 0..<50 {
+                let transport = TCPTransport(host: "127.0.0.1", port: port, threads: 1)
+                await withTaskGroup(of: Void.self) { group in
+                    for _ in 0..<4 {
+                        group.addTask {
+                            // As a producer does that has lost its server.
+                            while true {
+                                do {
+                                    try await transport.connect(to: Collector(), timeout: .seconds(5)).close()
+                                } catch let error as WeirError where error.verdict.retry == .never {
+                                    break
+                                } catch {}
+                            }
+                        }
+                    }
+                    group.addTask { await transport.shutdown() }
+                }
+            }
+        }
+        try await server.stop()
+    }
 }

@@ -140,7 +140,7 @@ struct ProducerSimulation {
             let explicit = self.dice.oneIn(6) ? HashKey(partitionKey: self.keys[key]) : nil
             withUnsafeBytes(of: id.littleEndian) { data in
                 Array(self.keys[key].utf8).withUnsafeBytes { key in
-                    chunk.append(key: key, explicitHashKey: explicit, data: data)
+                    chunk.records.append(key: key, explicitHashKey: explicit, data: data)
                 }
             }
         }
