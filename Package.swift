@@ -1,22 +1,38 @@
 // swift-tools-version: 6.2
-// The modules of Weir, from the bottom layer up. What may import what: ARCHITECTURE.md, checked by TidyTests.
+// The modules of Weir, from the bottom layer up. What may import what: config/layers.json, checked by TidyTests.
 import PackageDescription
 
 /// Warnings are errors everywhere; language mode 6 is the default of these tools.
 let settings: [SwiftSetting] = [.treatAllWarnings(as: .error)]
 let cSettings: [CSetting] = [.treatAllWarnings(as: .error)]
 
+/// `WEIR_COMMIT=$(git rev-parse --short HEAD) swift build`: what `weir version` says.
+let commit = Context.environment["WEIR_COMMIT"] ?? ""
+let buildSettings: [CSetting] =
+    commit.isEmpty || !commit.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "-+.".contains($0)) }
+    ? [] : [.define("WEIR_COMMIT", to: "\"\(commit)\"")]
+
+let nio: [Target.Dependency] = [
+    .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
+]
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+
 let package = Package(
     name: "weir",
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        // The command line: arguments, weir.yaml, latencies of `weir bench`.
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
         // Only tests use it: the reference that the MD5 of CWeir is checked against.
         .package(url: "https://github.com/apple/swift-crypto.git", from: "4.5.2"),
     ],
     targets: [
         // Layer 0: the nouns, and C
         .target(name: "CWeir", cSettings: cSettings),
+        .target(name: "CWeirBuild", cSettings: cSettings + buildSettings),
         .target(name: "WeirModel", dependencies: ["CWeir"], swiftSettings: settings),
         // Layer 1: decisions and forms, without I/O
         .target(name: "WeirProtocol", dependencies: ["CWeir", "WeirModel"], swiftSettings: settings),
@@ -24,16 +40,36 @@ let package = Package(
         .target(name: "WeirCatalog", dependencies: ["WeirModel"], swiftSettings: settings),
         // Layer 2: the log on files
         .target(
-            name: "WeirStorage", dependencies: ["CWeir", "WeirModel", "WeirLog", "WeirCatalog"], swiftSettings: settings),
-        // Layer 3: a node
+            name: "WeirStorage", dependencies: ["CWeir", "WeirModel", "WeirLog", "WeirCatalog"], swiftSettings: settings
+        ),
+        // Layer 3: a node, and the client
         .target(
             name: "WeirServer",
             dependencies: [
-                "CWeir", "WeirCatalog", "WeirLog", "WeirModel", "WeirProtocol", "WeirStorage",
-                .product(name: "Logging", package: "swift-log"),
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOPosix", package: "swift-nio"),
-            ],
+                "CWeir", "WeirCatalog", "WeirLog", "WeirModel", "WeirProtocol", "WeirStorage", logging,
+            ] + nio, swiftSettings: settings),
+        .target(
+            name: "WeirClient", dependencies: ["WeirModel", "WeirProtocol", logging] + nio, swiftSettings: settings),
+        // Layer 4: the command line, and the one executable
+        .target(
+            name: "WeirCommands",
+            dependencies: [
+                "CWeir", "CWeirBuild", "WeirCatalog", "WeirClient", "WeirModel", "WeirProtocol", "WeirServer",
+                "WeirStorage", logging,
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Histogram", package: "hdrhistogram-swift"),
+                .product(name: "Yams", package: "Yams"),
+            ] + nio, swiftSettings: settings),
+        .executableTarget(name: "weir", dependencies: ["WeirCommands"], swiftSettings: settings),
+        // For tests: the real process under load, faults and kills
+        .target(name: "CWeirHarness", cSettings: cSettings),
+        .target(
+            name: "WeirHarness", dependencies: ["CWeir", "CWeirHarness", "WeirModel", "WeirProtocol", "WeirClient"],
+            swiftSettings: settings),
+        // Depends on weir so that the program lies beside it, whichever of the two is built
+        .executableTarget(
+            name: "weir-harness",
+            dependencies: ["WeirHarness", "weir", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             swiftSettings: settings),
         // For tests: a disk that forgets, a judge of histories, and the simulator that plays them
         .target(
@@ -41,19 +77,39 @@ let package = Package(
             swiftSettings: settings),
         .target(
             name: "WeirSimulator",
-            dependencies: ["WeirModel", "WeirLog", "WeirCatalog", "WeirStorage", "WeirTestKit"], swiftSettings: settings),
+            dependencies: ["WeirModel", "WeirLog", "WeirCatalog", "WeirStorage", "WeirTestKit"], swiftSettings: settings
+        ),
         .executableTarget(name: "weir-sim", dependencies: ["WeirSimulator"], swiftSettings: settings),
         // Tests, one target a module
-        .testTarget(name: "WeirCatalogTests", dependencies: ["WeirCatalog", "WeirModel"], swiftSettings: settings),
+        .testTarget(
+            name: "CWeirTests", dependencies: ["CWeir", .product(name: "Crypto", package: "swift-crypto")],
+            swiftSettings: settings),
         .testTarget(name: "WeirModelTests", dependencies: ["WeirModel"], swiftSettings: settings),
         .testTarget(
             name: "WeirProtocolTests", dependencies: ["CWeir", "WeirModel", "WeirProtocol"], swiftSettings: settings),
+        .testTarget(name: "WeirCatalogTests", dependencies: ["WeirCatalog", "WeirModel"], swiftSettings: settings),
         .testTarget(
             name: "WeirStorageTests",
             dependencies: ["WeirStorage", "WeirCatalog", "WeirLog", "WeirModel", "WeirTestKit"],
             swiftSettings: settings),
         .testTarget(
-            name: "CWeirTests", dependencies: ["CWeir", .product(name: "Crypto", package: "swift-crypto")],
+            name: "WeirServerTests",
+            dependencies: [
+                "CWeir", "WeirCatalog", "WeirLog", "WeirModel", "WeirProtocol", "WeirServer", "WeirStorage", logging,
+            ] + nio, swiftSettings: settings),
+        .testTarget(
+            name: "WeirClientTests", dependencies: ["WeirModel", "WeirProtocol", "WeirClient"] + nio,
             swiftSettings: settings),
+        .testTarget(
+            name: "weirTests",
+            dependencies: [
+                "CWeir", "WeirClient", "WeirCommands", "WeirModel", "WeirProtocol", "WeirServer", "WeirStorage", logging,
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ] + nio, swiftSettings: settings),
+        .testTarget(name: "WeirHarnessTests", dependencies: ["WeirHarness", "WeirModel"], swiftSettings: settings),
+        // The program as its users have it: real processes, files and sockets
+        .testTarget(name: "ProcessTests", dependencies: ["WeirHarness", "weir"], swiftSettings: settings),
+        // Gates over the text of the repository: depends on nothing, so that it runs when nothing else builds
+        .testTarget(name: "TidyTests", swiftSettings: settings),
     ]
 )

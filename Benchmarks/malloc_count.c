@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Counts what a process asks of the allocator. Loaded with LD_PRELOAD; at SIGUSR2 it writes one line to the file named by
-// MALLOC_COUNT_FILE: allocations so far and bytes asked for. Costs that are counted do not depend on the machine.
+// Counts what a process asks of the allocator. Loaded with LD_PRELOAD; at SIGUSR2 it writes one line to the file named
+// by MALLOC_COUNT_FILE: allocations so far and bytes asked for. Costs that are counted do not depend on the machine.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>

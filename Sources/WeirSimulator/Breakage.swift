@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Engines that break a rule of the log on purpose, made by changing what the driver does or what the disk holds: the product
-/// has no such switch. The auditors must catch every one.
+/// Engines that break a rule of the log on purpose, made by changing what the driver does or what the disk holds: the
+/// product has no such switch. The auditors must catch every one.
 package enum Breakage: String, CaseIterable, Sendable {
     /// Puts are acknowledged when their commit is sealed.
     case acknowledgesBeforeWriting

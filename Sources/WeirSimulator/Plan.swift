@@ -46,8 +46,8 @@ struct Plan: CustomStringConvertible {
     var description: String {
         "\(self.direct ? "direct" : "buffered")\(self.ignoresAdvice ? ", advice ignored" : ""), segments of "
             + "\(self.configuration.segmentBytesMin >> 10) to \(self.configuration.segmentBytesMax >> 10) KiB, tail "
-            + "\(self.configuration.tailBytes >> 10) KiB, index \(self.configuration.indexBytesMax) bytes, a crash every "
-            + "\(self.crashEvery) and a failure every \(self.failEvery) changes of the disk"
+            + "\(self.configuration.tailBytes >> 10) KiB, index \(self.configuration.indexBytesMax) bytes, "
+            + "a crash every \(self.crashEvery) and a failure every \(self.failEvery) changes of the disk"
             + "\(self.clockJumps ? ", the clock jumps" : "")\(self.fillsDisk ? ", the disk fills" : ""), records up to "
             + "\(self.recordBytesMax) bytes, \(self.recordsMax) a put, \(self.keys) keys"
     }

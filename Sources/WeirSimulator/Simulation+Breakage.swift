@@ -95,7 +95,8 @@ extension Simulation {
                         broken = true
                         raw.baseAddress?.advanced(by: target).copyMemory(from: here.baseAddress!, byteCount: length)
                         header.previous = last ?? header.previous
-                        header.checksum = header.seal(UnsafeMutableRawBufferPointer(rebasing: raw[target..<target + length]))
+                        header.checksum = header.seal(
+                            UnsafeMutableRawBufferPointer(rebasing: raw[target..<target + length]))
                     }
                     last = header.point
                     source += length

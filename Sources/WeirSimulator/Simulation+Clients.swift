@@ -94,7 +94,8 @@ extension Simulation {
         if self.breakage == .showsTooEarly, let shard = self.core.shard(ref) {
             try self.checker.toldEnd(shard.nextIndex, of: ref)
         }
-        for child in result.endOfShard ?? [] where self.told.shard(ShardRef(stream: ref.stream, shard: child.number)) != child {
+        for child in result.endOfShard ?? []
+        where self.told.shard(ShardRef(stream: ref.stream, shard: child.number)) != child {
             guard self.told.shard(ShardRef(stream: ref.stream, shard: child.number)) != nil else { continue }
             throw Violation("the end of \(ref) names \(child.number) in a state that is not durable")
         }

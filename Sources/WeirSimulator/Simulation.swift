@@ -7,8 +7,8 @@ import WeirTestKit
 
 /// One history from one seed: clients, a node, its disk and its clocks, on one thread, with auditors after each step.
 ///
-/// The node is the real one: `Recovery`, `LogCore`, its tasks and its readers. Only the threads are played: who takes a task,
-/// when it touches the disk and when it reports is drawn from the seed.
+/// The node is the real one: `Recovery`, `LogCore`, its tasks and its readers. Only the threads are played: who takes a
+/// task, when it touches the disk and when it reports is drawn from the seed.
 package final class Simulation: @unchecked Sendable {
     // Unchecked: one thread; the file system calls back on it.
     let seed: UInt64
@@ -187,7 +187,9 @@ package final class Simulation: @unchecked Sendable {
 
     /// Other threads touch the disk while one is in the midst of its operations.
     private func stepBeside() {
-        if let position = self.writers.indices.first(where: { self.writers[$0].result == nil }) { self.touchDisk(position) }
+        if let position = self.writers.indices.first(where: { self.writers[$0].result == nil }) {
+            self.touchDisk(position)
+        }
     }
 
     func forgetFaults() { self.armed = nil }

@@ -10,7 +10,8 @@ package enum SimulatorCommand {
           --seeds FROM..TO  plays these seeds, both included
           --steps N         steps of each history (default 600)
           --trace           prints what happens, a line an event
-          --broken NAME     plays an engine that is broken on purpose: \(Breakage.allCases.map(\.rawValue).joined(separator: ", "))
+          --broken NAME     plays an engine that is broken on purpose:
+                            \(Breakage.allCases.map(\.rawValue).joined(separator: ", "))
 
         Exit 0: no rule was broken. Exit 1: one was; its seed and trace are printed. Exit 2: wrong usage.
         """
@@ -35,7 +36,9 @@ package enum SimulatorCommand {
                 guard let count = rest.popFirst().flatMap({ Int($0) }), count > 0 else { return Self.misused(word) }
                 steps = count
             case "--broken":
-                guard let name = rest.popFirst(), let found = Breakage(rawValue: name) else { return Self.misused(word) }
+                guard let name = rest.popFirst(), let found = Breakage(rawValue: name) else {
+                    return Self.misused(word)
+                }
                 breakage = found
             case "--help", "-h":
                 print(Self.usage)

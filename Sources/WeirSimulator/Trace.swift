@@ -47,10 +47,11 @@ package struct Tally: Sendable, CustomStringConvertible {
     }
 
     package var description: String {
-        "\(self.steps) steps, \(self.commits) commits, \(self.acknowledged) records acknowledged, \(self.observed) read; "
-            + "\(self.crashes) crashes (\(self.powerCuts) power cuts), \(self.failures) failed writes, "
-            + "\(self.recoveries) recoveries; \(self.rolls) segments begun (\(self.recycled) recycled), "
-            + "\(self.footers) footers, \(self.snapshots) snapshots, \(self.reshards) reshardings, "
+        "\(self.steps) steps, \(self.commits) commits, \(self.acknowledged) records acknowledged, "
+            + "\(self.observed) read; \(self.crashes) crashes (\(self.powerCuts) power cuts), "
+            + "\(self.failures) failed writes, \(self.recoveries) recoveries; "
+            + "\(self.rolls) segments begun (\(self.recycled) recycled), \(self.footers) footers, "
+            + "\(self.snapshots) snapshots, \(self.reshards) reshardings, "
             + "\(self.full) times no space"
     }
 }

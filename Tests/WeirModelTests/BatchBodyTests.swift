@@ -26,10 +26,11 @@ import WeirModel
             var cursor = RecordCursor(records: raw.slice(BatchBody.headerBytes, header.recordsLength))
             var seen: [String] = []
             while let record = try cursor.next() {
-                seen.append(
-                    "\(String(decoding: record.key, as: UTF8.self))|"
-                        + "\(record.explicitHashKey?.description ?? "-")|\(String(decoding: record.data, as: UTF8.self))"
-                )
+                let parts = [
+                    String(decoding: record.key, as: UTF8.self), record.explicitHashKey?.description ?? "-",
+                    String(decoding: record.data, as: UTF8.self),
+                ]
+                seen.append(parts.joined(separator: "|"))
             }
             #expect(seen == ["a|-|hello", "|7|", "key|\(UInt128.max)|x"])
         }

@@ -54,8 +54,8 @@ import WeirProtocol
         }
     }
 
-    /// Offsets: entries 8, records 12, first entry 16 with status 20, retry kind 22, flags 23, count 24, retry after 28,
-    /// index 32, reserved 56; second entry 64 with arrival 88; records of the put behind 112.
+    /// Offsets: entries 8, records 12, first entry 16 with status 20, retry kind 22, flags 23, count 24, retry after
+    /// 28, index 32, reserved 56; second entry 64 with arrival 88; records of the put behind 112.
     @Test(arguments: [
         ("no entries", 8, little(UInt32(0))),
         ("more entries than are there", 8, little(UInt32(3))),

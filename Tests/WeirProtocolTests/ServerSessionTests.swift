@@ -84,7 +84,8 @@ import WeirProtocol
         Row(
             "ping", FrameHeader(.ping, length: 0, correlation: 2), .close(.malformedRequest), .take, .take, .ignore),
         Row(
-            "credit", FrameHeader(.credit, length: 8, correlation: 0), .close(.malformedRequest), .take, .take, .ignore),
+            "credit", FrameHeader(.credit, length: 8, correlation: 0), .close(.malformedRequest), .take, .take,
+            .ignore),
         Row(
             "unsubscribe", FrameHeader(.unsubscribe, length: 4, correlation: 2),
             .close(.malformedRequest), .take, .take, .ignore),

@@ -6,8 +6,8 @@ import WeirModel
 /// It can be lost: then the segment is scanned and the footer made again.
 ///
 /// At the end of the file stands a block: `u64 magic | u32 use count | u32 0 | u64 offset | u64 length | u32 CRC of the
-/// footer | u32 CRC of the 36 bytes before`; at `offset` the footer: last commit, its end, time, catalog version, highest
-/// acknowledged LSN, then per shard the entries.
+/// footer | u32 CRC of the 36 bytes before`; at `offset` the footer: the commit before the
+/// first, the last commit, its end and time, the highest acknowledged LSN, then per shard the entries.
 package struct SegmentFooter: Hashable, Sendable {
     static let magic: UInt64 = 0x3154_4f4f_4652_4957
     static let trailerBytes = 40

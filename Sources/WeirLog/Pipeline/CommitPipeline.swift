@@ -2,10 +2,10 @@
 
 /// Decides the order of commits: which may be written, which are acknowledged, which are lost. No I/O, no clock.
 ///
-/// A commit is open, then closed (waiting), then writing (at most `depth` at once), then written; it is acknowledged only
-/// when everything before it is, because recovery stops at the first hole. There is no timer: as soon as fewer than
-/// `depth` are being written, what is there goes. After a failed write nothing is ever acknowledged again: the owner
-/// starts a new term with a new pipeline.
+/// A commit is open, then closed (waiting), then writing (at most `depth` at once), then written; it is acknowledged
+/// only when everything before it is, because recovery stops at the first hole. There is no timer: as soon as fewer
+/// than `depth` are being written, what is there goes. After a failed write nothing is ever acknowledged again: the
+/// owner starts a new term with a new pipeline.
 package struct CommitPipeline: Sendable {
     package enum Phase: Equatable, Sendable {
         case running

@@ -10,8 +10,8 @@ public struct SequenceNumber: Hashable, Sendable, Comparable, CustomStringConver
     public let shard: ShardNumber
     /// Position in the shard's lineage, from 0; at most 2^63 - 1, which marks the end of a closed shard.
     public let index: UInt64
-    /// When the record arrived, in seconds since 1970; 36 bits. Never below the creation second: after quick splits that
-    /// may lie ahead of the clock, and a record must not number below its shard's start.
+    /// When the record arrived, in seconds since 1970; 36 bits. Never below the creation second: after quick splits
+    /// that may lie ahead of the clock, and a record must not number below its shard's start.
     public let arrivalSecond: UInt64
 
     public static let endIndex: UInt64 = 0x7fff_ffff_ffff_ffff

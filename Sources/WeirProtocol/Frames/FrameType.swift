@@ -54,7 +54,9 @@ package enum FrameType: UInt16, CaseIterable, Sendable {
     case subscribeAnswer = 0x8042
     case unsubscribeAnswer = 0x8044
 
-    static let answerBit: UInt16 = 0x8000
+    static var answerBit: UInt16 { 0x8000 }
+    /// Of `error`.
+    static var errorNumber: UInt16 { 0x8000 }
 
     package enum Direction: Sendable {
         case request

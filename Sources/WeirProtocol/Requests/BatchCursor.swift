@@ -11,7 +11,7 @@ package struct BatchCursor {
             self.body.slice(BatchBody.headerBytes, self.body.count - BatchBody.headerBytes)
         }
 
-        @usableFromInline package var miscounted: MalformedBytes {
+        var miscounted: MalformedBytes {
             MalformedBytes("a batch of \(self.placement.count) records holds another number")
         }
     }

@@ -35,7 +35,8 @@ package struct PutRecordsAnswerWriter {
     /// The next record of the request is in the entry at `position`.
     package mutating func appendRecord(inEntry position: Int) {
         precondition(position < self.entryCount, "a record of an entry that is not there")
-        withUnsafeBytes(of: UInt16(truncatingIfNeeded: position).littleEndian) { self.bytes.append(contentsOf: $0) }
+        self.bytes.append(UInt8(truncatingIfNeeded: position))
+        self.bytes.append(UInt8(truncatingIfNeeded: position >> 8))
         self.recordCount += 1
     }
 

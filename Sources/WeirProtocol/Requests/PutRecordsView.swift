@@ -13,7 +13,7 @@ package struct PutRecordsView {
     /// Whether the server routes record by record; then there is one group.
     package let isRoutedByServer: Bool
     /// Groups only.
-    @usableFromInline package let bytes: UnsafeRawBufferPointer
+    let bytes: UnsafeRawBufferPointer
 
     /// `payload` must outlive the view.
     package init(payload: UnsafeRawBufferPointer) throws(MalformedBytes) {
@@ -84,7 +84,6 @@ extension PutRecordsView {
         /// The batch body; its header has been checked against its length.
         package let body: UnsafeRawBufferPointer
 
-        @inlinable
         package init(shard: ShardNumber?, body: UnsafeRawBufferPointer) {
             self.shard = shard
             self.body = body
@@ -93,13 +92,11 @@ extension PutRecordsView {
 
     /// The groups in their order.
     package struct Groups: Sequence, IteratorProtocol {
-        @usableFromInline package let bytes: UnsafeRawBufferPointer
-        @usableFromInline package var offset = 0
+        let bytes: UnsafeRawBufferPointer
+        var offset = 0
 
-        @inlinable
         package init(bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
 
-        @inlinable
         package mutating func next() -> Group? {
             // `PutRecordsView.init` has walked the same bytes: every group is whole.
             guard self.offset < self.bytes.count else { return nil }

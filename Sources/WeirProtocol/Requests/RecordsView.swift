@@ -5,7 +5,7 @@ import WeirModel
 package struct RecordsView {
     package let header: RecordsHeader
     /// Placements and bodies.
-    @usableFromInline package let bytes: UnsafeRawBufferPointer
+    let bytes: UnsafeRawBufferPointer
 
     /// `payload`, that of a GetRecords answer, must outlive the view.
     package init(payload: UnsafeRawBufferPointer) throws(MalformedBytes) {
@@ -27,7 +27,6 @@ package struct RecordsView {
 
     /// Visits the records in `[firstIndex, nextIndex)` in order: index, arrival in milliseconds since 1970, record.
     /// The checksums of a batch are verified before its first record is visited.
-    @inlinable
     package func forEachRecord(
         _ visit: (_ index: UInt64, _ arrivalMillis: Int64, RecordView) -> Void
     ) throws(MalformedBytes) {

@@ -9,9 +9,10 @@ import WeirModel
 /// it has put in order again. The rule: *a put is admitted for a shard only if nothing of that shard was refused with a
 /// sequence above the put's `seenThrough`.*
 ///
-/// Per request: `begin`, then for each group `mayAdmit` and, if so and if limits allow, admit; for what is not admitted,
-/// also for the rest of a group that was admitted in part, `refused`. A put whose groups nobody looked at is `skipped`.
-/// When a commit fails, its puts are `refused` too, before anything else is admitted: they are sent again, if at all.
+/// Per request: `begin`, then for each group `mayAdmit` and, if so and if limits allow, admit; for what is not
+/// admitted, also for the rest of a group that was admitted in part, `refused`. A put whose groups nobody looked at is
+/// `skipped`. When a commit fails, its puts are `refused` too, before anything else is admitted: they are sent again,
+/// if at all.
 ///
 /// What is kept is bounded by what was refused and not yet seen.
 package struct OrderedPuts: Hashable, Sendable {
@@ -67,6 +68,11 @@ package struct OrderedPuts: Hashable, Sendable {
             self.refusals = self.refusals.filter { $0.value > seenThrough }
             self.sweepAt = max(Self.sweepAtLeast, 2 * self.refusals.count)
         }
+    }
+
+    /// Whether nothing is refused that the put has not seen: then it may be admitted to any shard.
+    package func mayAdmitAll(seenThrough: UInt64) -> Bool {
+        self.refusals.isEmpty && self.skippedThrough <= seenThrough
     }
 
     /// Whether records of the put that has begun may be admitted to the shard. `ancestors` are the closed shards that

@@ -193,45 +193,52 @@ extension Connection {
 
     /// Appends the puts that have been gathered, and notes their answers.
     func commitPuts() {
-        let batch = self.loop.puts
-        guard !batch.isEmpty else { return self.giveBackFrame() }
-        batch.route(self.loop.routes)
-        var isSettled = self.appendPuts(batch)
+        let loop = self.loop
+        guard !loop.puts.isEmpty else { return self.giveBackFrame() }
+        loop.puts.route(loop.routes)
+        var isSettled = self.appendPuts()
         if !isSettled {
             // A write has failed since: this loop's clients are told first, so that order holds.
-            self.loop.takeReports()
-            isSettled = self.appendPuts(batch)
+            loop.takeReports()
+            isSettled = self.appendPuts()
         }
-        for request in batch.requests {
+        if !isSettled { self.ordered.skipped() }
+        self.noteAnswers(isSettled)
+        Counters.add(loop.puts.requests.count, to: loop.counters.putRequests)
+        loop.puts.removeAll()
+        self.giveBackFrame()
+        self.answersAdded()
+    }
+
+    private func noteAnswers(_ isSettled: Bool) {
+        let loop = self.loop
+        for position in loop.puts.requests.indices {
+            let request = loop.puts.requests[position]
             if !isSettled {
                 self.answer(.none, Self.recovering, request.correlation, putBytes: request.creditBytes)
             } else if request.failure >= 0 {
-                self.answer(
-                    request.lsn, batch.failures[request.failure], request.correlation, putBytes: request.creditBytes)
+                let error = loop.puts.failures[request.failure]
+                self.answer(request.lsn, error, request.correlation, putBytes: request.creditBytes)
             } else {
-                self.pending.append(
-                    request.lsn, length: batch.answerLength(request), putBytes: request.creditBytes
-                ) { raw in batch.writeAnswer(request, to: raw) }
+                let length = loop.puts.answerLength(request)
+                self.pending.append(request.lsn, length: length, putBytes: request.creditBytes) { raw in
+                    loop.puts.writeAnswer(request, to: raw)
+                }
             }
         }
-        if !isSettled { self.ordered.skipped() }
-        Counters.add(batch.requests.count, to: self.loop.counters.putRequests)
-        batch.removeAll()
-        self.giveBackFrame()
-        self.answersAdded()
     }
 
     private static let recovering = WeirError(.unavailable, "the node is recovering from a failed write")
 
     /// False when a failed write has not been told to the clients of this loop: nothing was done then.
-    private func appendPuts(_ batch: PutBatch) -> Bool {
+    private func appendPuts() -> Bool {
         let clock = self.node.clock
         let around = PutSurroundings(
             node: self.node, routes: self.loop.routes, nowMillis: clock.wallMillis, nowNanos: clock.monotonicNanos)
-        let (relay, seen) = (self.node.relay, self.loop.failuresSeen)
+        let (relay, loop) = (self.node.relay, self.loop)
         return self.node.storage.withLog { log in
-            guard log.unavailable() != nil || relay.failureCount == seen else { return false }
-            batch.commit(log, around, ordered: &self.ordered)
+            guard log.unavailable() != nil || relay.failureCount == loop.failuresSeen else { return false }
+            loop.puts.commit(log, around, ordered: &self.ordered)
             return true
         }
     }

@@ -94,7 +94,7 @@ struct ControlCalls {
     // MARK: Streams
 
     private static func existing(_ id: StreamID, _ log: LogCore) throws(WeirError) -> StreamState {
-        guard let stream = log.catalog.stream(id) else { throw PutBatch.missing(id, log) }
+        guard let stream = log.catalog.stream(id) else { throw log.missing(id) }
         return stream
     }
 

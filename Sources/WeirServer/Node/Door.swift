@@ -15,12 +15,17 @@ struct Door: Sendable {
     }
 
     func bootstrap(_ group: any EventLoopGroup) -> ServerBootstrap {
+        // Grows while reads fill it, so that an idle connection costs little and a busy one reads in large pieces.
         let receive = self.core.configuration.receiveBytes
+        let smallest = min(8192, receive)
+        let buffers = AdaptiveRecvByteBufferAllocator(minimum: smallest, initial: smallest, maximum: receive)
         return ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: 1024)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .childChannelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: receive))
+            // A client that vanished without a word does not hold its place for ever.
+            .childChannelOption(.socketOption(.so_keepalive), value: 1)
+            .childChannelOption(.recvAllocator, value: buffers)
             .childChannelOption(.writeBufferWaterMark, value: .init(low: 256 << 10, high: 1 << 20))
             .childChannelInitializer { channel in self.welcome(channel) }
     }
@@ -32,14 +37,14 @@ struct Door: Sendable {
         let core = self.core
         return channel.eventLoop.makeCompletedFuture {
             let context = loop.onLoop
-            let (before, _) = core.connectionCount.add(1, ordering: .relaxed)
+            let (before, _) = core.connectionCount.add(1, ordering: .sequentiallyConsistent)
             Counters.add(1, to: context.counters.connectionsAccepted)
             let connection = Connection(
                 context, peer: channel.remoteAddress?.description ?? "unknown", refusal: Self.refusal(core, before))
             do {
                 try channel.pipeline.syncOperations.addHandler(connection)
             } catch {
-                core.connectionCount.subtract(1, ordering: .relaxed)
+                core.connectionEnded()
                 throw error
             }
         }

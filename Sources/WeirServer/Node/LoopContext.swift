@@ -11,7 +11,7 @@ final class LoopContext {
     let eventLoop: any EventLoop
     let counters = Counters()
     let frames = FramePool()
-    let puts: PutBatch
+    var puts: PutBatch
     /// How this loop last saw the shards of the streams that are put to.
     let routes = RouteCache()
     private var connections: [UInt64: Connection] = [:]
@@ -93,9 +93,10 @@ final class LoopContext {
         self.flush()
     }
 
-    /// Closes every connection at once.
+    /// Closes every connection at once; the log's reports are not taken any more.
     func closeAll() {
         for connection in Array(self.connections.values) { connection.abandon() }
+        self.inbox = nil
     }
 
     func endAll(of stream: StreamID) {
@@ -197,7 +198,8 @@ final class LoopContext {
         while let connection = self.unflushed.popLast() { connection.flushNow() }
     }
 
-    /// The connection can write again: it is served in a turn of its own, so that one fast reader leaves time to others.
+    /// The connection can write again: it is served in a turn of its own, so that one fast reader leaves time to
+    /// others.
     func resumeSoon(_ connection: Connection) {
         self.resuming.append(connection)
         guard !self.isResumeScheduled else { return }

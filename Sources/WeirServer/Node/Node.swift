@@ -7,6 +7,14 @@ import WeirModel
 import WeirProtocol
 import WeirStorage
 
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#else
+import Darwin
+#endif
+
 /// A node: the log, and the door through which clients come to it. It listens when `start` has returned.
 package final class Node: Sendable {
     /// Where it listens, with the real port.
@@ -64,8 +72,13 @@ package final class Node: Sendable {
         } catch {
             await Self.end(core, group)
             throw error as? NodeError
-                ?? NodeError("cannot listen on \(configuration.host):\(configuration.port): \(error)")
+                ?? NodeError("cannot listen on \(configuration.host):\(configuration.port): \(Self.words(error))")
         }
+    }
+
+    /// The system's own words; NIO puts those of its functions around them.
+    private static func words(_ error: any Error) -> String {
+        (error as? IOError).map { String(cString: strerror($0.errnoCode)) } ?? "\(error)"
     }
 
     private static func listen(_ core: NodeCore, _ group: MultiThreadedEventLoopGroup) async throws -> Node {
@@ -97,7 +110,7 @@ package final class Node: Sendable {
         for inbox in inboxes { inbox.post(.durable(now, shards: [])) }
         let door = Door(core, inboxes.map(\.handle))
         let listener = try await door.bootstrap(group).bind(
-            host: core.configuration.host, port: core.configuration.port
+            host: ListenAddress.withoutBrackets(core.configuration.host), port: core.configuration.port
         ).get()
         guard let address = listener.localAddress else { throw NodeError("the listening socket has no address") }
         return Node(
@@ -116,11 +129,12 @@ package final class Node: Sendable {
         try? await self.listener.close().get()
         self.core.beginDrain()
         self.core.onEveryLoop { $0.drain() }
-        let clock = ContinuousClock()
-        let deadline = clock.now + drain
-        while self.core.connectionCount.load(ordering: .acquiring) > 0, clock.now < deadline {
-            do { try await Task.sleep(for: .milliseconds(10)) } catch { break }
-        }
+        self.core.endDrainWhenEmpty()
+        let nanoseconds = drain.components.seconds * 1_000_000_000 + drain.components.attoseconds / 1_000_000_000
+        let core = self.core
+        let patience = self.group.next().scheduleTask(in: .nanoseconds(max(0, nanoseconds))) { core.drained.end(nil) }
+        _ = await self.core.drained.reason
+        patience.cancel()
         self.core.onEveryLoop { $0.closeAll() }
         for task in self.housekeeping { task.cancel() }
         await Self.end(self.core, self.group)

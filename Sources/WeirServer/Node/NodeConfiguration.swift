@@ -21,8 +21,8 @@ package struct NodeConfiguration: Sendable {
     package var putCreditRequests = 1024
     /// Bytes behind a frame header, 4 KiB to 16 MiB.
     package var frameBytesMax = Limits.frameBytesMax
-    /// Bytes of one read from a socket, 4 KiB to 4 MiB; each connection keeps a buffer of that size, of which only
-    /// what was once filled is resident.
+    /// Bytes of one read from a socket at most, 4 KiB to 4 MiB, rounded up to a power of two; each connection keeps a
+    /// buffer that grows from 8 KiB to this while its reads fill it.
     package var receiveBytes = 512 << 10
     /// Bytes of frames that have arrived in part, over all connections; over it a put is refused for now.
     package var frameMemoryBytesMax = 256 << 20
@@ -103,6 +103,11 @@ extension NodeConfiguration {
 }
 
 package enum ListenAddress {
+    /// `::1` of `[::1]`, as an address of version 6 is written in front of a port.
+    static func withoutBrackets(_ host: String) -> String {
+        host.hasPrefix("[") && host.hasSuffix("]") ? String(host.dropFirst().dropLast()) : host
+    }
+
     /// Whether only this machine can reach the address. A name other than `localhost` is not trusted to be one.
     package static func isLoopback(_ host: String) -> Bool {
         if host == "localhost" || host == "::1" || host == "[::1]" { return true }

@@ -31,6 +31,8 @@ final class NodeCore: Sendable {
     private let loops = Mutex<[LoopHandle]>([])
     private let counters = Mutex<[Counters]>([])
     private let draining = Atomic<Bool>(false)
+    /// No connection is left after a drain began, or patience was.
+    let drained = Ending()
 
     init(
         _ configuration: NodeConfiguration, storage: Storage, clock: any Clock, relay: ProgressRelay, logger: Logger
@@ -58,7 +60,17 @@ final class NodeCore: Sendable {
         self.counters.withLock { $0 = counters }
     }
 
-    func beginDrain() { self.draining.store(true, ordering: .releasing) }
+    func beginDrain() { self.draining.store(true, ordering: .sequentiallyConsistent) }
+
+    /// A connection has ended.
+    func connectionEnded() {
+        self.connectionCount.subtract(1, ordering: .sequentiallyConsistent)
+        if self.draining.load(ordering: .sequentiallyConsistent) { self.endDrainWhenEmpty() }
+    }
+
+    func endDrainWhenEmpty() {
+        if self.connectionCount.load(ordering: .sequentiallyConsistent) == 0 { self.drained.end(nil) }
+    }
 
     func nextConnectionID() -> UInt64 { self.nextConnection.add(1, ordering: .relaxed).oldValue }
 
@@ -89,7 +101,10 @@ final class NodeCore: Sendable {
     func streamDeleted(_ stream: StreamID, _ lsn: LSN) {
         self.admission.withLock { $0.removeAll(of: stream) }
         self.onEveryLoop { loop in
-            loop.whenDurable(lsn) { [unowned loop] in loop.endAll(of: stream) } onFailure: {}
+            loop.whenDurable(lsn) { [unowned loop] in
+                loop.endAll(of: stream)
+            } onFailure: {
+            }
         }
     }
 }

@@ -3,7 +3,7 @@ import WeirModel
 
 extension PutBatch {
     /// Scratch memory for dividing the records of one put among shards.
-    final class Router {
+    struct Router: ~Copyable {
         /// Records for each position of the route table; all 0 between two puts.
         var counts: UnsafeMutablePointer<Int32>
         private var capacity: Int
@@ -18,7 +18,7 @@ extension PutBatch {
 
         deinit { self.counts.deallocate() }
 
-        func reserve(_ shards: Int) {
+        mutating func reserve(_ shards: Int) {
             guard shards > self.capacity else { return }
             self.counts.deallocate()
             self.capacity = max(shards, self.capacity * 2)
@@ -28,7 +28,7 @@ extension PutBatch {
     }
 
     /// Computes all hash keys and says of every record which shard takes it, as far as this loop knows the shards.
-    func route(_ routes: RouteCache) {
+    mutating func route(_ routes: RouteCache) {
         self.scratch.hash()
         for position in self.requests.indices where self.requests[position].failure < 0 {
             if let table = routes.table(for: self.requests[position].header.stream) { self.route(position, by: table) }
@@ -36,9 +36,9 @@ extension PutBatch {
     }
 
     /// Routes one put by a table, anew when it was routed before.
-    func route(_ position: Int, by table: RouteTable) {
+    mutating func route(_ position: Int, by table: RouteTable) {
         if self.requests[position].isRoutedByServer {
-            self.divide(position, table)
+            self.locate(position, table)
         } else {
             self.judgeGroups(self.requests[position].parts, table)
         }
@@ -46,90 +46,96 @@ extension PutBatch {
     }
 
     /// Whether every record of a group lies in the shard that the client chose.
-    private func judgeGroups(_ range: Range<Int>, _ table: RouteTable) {
-        let scratch = self.scratch
-        let records = scratch.records
-        for position in range {
-            let part = self.parts[position]
-            let shard = table.position(of: scratch.hashKey(of: records[part.first]))
-            var isMisrouted = table.number(at: shard) != part.shard
-            if !isMisrouted {
-                let keys = table.range(at: shard)
-                for record in part.first..<part.first + part.count
-                where !keys.contains(scratch.hashKey(of: records[record])) {
-                    isMisrouted = true
+    private mutating func judgeGroups(_ range: Range<Int>, _ table: RouteTable) {
+        let records = self.scratch.records
+        for part in range {
+            let (first, count) = (self.parts[part].first, self.parts[part].count)
+            let position = table.position(of: self.scratch.hashKey(of: records[first]))
+            var isInside = table.number(at: position) == self.parts[part].shard
+            if isInside, count > 1 {
+                let keys = table.range(at: position)
+                for record in first + 1..<first + count where !keys.contains(self.scratch.hashKey(of: records[record]))
+                {
+                    isInside = false
                     break
                 }
             }
-            self.parts[position].isMisrouted = isMisrouted
+            self.parts[part].position = isInside ? position : -1
         }
     }
 
-    /// Makes a part for every shard that the put has records for.
-    private func divide(_ position: Int, _ table: RouteTable) {
+    /// Says of every record of a put which shard takes it.
+    private func locate(_ position: Int, _ table: RouteTable) {
+        let (first, count) = (self.requests[position].firstRecord, self.requests[position].recordCount)
+        let records = self.scratch.records
+        for record in first..<first + count {
+            records[record].shard = Int32(
+                truncatingIfNeeded: table.position(of: self.scratch.hashKey(of: records[record])))
+        }
+    }
+
+    /// Makes a part for every shard that the put has records for, where each shard must be judged by itself.
+    mutating func divide(_ position: Int, _ table: RouteTable) {
         let request = self.requests[position]
-        // The whole body is the first part it ever had; it stays where it is when the put is divided again.
-        let whole = self.parts[request.route == nil ? request.parts.lowerBound : request.parts.lowerBound - 1]
-        let router = self.router
-        router.reserve(table.count)
-        router.touched.removeAll(keepingCapacity: true)
+        let whole = self.parts[request.parts.lowerBound]
+        self.router.reserve(table.count)
+        self.router.touched.removeAll(keepingCapacity: true)
         let records = self.scratch.records
         for record in whole.first..<whole.first + whole.count {
-            let shard = table.position(of: self.scratch.hashKey(of: records[record]))
-            records[record].shard = Int32(truncatingIfNeeded: shard)
-            if router.counts[shard] == 0 { router.touched.append(Int32(truncatingIfNeeded: shard)) }
-            router.counts[shard] += 1
+            let shard = Int(records[record].shard)
+            if self.router.counts[shard] == 0 { self.router.touched.append(Int32(truncatingIfNeeded: shard)) }
+            self.router.counts[shard] += 1
         }
-        if router.touched.count == 1 {
+        if self.router.touched.count == 1 {
             self.takeWhole(whole, by: table, position)
         } else {
             self.gather(whole, by: table, position)
         }
-        for shard in router.touched { router.counts[Int(shard)] = 0 }
+        for shard in self.router.touched { self.router.counts[Int(shard)] = 0 }
     }
 
     /// All records go to one shard: they lie back to back already.
-    private func takeWhole(_ whole: Part, by table: RouteTable, _ position: Int) {
+    private mutating func takeWhole(_ whole: Part, by table: RouteTable, _ position: Int) {
         let first = self.order.count
         for record in whole.first..<whole.first + whole.count { self.order.append(Int32(truncatingIfNeeded: record)) }
         let start = self.startParts(whole, position)
         self.parts.append(
             Part(
                 shard: table.number(at: Int(self.router.touched[0])), body: Self.nothing, records: whole.records,
-                first: first, count: whole.count, payload: whole.payload))
+                first: first, count: whole.count, payload: whole.payload, position: Int(self.router.touched[0])))
         self.requests[position].parts = start..<self.parts.count
     }
 
     /// A counting sort: the records of each shard are brought together, in their order.
-    private func gather(_ whole: Part, by table: RouteTable, _ position: Int) {
+    private mutating func gather(_ whole: Part, by table: RouteTable, _ position: Int) {
         let records = self.scratch.records
-        let router = self.router
         let memory = self.gatherPool.take(whole.records.count)
         self.gathered.append(memory)
         let first = self.order.count
         self.order.append(contentsOf: repeatElement(0, count: whole.count))
         var next = first
-        for shard in router.touched {
-            let count = router.counts[Int(shard)]
-            router.counts[Int(shard)] = Int32(truncatingIfNeeded: next)
+        for shard in self.router.touched {
+            let count = self.router.counts[Int(shard)]
+            self.router.counts[Int(shard)] = Int32(truncatingIfNeeded: next)
             next += Int(count)
         }
         for record in whole.first..<whole.first + whole.count {
             let shard = Int(records[record].shard)
-            self.order[Int(router.counts[shard])] = Int32(truncatingIfNeeded: record)
-            router.counts[shard] += 1
+            self.order[Int(self.router.counts[shard])] = Int32(truncatingIfNeeded: record)
+            self.router.counts[shard] += 1
         }
         let start = self.startParts(whole, position)
         var filled = 0
         var from = first
-        for shard in router.touched {
+        for shard in self.router.touched {
             // The count has become the end of the shard's records in `order`.
-            let end = Int(router.counts[Int(shard)])
+            let end = Int(self.router.counts[Int(shard)])
             let begin = filled
             var payload = 0
             for place in from..<end {
                 let record = records[Int(self.order[place])]
-                (memory.baseAddress! + filled).copyMemory(from: record.bytes, byteCount: Int(record.length))
+                UnsafeMutableRawBufferPointer(rebasing: memory[filled...]).copyMemory(
+                    from: UnsafeRawBufferPointer(start: record.bytes, count: Int(record.length)))
                 filled += Int(record.length)
                 payload += Int(record.payload)
             }
@@ -137,14 +143,14 @@ extension PutBatch {
                 Part(
                     shard: table.number(at: Int(shard)), body: Self.nothing,
                     records: UnsafeRawBufferPointer(rebasing: memory[begin..<filled]), first: from, count: end - from,
-                    payload: payload))
+                    payload: payload, position: Int(shard)))
             from = end
         }
         self.requests[position].parts = start..<self.parts.count
     }
 
     /// The parts of a divided put come behind its whole body, at the end of all parts.
-    private func startParts(_ whole: Part, _ position: Int) -> Int {
+    private mutating func startParts(_ whole: Part, _ position: Int) -> Int {
         self.parts.append(whole)
         return self.parts.count
     }

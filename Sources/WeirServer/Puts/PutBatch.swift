@@ -2,13 +2,14 @@
 import WeirLog
 import WeirModel
 import WeirProtocol
+import WeirStorage
 
 /// The puts of one connection that arrived together, from their bytes to their answers.
 ///
 /// What needs no lock is done first and for all of them at once: form, checksums, lengths, hash keys in one call, which
 /// shard takes what. Then the log's lock is taken once for all (`PutBatch+Commit`). The memory is kept for the next
 /// batch; a batch ends with `removeAll`, until then the bytes of the puts must stay where they are.
-final class PutBatch {
+struct PutBatch: ~Copyable {
     /// One put.
     struct Request {
         let correlation: UInt64
@@ -43,12 +44,19 @@ final class PutBatch {
         let count: Int
         /// Bytes of data and keys.
         let payload: Int
-        /// A record's hash key is not in the shard, or the shard is not open.
-        var isMisrouted = false
+        /// Position of the shard in the route table; below 0 when a record's hash key is not in the shard, or the shard
+        /// is not open.
+        var position = -1
+    }
+
+    struct Tally {
+        var records = 0
+        var bytes = 0
+        var throttled = 0
     }
 
     let counters: Counters
-    let scratch = RecordScratch()
+    var scratch = RecordScratch()
     var requests = ContiguousArray<Request>()
     var parts = ContiguousArray<Part>()
     /// Positions of records, shard by shard.
@@ -59,7 +67,10 @@ final class PutBatch {
     /// Memory for records that the server had to bring together.
     var gathered: [UnsafeMutableRawBufferPointer] = []
     let gatherPool = FramePool(keptBytesMax: 2 << 20)
-    let router = Router()
+    var router = Router()
+    let outcome = RoutedOutcome()
+    /// What was stored and refused in this batch.
+    var tally = Tally()
 
     init(counters: Counters) { self.counters = counters }
 
@@ -69,7 +80,7 @@ final class PutBatch {
     var isFull: Bool { self.scratch.count >= 4096 || self.requests.count >= 1024 }
 
     /// Takes a put whose bytes have arrived whole.
-    func add(correlation: UInt64, payload: UnsafeRawBufferPointer) {
+    mutating func add(correlation: UInt64, payload: UnsafeRawBufferPointer) {
         let view: PutRecordsView
         do {
             view = try PutRecordsView(payload: payload)
@@ -95,7 +106,7 @@ final class PutBatch {
     }
 
     /// A put that is refused whole. It takes its turn among the others, because ordered puts behind it must know.
-    func refuse(_ error: WeirError, correlation: UInt64, creditBytes: Int?) {
+    mutating func refuse(_ error: WeirError, correlation: UInt64, creditBytes: Int?) {
         self.failures.append(error)
         self.requests.append(
             Request(
@@ -105,7 +116,7 @@ final class PutBatch {
                 parts: self.parts.count..<self.parts.count, failure: self.failures.count - 1))
     }
 
-    private func walk(_ view: PutRecordsView) throws(WeirError) -> RecordTotals {
+    private mutating func walk(_ view: PutRecordsView) throws(WeirError) -> RecordTotals {
         guard view.recordCount <= Limits.putRecordsMax else {
             throw WeirError(
                 .invalidArgument,
@@ -131,7 +142,7 @@ final class PutBatch {
         return totals
     }
 
-    private func walk(
+    private mutating func walk(
         _ group: PutRecordsView.Group, before: Int
     ) throws(WeirError) -> (count: Int, totals: RecordTotals) {
         let header: BatchBody.Header
@@ -164,7 +175,7 @@ final class PutBatch {
     }
 
     /// Forgets the puts and keeps the memory.
-    func removeAll() {
+    mutating func removeAll() {
         self.requests.removeAll(keepingCapacity: true)
         self.parts.removeAll(keepingCapacity: true)
         self.order.removeAll(keepingCapacity: true)

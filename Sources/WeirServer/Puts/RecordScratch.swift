@@ -1,22 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import CWeir
 import WeirModel
+import WeirStorage
 
-/// A record of a put on its way through the server.
-struct PutRecord {
-    /// The whole record in its stored form.
-    let bytes: UnsafeRawPointer
-    let length: UInt32
-    /// Data and key.
-    let payload: UInt32
-    /// Where its hash key is: from 0 among the computed ones, below 0 (`~position`) among the explicit ones.
-    let hash: Int32
-    /// Position of its shard in the route table, for puts that the server routes.
-    var shard: Int32 = 0
-}
+/// A record of a put on its way through the server. Its `hash` says where its hash key is: from 0 among the computed
+/// ones, below 0 (`~position`) among the explicit ones.
+typealias PutRecord = RoutedRecord
 
 /// Memory for the records of a few puts, kept from one batch of puts to the next: nothing is allocated for a record.
-final class RecordScratch {
+struct RecordScratch: ~Copyable {
     private(set) var records: UnsafeMutablePointer<PutRecord>
     private(set) var keys: UnsafeMutablePointer<UnsafePointer<UInt8>?>
     private(set) var keyLengths: UnsafeMutablePointer<UInt32>
@@ -43,7 +35,7 @@ final class RecordScratch {
     }
 
     /// Makes room for `more` records behind those that are there.
-    func reserve(_ more: Int) {
+    mutating func reserve(_ more: Int) {
         guard self.count + more > self.capacity else { return }
         let capacity = max(self.count + more, self.capacity * 2)
         self.records = Self.grown(self.records, self.count, to: capacity)
@@ -53,7 +45,9 @@ final class RecordScratch {
         self.capacity = capacity
     }
 
-    private static func grown<T>(_ old: UnsafeMutablePointer<T>, _ count: Int, to capacity: Int) -> UnsafeMutablePointer<T> {
+    private static func grown<T>(_ old: UnsafeMutablePointer<T>, _ count: Int, to capacity: Int)
+        -> UnsafeMutablePointer<T>
+    {
         let new = UnsafeMutablePointer<T>.allocate(capacity: capacity)
         new.moveInitialize(from: old, count: count)
         old.deallocate()
@@ -61,7 +55,7 @@ final class RecordScratch {
     }
 
     /// Walks the records of one batch body and adds them; room has been reserved for `count` records.
-    func add(_ bytes: UnsafeRawBufferPointer, count: Int) throws(PutProblem) -> RecordTotals {
+    mutating func add(_ bytes: UnsafeRawBufferPointer, count: Int) throws(PutProblem) -> RecordTotals {
         let (records, keys, keyLengths) = (self.records + self.count, self.keys, self.keyLengths)
         var position = 0
         var keyPosition = self.keyCount
@@ -113,13 +107,13 @@ final class RecordScratch {
     }
 
     /// Forgets what was added from these positions on.
-    func cut(toRecords count: Int, keys: Int) {
+    mutating func cut(toRecords count: Int, keys: Int) {
         self.count = count
         self.keyCount = keys
     }
 
     /// Computes the hash keys of all records that were added since the last time, in one call.
-    func hash() {
+    mutating func hash() {
         guard self.keyCount > self.hashedKeys else { return }
         weir_md5_many(
             self.keys + self.hashedKeys, self.keyLengths + self.hashedKeys, self.keyCount - self.hashedKeys,
@@ -136,7 +130,7 @@ final class RecordScratch {
         return self.explicit[Int(~record.hash)]
     }
 
-    func removeAll() {
+    mutating func removeAll() {
         self.count = 0
         self.keyCount = 0
         self.hashedKeys = 0

@@ -1,18 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
+import WeirCatalog
 import WeirModel
+import WeirStorage
 
-/// The shards of a stream at one moment, laid out for looking up many keys. Immutable.
+/// The shards of a stream at one moment, laid out for looking up many keys.
 final class RouteTable {
     let map: ShardMap
     let count: Int
     private let lowers: UnsafeMutablePointer<UInt128>
     private let numbers: UnsafeMutablePointer<ShardNumber>
+    /// As the log gave them out. A log that was rebuilt after a failed write has other maps, so these are never asked
+    /// of one that did not give them out.
+    private var states: ContiguousArray<ShardState?>
 
     init(_ map: ShardMap) {
         self.map = map
         self.count = map.shards.count
         self.lowers = .allocate(capacity: self.count)
         self.numbers = .allocate(capacity: self.count)
+        self.states = ContiguousArray(repeating: nil, count: self.count)
         for (position, shard) in map.shards.enumerated() {
             (self.lowers + position).initialize(to: shard.range.lower.value)
             (self.numbers + position).initialize(to: shard.number)
@@ -39,6 +45,14 @@ final class RouteTable {
 
     @inline(__always)
     func number(at position: Int) -> ShardNumber { self.numbers[position] }
+
+    /// The shard at `position` in the log whose map this is. Under its lock only.
+    func state(at position: Int, in log: LogCore) -> ShardState? {
+        if let state = self.states[position] { return state }
+        let state = log.shard(ShardRef(stream: self.map.stream, shard: self.numbers[position]))
+        self.states[position] = state
+        return state
+    }
 
     /// The keys that the shard at `position` takes.
     func range(at position: Int) -> ClosedRange<UInt128> {

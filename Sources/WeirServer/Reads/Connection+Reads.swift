@@ -42,7 +42,7 @@ extension Connection {
         _ start: ShardIteratorType, in shard: ShardRef, _ correlation: UInt64,
         _ body: @escaping @Sendable (Connection, UInt64, LSN) -> Void
     ) {
-        let (missing, lsn) = self.node.storage.withLog { log in (Self.missing(shard, log), log.catalogLSN) }
+        let (missing, lsn) = self.node.storage.withLog { log in (log.unreadable(shard), log.catalogLSN) }
         if let missing { return self.answer(lsn, missing, correlation) }
         guard self.reads.count + self.deferredAnswers < self.node.configuration.waitingRequestsMax else {
             return self.answer(.none, self.tooManyWait(self.reads.count + self.deferredAnswers), correlation)
@@ -60,16 +60,6 @@ extension Connection {
                 loop.flush()
             }
         }
-    }
-
-    /// Why a shard cannot be read; `nil` when it can.
-    static func missing(_ shard: ShardRef, _ log: LogCore) -> WeirError? {
-        if let error = log.unavailable() { return error }
-        guard let stream = log.catalog.stream(shard.stream) else { return PutBatch.missing(shard.stream, log) }
-        guard stream.shard(shard.shard) != nil else {
-            return WeirError(.shardNotFound, "stream '\(stream.name)' has no \(shard.shard), or it has expired")
-        }
-        return nil
     }
 
     // MARK: GetRecords
@@ -118,7 +108,7 @@ extension Connection {
     }
 
     private func look(_ request: ReadRequest, _ read: inout ReadUnderWay, _ log: LogCore) -> ReadOutcome {
-        if let error = Self.missing(request.shard, log) {
+        if let error = log.unreadable(request.shard) {
             return .refused(error, log.unavailable() == nil ? log.catalogLSN : .none)
         }
         if !read.isAdmitted, let settings = log.catalog.stream(request.shard.stream)?.settings {

@@ -38,7 +38,7 @@ extension Connection {
                 connection.begin(shard, at: index, credit: credit, lsn, correlation)
             }
         case .index(let index):
-            let (missing, lsn) = self.node.storage.withLog { log in (Self.missing(shard, log), log.catalogLSN) }
+            let (missing, lsn) = self.node.storage.withLog { log in (log.unreadable(shard), log.catalogLSN) }
             if let missing { return self.answer(lsn, missing, correlation) }
             self.begin(shard, at: index, credit: credit, lsn, correlation)
         }
@@ -169,7 +169,7 @@ extension Connection {
         }
         // A deletion or an expiry that is not durable yet is not told: the sweep after it does.
         guard let stream = log.catalog.stream(request.shard.stream), stream.shard(request.shard.shard) != nil else {
-            let error = Self.missing(request.shard, log) ?? WeirError(.shardNotFound, "\(request.shard) is gone")
+            let error = log.unreadable(request.shard) ?? WeirError(.shardNotFound, "\(request.shard) is gone")
             return log.catalogLSN <= log.durableLSN ? (.refused(error), nil) : (.wait(nanos: 1_000_000), nil)
         }
         let settings = stream.settings
@@ -217,7 +217,8 @@ extension Connection {
         let node = self.node
         node.storage.read(request) { result in
             handle.loop.run { loop in
-                guard let connection = loop.connection(handle.id), connection.subscriptions[id]?.state == .reading else {
+                guard let connection = loop.connection(handle.id), connection.subscriptions[id]?.state == .reading
+                else {
                     node.readMemory.release(request.maxBytes)
                     return
                 }

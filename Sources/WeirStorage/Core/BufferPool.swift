@@ -24,7 +24,8 @@ package final class BufferPool: Sendable {
     }
 }
 
-/// The bytes of a commit. Written by one owner until it is sealed, then only read; the last reader gives the memory back.
+/// The bytes of a commit. Written by one owner until it is sealed, then only read; the last reader gives the memory
+/// back.
 final class CommitBuffer: @unchecked Sendable {
     // Unchecked: see above; who may write is decided by the commit's stage, not by the type.
     let memory: AlignedMemory

@@ -14,8 +14,8 @@ struct CommitEntry {
     let length: Int
 }
 
-/// A commit from its opening to its acknowledgement. Open: filled under the log's lock. Closed: sealed and written by one
-/// writer thread. Acknowledged: read only.
+/// A commit from its opening to its acknowledgement. Open: filled under the log's lock. Closed: sealed and written by
+/// one writer thread. Acknowledged: read only.
 final class CommitInProgress: @unchecked Sendable {
     // Unchecked: the stage decides who touches it, one at a time, as said above.
     let lsn: LSN
@@ -77,30 +77,31 @@ final class CommitInProgress: @unchecked Sendable {
     }
 
     /// Bytes that `stage` would add to the sealed commit.
-    func stagingNeed(_ bytes: Int) -> Int { bytes + Placement.bytes + BatchBody.headerBytes }
+    func stagingNeed(_ bytes: Int) -> Int { bytes + Staging.runHeaderBytes }
 
     /// Collects records that the server will frame. Records of a shard join its run as long as their indexes follow.
     func stage(
         records: UnsafeRawBufferPointer, count: Int, shard: ShardState, firstIndex: UInt64, arrivalMillis: Int64,
         pool: BufferPool
     ) {
-        let staging = self.staging ?? self.beginStaging(pool)
         self.timeMillis = max(self.timeMillis, arrivalMillis)
-        let chunk = staging.copy(records)
-        if shard.stagedLSN == self.lsn, staging.endIndex(ofRun: shard.stagedRun) == firstIndex {
-            staging.extend(run: shard.stagedRun, chunk: chunk, count: count, bytes: records.count)
-            staging.framedBytes += records.count
-            return
-        }
-        shard.stagedLSN = self.lsn
-        shard.stagedRun = staging.begin(
-            .init(
-                shard: shard, firstIndex: firstIndex, arrivalMillis: arrivalMillis, count: count, bytes: records.count,
-                head: chunk, tail: chunk))
-        staging.framedBytes += self.stagingNeed(records.count)
+        self.staging(pool).add(
+            records, count: count, to: shard, firstIndex: firstIndex, arrivalMillis: arrivalMillis,
+            lsn: self.lsn.rawValue)
     }
 
-    private func beginStaging(_ pool: BufferPool) -> Staging {
+    /// Collects the records of a put that the server routed.
+    func stage(
+        _ records: UnsafePointer<RoutedRecord>, count: Int, to open: OpenShards, outcome: RoutedOutcome,
+        arrivalMillis: Int64, pool: BufferPool
+    ) {
+        self.timeMillis = max(self.timeMillis, arrivalMillis)
+        self.staging(pool).add(
+            records, count: count, to: open, outcome: outcome, arrivalMillis: arrivalMillis, lsn: self.lsn.rawValue)
+    }
+
+    private func staging(_ pool: BufferPool) -> Staging {
+        if let staging = self.staging { return staging }
         let staging = Staging(CommitBuffer(pool.take(bytes: self.buffer.raw.count), pool: pool))
         self.staging = staging
         return staging
@@ -108,16 +109,15 @@ final class CommitInProgress: @unchecked Sendable {
 
     /// The open arrival of a shard's run, so that all records of a batch share one.
     func stagedArrival(of shard: ShardState) -> Int64? {
-        guard shard.stagedLSN == self.lsn, let staging = self.staging,
-            staging.endIndex(ofRun: shard.stagedRun) == shard.nextIndex
-        else { return nil }
-        return staging.runs[shard.stagedRun].arrivalMillis
+        guard shard.stagedLSN == self.lsn, let staging = self.staging else { return nil }
+        let end = staging.end(ofRun: shard.stagedRun)
+        return end.index == shard.nextIndex ? end.arrivalMillis : nil
     }
 
     /// Frames what was staged, then writes header, padding and checksum. On a writer thread, without the lock.
     func seal(header: CommitHeader) -> CommitPoint {
         if let staging = self.staging {
-            for run in staging.runs { self.frame(run, staging) }
+            for position in 0..<staging.runs.count { self.frame(staging.runs.start[position], staging) }
             self.entries.sort { $0.firstIndex < $1.firstIndex }
             self.staging = nil
         }
@@ -130,26 +130,28 @@ final class CommitInProgress: @unchecked Sendable {
 
     private func frame(_ run: Staging.Run, _ staging: Staging) {
         let start = self.used
+        let shard = run.shard.takeUnretainedValue()
+        let (count, bytes) = (Int(run.count), Int(run.bytes))
         let placement = Placement(
-            stream: run.shard.ref.stream, shard: run.shard.ref.shard, firstIndex: run.firstIndex, count: run.count,
-            arrivalMillis: run.arrivalMillis, bodyLength: BatchBody.headerBytes + run.bytes)
+            stream: shard.ref.stream, shard: shard.ref.shard, firstIndex: run.firstIndex, count: count,
+            arrivalMillis: run.arrivalMillis, bodyLength: BatchBody.headerBytes + bytes)
         let target = UnsafeMutableRawBufferPointer(rebasing: self.buffer.raw[start..<start + placement.totalLength])
         placement.write(to: target)
         let body = UnsafeMutableRawBufferPointer(rebasing: target[Placement.bytes...])
-        var position = BatchBody.headerBytes
+        var position = body.baseAddress! + BatchBody.headerBytes
+        let (source, chunks) = (staging.memory.raw.baseAddress!, staging.chunks.start)
         var chunk = run.head
         while chunk >= 0 {
-            let part = staging.chunks[chunk]
-            (body.baseAddress! + position)
-                .copyMemory(from: staging.memory.raw.baseAddress! + part.offset, byteCount: part.length)
-            position += part.length
+            let part = chunks[Int(chunk)]
+            position.copyMemory(from: source + Int(part.offset), byteCount: Int(part.length))
+            position += Int(part.length)
             chunk = part.next
         }
-        BatchBody.seal(body, count: run.count, recordsLength: run.bytes)
+        BatchBody.seal(body, count: count, recordsLength: bytes)
         self.used += placement.totalLength
         self.entries.append(
             CommitEntry(
-                shard: run.shard, firstIndex: run.firstIndex, count: run.count, arrivalMillis: run.arrivalMillis,
+                shard: shard, firstIndex: run.firstIndex, count: count, arrivalMillis: run.arrivalMillis,
                 offset: start, length: placement.totalLength))
     }
 

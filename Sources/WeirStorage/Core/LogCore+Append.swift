@@ -31,8 +31,8 @@ extension LogCore {
         return Appended(firstIndex: first, arrivalMillis: arrival, lsn: self.open.lsn)
     }
 
-    /// Appends `count` records lying back to back in stored form. The server is their writer: it joins them with those of
-    /// other requests for the same shard in this commit.
+    /// Appends `count` records lying back to back in stored form. The server is their writer: it joins them with those
+    /// of other requests for the same shard in this commit.
     package func appendRecords(
         _ shard: ShardState, records: UnsafeRawBufferPointer, count: Int, nowMillis: Int64
     ) throws(WeirError) -> Appended {
@@ -46,8 +46,8 @@ extension LogCore {
         return Appended(firstIndex: first, arrivalMillis: arrival, lsn: self.open.lsn)
     }
 
-    /// Appends the events that `command` leads to. They open a commit, so that every batch in it was admitted after them.
-    /// Returns no events when there is nothing to change.
+    /// Appends the events that `command` leads to. They open a commit, so that every batch in it was admitted after
+    /// them. Returns no events when there is nothing to change.
     package func submit(
         _ command: CatalogCommand, nowMillis: Int64
     ) throws(WeirError) -> Submitted {
@@ -85,6 +85,8 @@ extension LogCore {
     func follow(_ event: CatalogEvent, lsn: LSN) {
         guard event.changesRouting || self.isExpiry(event) else { return }
         let stream = event.stream
+        self.knownOpenShards[stream] = nil
+        if self.lastOpenShards?.map.stream == stream { self.lastOpenShards = nil }
         guard let state = self.catalog.stream(stream) else {
             self.take(shardsWhere: { $0.stream == stream }, lsn: lsn)
             return
@@ -122,10 +124,15 @@ extension LogCore {
     }
 
     private func checkMayAppend(to shard: ShardState, bytes: Int) throws(WeirError) {
-        if case .serving = self.state {} else if let error = self.unavailable() { throw error }
         guard shard.isOpen else {
             throw WeirError(.wrongShard, "\(shard.ref.shard) is closed: it was split or merged; refresh the shard map")
         }
+        try self.checkRoom(bytes: bytes)
+    }
+
+    /// Whether so many bytes more may be admitted at all.
+    func checkRoom(bytes: Int) throws(WeirError) {
+        if case .serving = self.state {} else if let error = self.unavailable() { throw error }
         let pending = self.pipeline.pendingBytes + self.open.length
         guard pending + bytes <= self.configuration.pendingBytesMax else {
             throw WeirError(
@@ -136,7 +143,7 @@ extension LogCore {
     }
 
     /// Closes the open commit when `bytes` more do not fit it, so that a request is never divided.
-    private func makeRoom(for bytes: Int) {
+    func makeRoom(for bytes: Int) {
         if self.open.hasRoom(for: bytes, limit: Limits.commitBytes) { return }
         if !self.open.isEmpty { self.closeOpen() }
         if !self.open.hasRoom(for: bytes, limit: Limits.commitBytes) {

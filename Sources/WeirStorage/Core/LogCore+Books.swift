@@ -33,7 +33,8 @@ extension LogCore {
             }
             try require(
                 shard.runs.allSatisfy { run in
-                    self.segments.contains { $0 === run.segment } || self.dropping.contains { $0.segment === run.segment }
+                    self.segments.contains { $0 === run.segment }
+                        || self.dropping.contains { $0.segment === run.segment }
                 },
                 "\(ref) has records only in segments of the log")
             try require((shard.runs.last?.endIndex ?? 0) <= shard.durableEnd, "\(ref) shows only what is durable")

@@ -27,8 +27,8 @@ extension LogCore {
         max(stream.horizonMillis, max(nowMillis, self.lastMillis) - stream.settings.retentionMillis)
     }
 
-    /// Records that arrived before may be deleted. Later than hiding by min(1 h, a tenth of the retention), except where
-    /// an operator or a size cap decided.
+    /// Records that arrived before may be deleted. Later than hiding by min(1 h, a tenth of the retention), except
+    /// where an operator or a size cap decided.
     private func deletable(of stream: StreamState, nowMillis: Int64) -> Int64 {
         let retention = stream.settings.retentionMillis
         let grace = min(3_600_000, retention / 10)
@@ -117,8 +117,8 @@ extension LogCore {
         segment.index = nil
     }
 
-    /// Files whose dropping is durable and that no reader holds go back to the pool. Until then readers find the records,
-    /// hidden or not: what hides them may not be durable yet either.
+    /// Files whose dropping is durable and that no reader holds go back to the pool. Until then readers find the
+    /// records, hidden or not: what hides them may not be durable yet either.
     func reclaimDropped() {
         guard self.dropping.contains(where: { $0.lsn <= self.durableLSN && $0.segment.pins == 0 }) else { return }
         for item in self.dropping where item.lsn <= self.durableLSN && item.segment.pins == 0 {

@@ -78,7 +78,7 @@ extension LogCore {
             .max(by: { self.recyclable[$0].size < self.recyclable[$1].size })
         {
             let file = self.recyclable.remove(at: position)
-            self.recycling = file
+            self.recycling.append(file)
             return SegmentPreparation(
                 header: self.segmentHeader(file: file.file, useCount: file.useCount + 1, order: order, size: file.size),
                 recycled: true, zeroed: false)
@@ -101,14 +101,18 @@ extension LogCore {
     /// A planned segment was made, or could not be.
     func prepared(_ preparation: SegmentPreparation, _ result: Result<any File, FileError>) {
         self.preparing = false
-        self.recycling = nil
+        self.recycling.removeAll { $0.file == preparation.header.file }
         switch result {
         case .success(let file):
             self.preparationFailure = nil
-            self.ready.append(Segment(header: preparation.header, file: file))
+            let segment = Segment(header: preparation.header, file: file)
+            if let active, preparation.header.order < active.header.order {
+                // A writer could not wait for it and went on in one that was planned later.
+                self.passOver(segment)
+                return
+            }
+            self.ready.append(segment)
             self.ready.sort { $0.header.order < $1.header.order }
-            // The log went on in a later one meanwhile.
-            if let active = self.active { self.giveUpReady(before: active.header.order) }
         case .failure(let error):
             self.preparationFailure = error
             if !preparation.recycled {
@@ -122,14 +126,19 @@ extension LogCore {
         }
     }
 
-    /// Segments are replayed in the order of their headers, so one that was passed over never takes a commit any more.
-    func giveUpReady(before order: UInt64) {
-        for segment in self.ready where segment.header.order < order {
-            self.recyclable.append(
-                RecyclableFile(
-                    file: segment.header.file, useCount: segment.header.useCount, size: segment.size))
-        }
-        self.ready.removeAll { $0.header.order < order }
+    /// Takes a ready segment into use. Those before it cannot follow any more: segments are replayed by their order,
+    /// and a commit in an older one than the commit before it would count for nothing.
+    func takeReady(_ position: Int) -> Segment {
+        for segment in self.ready[..<position] { self.passOver(segment) }
+        let segment = self.ready[position]
+        self.ready.removeFirst(position + 1)
+        return segment
+    }
+
+    /// Nothing was written to it, so its file may be used again, under a later order.
+    private func passOver(_ segment: Segment) {
+        self.recyclable.append(
+            RecyclableFile(file: segment.header.file, useCount: segment.header.useCount, size: segment.size))
     }
 
     /// Another attempt at making a segment may be made: there may be space again.

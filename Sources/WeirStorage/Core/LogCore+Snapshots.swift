@@ -47,7 +47,7 @@ extension LogCore {
             positions: self.shards.values.map {
                 .init(stream: $0.ref.stream, shard: $0.ref.shard, nextIndex: $0.nextIndex)
             }.sorted { ($0.stream, $0.shard) < ($1.stream, $1.shard) },
-            dropped: (self.recyclable + (self.recycling.map { [$0] } ?? [])).map {
+            dropped: (self.recyclable + self.recycling).map {
                 .init(file: $0.file, useCount: $0.useCount)
             }
                 + self.dropping.map { .init(file: $0.segment.header.file, useCount: $0.segment.header.useCount) },
@@ -121,8 +121,8 @@ extension LogCore {
         self.trimIndexes()
     }
 
-    /// Gives up indexes of full segments, the longest unused first, above the bound; their footers are on disk. The one used
-    /// last stays whatever its size: somebody has just loaded it and is about to look into it.
+    /// Gives up indexes of full segments, the longest unused first, above the bound; their footers are on disk. The one
+    /// used last stays whatever its size: somebody has just loaded it and is about to look into it.
     func trimIndexes() {
         func bytes(_ segment: Segment) -> Int { segment.plannedEntries * MemoryLayout<IndexEntry>.stride }
         var held = self.segments.filter { $0.index != nil && $0.footerWritten }
@@ -147,8 +147,8 @@ extension LogCore {
 }
 
 extension SegmentFooter {
-    /// Behind the last commit, and its trailer in the last block of the file. Not needed for safety: when it is missing,
-    /// the segment is scanned.
+    /// Behind the last commit, and its trailer in the last block of the file. Not needed for safety: when it is
+    /// missing, the segment is scanned.
     func write(to file: any File, size: Int, useCount: UInt32) throws(FileError) {
         let bytes = self.encode()
         let padded = AlignedMemory(bytes: LogFormat.padded(bytes.count))

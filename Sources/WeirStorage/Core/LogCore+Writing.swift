@@ -86,8 +86,7 @@ extension LogCore {
         if let active = self.active, active.fits(bytes: bytes, entries: commit.entryCount) {
             segment = active
         } else if let position = self.ready.firstIndex(where: { $0.fits(bytes: bytes, entries: commit.entryCount) }) {
-            segment = self.ready.remove(at: position)
-            self.giveUpReady(before: segment.header.order)
+            segment = self.takeReady(position)
             self.roll(to: segment)
         } else {
             let need =

@@ -6,8 +6,8 @@ import WeirModel
 /// One log as it runs: catalog, shards, the open commit, the pipeline, segments, index and memory tail.
 ///
 /// It decides and keeps books; it does no I/O and reads no clock. Writer and background threads take work from it and
-/// report back; the simulator does the same with one thread and a disk that forgets. Everything here runs under the log's
-/// lock.
+/// report back; the simulator does the same with one thread and a disk that forgets. Everything here runs under the
+/// log's lock.
 ///
 /// The machines run ahead of the disk. What is told to anybody carries an LSN and waits until `durableLSN` reaches it.
 package final class LogCore {
@@ -21,6 +21,9 @@ package final class LogCore {
     /// Runs ahead of the disk: what puts and commands are judged by.
     package internal(set) var catalog: Catalog
     var shards: [ShardRef: ShardState] = [:]
+    /// The open shards of streams that are put to through the server's routing.
+    var knownOpenShards: [StreamID: OpenShards] = [:]
+    var lastOpenShards: OpenShards?
     /// The catalog as of `durableLSN`, which no crash undoes: what readers see.
     package internal(set) var durableCatalog: Catalog
     /// What it becomes when these commits are durable, in order.
@@ -50,7 +53,7 @@ package final class LogCore {
     var dropping: [(segment: Segment, lsn: LSN)] = []
     var preparing = false
     /// Taken from `recyclable` and not yet under its new header.
-    var recycling: RecyclableFile?
+    var recycling: [RecyclableFile] = []
     /// A prepared segment could not be made; told with the next refused put.
     var preparationFailure: FileError?
 

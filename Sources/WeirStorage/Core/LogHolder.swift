@@ -55,8 +55,8 @@ extension LogHolder {
         }
     }
 
-    /// A recovery knows nothing of the pins of the term before it and may have used the file again: then it is no damage,
-    /// and the new term is asked.
+    /// A recovery knows nothing of the pins of the term before it and may have used the file again: then it is no
+    /// damage, and the new term is asked.
     private func rethrow(_ error: WeirError, unlessNewerThan term: UInt64) throws(WeirError) {
         guard self.withCore({ $0.term }) > term else { throw error }
     }

@@ -4,8 +4,8 @@ import WeirCatalog
 import WeirLog
 import WeirModel
 
-/// A log segment in use: its file, how far it is written, and what lies in it. Owned by the `LogCore`; readers hold it to
-/// pin the file.
+/// A log segment in use: its file, how far it is written, and what lies in it. Owned by the `LogCore`; readers hold it
+/// to pin the file.
 final class Segment: @unchecked Sendable {
     // Unchecked: all that changes is touched under the log's lock only; `file` and `header` never change.
     let header: SegmentHeader
@@ -55,8 +55,8 @@ final class Segment: @unchecked Sendable {
         self.durableEnd = SegmentHeader.bytes
     }
 
-    /// One sync at a time, and none after one that failed: the system may have given up the pages of the other commit in
-    /// flight with those of the one that was told so, and would call the next sync a success.
+    /// One sync at a time, and none after one that failed: the system may have given up the pages of the other commit
+    /// in flight with those of the one that was told so, and would call the next sync a success.
     func sync() throws(FileError) {
         try self.syncFailed.withLock { failed throws(FileError) in
             guard !failed else {

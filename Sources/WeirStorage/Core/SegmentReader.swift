@@ -43,7 +43,8 @@ struct SegmentReader {
         let target = UnsafeMutableRawBufferPointer(rebasing: memory[position..<position + Int(entry.length)])
         let count = try file.read(at: Int(entry.offset), into: target)
         if count == target.count, Self.isWhole(UnsafeRawBufferPointer(target), entry, read.shard) { return }
-        // The page cache may hold what was there before a direct write: look at the disk itself before calling it damage.
+        // The page cache may hold what was there before a direct write: look at the disk itself before calling it
+        // damage.
         if try self.readDisk(entry, read, into: target) { return }
         let name = Segment.fileName(read.segment.header.file)
         throw FileError(

@@ -1,57 +1,149 @@
 // SPDX-License-Identifier: Apache-2.0
 import WeirModel
 
-/// What the server frames itself: records of many requests, collected in the order they came and joined per shard when the
-/// commit is sealed.
+/// What the server frames itself: records of many requests, collected in the order they came and joined per shard when
+/// the commit is sealed.
 final class Staging {
     /// The records of one shard, with consecutive indexes: one batch of the commit.
-    struct Run {
-        let shard: ShardState
+    struct Run: BitwiseCopyable {
+        /// Kept alive by `owners`.
+        let shard: Unmanaged<ShardState>
         let firstIndex: UInt64
         let arrivalMillis: Int64
-        var count: Int
-        var bytes: Int
+        var count: Int32
+        var bytes: Int32
         /// Its first and last chunk.
-        var head: Int
-        var tail: Int
+        let head: Int32
+        var tail: Int32
     }
 
-    /// Records that came together; the chunks of a run form a list.
-    struct Chunk {
-        let offset: Int
-        let length: Int
-        var next: Int
+    /// Records that came together; the chunks of a run form a list that ends in -1.
+    struct Chunk: BitwiseCopyable {
+        let offset: Int32
+        let length: Int32
+        var next: Int32
     }
 
     let memory: CommitBuffer
     private var used = 0
-    private(set) var runs: ContiguousArray<Run> = []
-    private(set) var chunks: ContiguousArray<Chunk> = []
+    private(set) var runs = RawList<Run>(capacity: 64)
+    private(set) var chunks = RawList<Chunk>(capacity: 256)
     /// Bytes that the runs will take in the commit, headers included.
-    var framedBytes = 0
+    private(set) var framedBytes = 0
+    /// What keeps the shards alive, should their stream be deleted meanwhile.
+    private var owners: [AnyObject] = []
+
+    /// Bytes in front of the records of a run.
+    static let runHeaderBytes = Placement.bytes + BatchBody.headerBytes
 
     init(_ memory: CommitBuffer) { self.memory = memory }
 
-    /// Copies records behind those that are there; returns their chunk, the end of a list.
-    func copy(_ records: UnsafeRawBufferPointer) -> Int {
-        let offset = self.used
-        (self.memory.raw.baseAddress! + offset).copyMemory(from: records.baseAddress!, byteCount: records.count)
-        self.used = offset + records.count
-        self.chunks.append(Chunk(offset: offset, length: records.count, next: -1))
-        return self.chunks.count - 1
+    deinit {
+        self.runs.free()
+        self.chunks.free()
     }
 
-    func endIndex(ofRun run: Int) -> UInt64 { self.runs[run].firstIndex + UInt64(self.runs[run].count) }
-
-    func extend(run: Int, chunk: Int, count: Int, bytes: Int) {
-        self.chunks[self.runs[run].tail].next = chunk
-        self.runs[run].tail = chunk
-        self.runs[run].count += count
-        self.runs[run].bytes += bytes
+    /// The index after a run, and its arrival.
+    func end(ofRun run: Int) -> (index: UInt64, arrivalMillis: Int64) {
+        let run = self.runs.start[run]
+        return (run.firstIndex + UInt64(run.count), run.arrivalMillis)
     }
 
-    func begin(_ run: Run) -> Int {
-        self.runs.append(run)
-        return self.runs.count - 1
+    /// Copies records of one shard that lie back to back.
+    func add(
+        _ records: UnsafeRawBufferPointer, count: Int, to shard: ShardState, firstIndex: UInt64, arrivalMillis: Int64,
+        lsn: UInt64
+    ) {
+        self.runs.reserve(1)
+        self.chunks.reserve(1)
+        (self.memory.raw.baseAddress! + self.used).copyMemory(from: records.baseAddress!, byteCount: records.count)
+        let chunk = Int32(
+            self.chunks.append(Chunk(offset: Int32(self.used), length: Int32(records.count), next: -1)))
+        self.used += records.count
+        self.framedBytes += records.count
+        if shard.stagedLSN.rawValue == lsn, self.end(ofRun: shard.stagedRun).index == firstIndex {
+            let run = self.runs.start + shard.stagedRun
+            self.chunks.start[Int(run.pointee.tail)].next = chunk
+            run.pointee.tail = chunk
+            run.pointee.count += Int32(count)
+            run.pointee.bytes += Int32(records.count)
+            return
+        }
+        self.owners.append(shard)
+        shard.stagedLSN = .init(lsn)
+        shard.stagedRun = self.runs.append(
+            Run(
+                shard: .passUnretained(shard), firstIndex: firstIndex, arrivalMillis: arrivalMillis,
+                count: Int32(count), bytes: Int32(records.count), head: chunk, tail: chunk))
+        self.framedBytes += Self.runHeaderBytes
+    }
+
+    /// Copies records of many shards, each to its shard's run: the loop that decides what a record costs when requests
+    /// are spread over many shards.
+    func add(
+        _ records: UnsafePointer<RoutedRecord>, count: Int, to open: OpenShards, outcome: RoutedOutcome,
+        arrivalMillis: Int64, lsn: UInt64
+    ) {
+        if self.owners.last !== open { self.owners.append(open) }
+        outcome.begin(shards: open.count, records: count)
+        var runs = self.runs
+        var chunks = self.chunks
+        var entries = outcome.list
+        runs.reserve(min(count, open.count))
+        chunks.reserve(count)
+        entries.reserve(min(count, open.count))
+        var offset = self.used
+        let target = self.memory.raw.baseAddress!
+        let (slots, recordEntries, states) = (outcome.slots, outcome.recordEntries, open.states)
+        var framed = 0
+        for place in 0..<count {
+            let record = records[place]
+            let length = Int(record.length)
+            (target + offset).copyMemory(from: record.bytes, byteCount: length)
+            let chunk = Int32(
+                truncatingIfNeeded: chunks.append(
+                    Chunk(
+                        offset: Int32(truncatingIfNeeded: offset), length: Int32(truncatingIfNeeded: length), next: -1))
+            )
+            offset += length
+            framed += length
+            let position = Int(record.shard)
+            states[position]._withUnsafeGuaranteedRef { shard in
+                let index = shard.nextIndex
+                shard.nextIndex = index + 1
+                var arrival = arrivalMillis
+                let run = runs.start + shard.stagedRun
+                if shard.stagedLSN.rawValue == lsn,
+                    run.pointee.firstIndex + UInt64(truncatingIfNeeded: run.pointee.count) == index
+                {
+                    chunks.start[Int(run.pointee.tail)].next = chunk
+                    run.pointee.tail = chunk
+                    run.pointee.count += 1
+                    run.pointee.bytes += Int32(truncatingIfNeeded: length)
+                    arrival = run.pointee.arrivalMillis
+                } else {
+                    shard.stagedLSN = .init(lsn)
+                    shard.stagedRun = runs.append(
+                        Run(
+                            shard: states[position], firstIndex: index, arrivalMillis: arrivalMillis, count: 1,
+                            bytes: Int32(truncatingIfNeeded: length), head: chunk, tail: chunk))
+                    framed += Self.runHeaderBytes
+                }
+                var slot = slots[position]
+                if slot < 0 {
+                    slot = Int32(
+                        truncatingIfNeeded: entries.append(
+                            RoutedOutcome.Entry(
+                                position: record.shard, count: 0, firstIndex: index, arrivalMillis: arrival,
+                                shard: shard.ref.shard.rawValue, creationSecond: shard.creationSecond)))
+                    slots[position] = slot
+                }
+                entries.start[Int(slot)].count += 1
+                recordEntries[place] = UInt16(truncatingIfNeeded: slot)
+            }
+        }
+        (self.runs, self.chunks, self.used) = (runs, chunks, offset)
+        self.framedBytes += framed
+        outcome.finish(entries)
     }
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import WeirLog
 
-/// Work beside the way of a put: decided under the log's lock, done without it, reported under it again. The upkeep thread
-/// and the simulator go the same way.
+/// Work beside the way of a put: decided under the log's lock, done without it, reported under it again. The upkeep
+/// thread and the simulator go the same way.
 package enum UpkeepTask {
     case prepare(SegmentPreparation)
     case footer(FooterJob)

@@ -75,13 +75,13 @@ struct DataFolder {
     func initialize(_ fileSystem: any FileSystem, logID: UInt64) throws(StorageError) {
         guard self.segments.isEmpty, self.snapshots.isEmpty else {
             throw StorageError(
-                "the data folder \(fileSystem.name) holds segments but no \(Self.formatName): it is damaged, nothing was touched"
-            )
+                "the data folder \(fileSystem.name) holds segments but no \(Self.formatName): it is damaged, "
+                    + "nothing was touched")
         }
         guard self.unknown.filter({ $0 != "lost+found" }).isEmpty else {
             throw StorageError(
-                "\(fileSystem.name) is not empty and holds no Weir data (\(self.unknown[0]) lies there): choose an empty folder"
-            )
+                "\(fileSystem.name) is not empty and holds no Weir data (\(self.unknown[0]) lies there): "
+                    + "choose an empty folder")
         }
         do throws(FileError) {
             try fileSystem.replace(Self.formatName, with: Array(Self.formatText(logID: logID).utf8))

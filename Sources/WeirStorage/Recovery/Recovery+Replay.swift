@@ -133,11 +133,12 @@ extension Recovery {
         if self.chainBroken {
             self.chainBroken = false
             guard header.catalogVersion == self.catalog.version else {
+                let lost = header.catalogVersion - min(header.catalogVersion, self.catalog.version)
+                let range = self.report.damaged.last?.description ?? ""
                 throw FileError(
                     .io,
-                    "a damaged range held \(header.catalogVersion - min(header.catalogVersion, self.catalog.version)) changes of "
-                        + "streams or shards (\(self.report.damaged.last?.description ?? "")); nothing was touched: restore a backup"
-                )
+                    "a damaged range held \(lost) changes of streams or shards (\(range)); nothing was touched: "
+                        + "restore a backup")
             }
             return header.lsn > self.last.lsn
         }
@@ -152,8 +153,8 @@ extension Recovery {
             header.logID == candidate.header.logID, header.useCount == candidate.header.useCount
         else { return }
         self.report.lines.append(
-            "\(Segment.fileName(candidate.header.file)) ends in a commit that was not acknowledged (\(header.lsn) at byte "
-                + "\(offset)): cut off")
+            "\(Segment.fileName(candidate.header.file)) ends in a commit that was not acknowledged "
+                + "(\(header.lsn) at byte \(offset)): cut off")
     }
 
     private enum Following {

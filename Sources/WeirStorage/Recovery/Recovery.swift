@@ -23,9 +23,9 @@ package struct RecoveryReport: Sendable {
 /// Rebuilds the machines from snapshot and log, decides which commits count, makes sure that they are on the disk, and
 /// begins a new term. The same at a start and after a failed write.
 ///
-/// The order matters: (1) headers, and from them the terms and their cuts; (2) the newest whole snapshot; (3) segments in
-/// order, footers where the snapshot covers them, commits otherwise; (4) what was never proven acknowledged is written
-/// again and synced, before anybody is told of it; (5) a segment of the new term whose header names the cut.
+/// The order matters: (1) headers, and from them the terms and their cuts; (2) the newest whole snapshot; (3) segments
+/// in order, footers where the snapshot covers them, commits otherwise; (4) what was never proven acknowledged is
+/// written again and synced, before anybody is told of it; (5) a segment of the new term whose header names the cut.
 package struct Recovery {
     /// What begins.
     package enum Start {
@@ -105,7 +105,8 @@ package struct Recovery {
         do throws(FileError) {
             // Ours, and of an unfinished start or snapshot: nothing names them.
             for name in folder.unfinished { try self.fileSystem.remove(name) }
-            // A file that the last process made is seen, and perhaps its name is not yet on the disk: it is about to be used.
+            // A file that the last process made is seen, and perhaps its name is not yet on the disk: it is about to be
+            // used.
             try self.fileSystem.syncFolder()
         } catch {
             throw StorageError("the data folder \(self.fileSystem.name) cannot be opened: \(error)")
@@ -145,8 +146,8 @@ package struct Recovery {
                 try? SegmentHeader(reading: raw.slice($0, LogFormat.block))
             }
             guard let header = copies.max(by: { $0.useCount < $1.useCount }) else {
-                // The second copy is written when the first is on the disk, and the segment is used after both: without a
-                // second one a crash came while the file was made.
+                // The second copy is written when the first is on the disk, and the segment is used after both: without
+                // a second one a crash came while the file was made.
                 if raw.slice(LogFormat.block, LogFormat.block).isZero {
                     self.recyclable.append(.init(file: number, useCount: 0, size: file.size))
                 } else {
@@ -206,7 +207,8 @@ package struct Recovery {
 
     // MARK: What was never proven acknowledged
 
-    /// A sync may have failed and its pages may read as if they were on disk: write them again, sync, and only then go on.
+    /// A sync may have failed and its pages may read as if they were on disk: write them again, sync, and only then go
+    /// on.
     private mutating func rewriteUnproven() throws(FileError) {
         let again = self.unproven.filter { $0.lsn > self.proven }
         for item in again {

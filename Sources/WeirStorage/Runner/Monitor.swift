@@ -8,17 +8,17 @@ import Musl
 import Darwin
 #endif
 
-/// A lock with two conditions to wait on, around a value that is not `Sendable`. Workers wait for work, of which each piece
-/// wakes one; others wait for a change, which wakes all of them.
-final class Monitor<Value>: @unchecked Sendable {
-    // Unchecked: the value is reached only through `withLock`, one thread at a time. The standard Mutex has no condition
-    // that a thread could wait for.
+/// A lock with two conditions to wait on, around a value that is not `Sendable`. Workers wait for work, of which each
+/// piece wakes one; others wait for a change, which wakes all of them.
+package final class Monitor<Value>: @unchecked Sendable {
+    // Unchecked: the value is reached only through `withLock`, one thread at a time. The standard Mutex has no
+    // condition that a thread could wait for.
     private let mutex: UnsafeMutablePointer<pthread_mutex_t>
     private let work: UnsafeMutablePointer<pthread_cond_t>
     private let change: UnsafeMutablePointer<pthread_cond_t>
     private var value: Value
 
-    init(_ value: sending Value) {
+    package init(_ value: sending Value) {
         self.value = value
         self.mutex = .allocate(capacity: 1)
         self.work = .allocate(capacity: 1)
@@ -43,7 +43,7 @@ final class Monitor<Value>: @unchecked Sendable {
         self.mutex.deallocate()
     }
 
-    func withLock<R, E: Error>(_ body: (inout Value) throws(E) -> R) throws(E) -> R {
+    package func withLock<R, E: Error>(_ body: (inout Value) throws(E) -> R) throws(E) -> R {
         pthread_mutex_lock(self.mutex)
         defer { pthread_mutex_unlock(self.mutex) }
         return try body(&self.value)
@@ -60,7 +60,7 @@ final class Monitor<Value>: @unchecked Sendable {
     }
 
     /// Runs `body` until it gives a result, sleeping in between until a change or, at the latest, `milliseconds`.
-    func wait<R>(milliseconds: Int? = nil, _ body: (inout Value) -> R?) -> R? {
+    package func wait<R>(milliseconds: Int? = nil, _ body: (inout Value) -> R?) -> R? {
         pthread_mutex_lock(self.mutex)
         defer { pthread_mutex_unlock(self.mutex) }
         while true {
@@ -86,7 +86,7 @@ final class Monitor<Value>: @unchecked Sendable {
     func wakeWorker() { pthread_cond_signal(self.work) }
 
     /// Something changed that everybody may wait for, workers too.
-    func wakeAll() {
+    package func wakeAll() {
         pthread_cond_broadcast(self.work)
         pthread_cond_broadcast(self.change)
     }

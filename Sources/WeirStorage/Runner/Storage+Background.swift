@@ -5,7 +5,8 @@ extension Storage {
     private static let tickMillis = 25
     private static let idleNanos: UInt64 = 50_000_000
 
-    /// The upkeep thread: segments ahead, footers, snapshots, retention, the idle commit. Nothing here is on the way of a put.
+    /// The upkeep thread: segments ahead, footers, snapshots, retention, the idle commit. Nothing here is on the way of
+    /// a put.
     func runBackground() {
         var warning: String?
         var goodbye = false

@@ -89,8 +89,8 @@ extension Storage {
         self.monitor.wakeAll()
     }
 
-    /// There is work and no segment for it. Without space nothing is lost by waiting: what was admitted stays in memory, new
-    /// puts are refused, and it goes on when there is space again. Any other failure is one of the disk.
+    /// There is work and no segment for it. Without space nothing is lost by waiting: what was admitted stays in
+    /// memory, new puts are refused, and it goes on when there is space again. Any other failure is one of the disk.
     private func blocked(_ error: FileError) {
         guard error.kind == .noSpace else { return self.writeFailed(error) }
         self.monitor.withLock { $0.busy -= 1 }

@@ -158,8 +158,8 @@ package final class Storage: Sendable {
     // MARK: Recovery while running
 
     /// A write failed: forget the machines, read the disk again under a new term. Gives up after repeated failure.
-    /// The core is in recovery already, so nobody takes a task; what is under way must end first, or it would write to files
-    /// that the new term uses.
+    /// The core is in recovery already, so nobody takes a task; what is under way must end first, or it would write to
+    /// files that the new term uses.
     func recoverFromFailure(_ reason: String) {
         let durable = self.monitor.withLock { $0.core.durableLSN }
         self.handler(.failed(durable: durable, reason: reason))

@@ -2,13 +2,13 @@
 import CWeir
 
 /// A thread of our own: for work that blocks in the kernel, which neither an event loop nor a task may do.
-enum Thread {
+package enum Thread {
     private final class Body {
         let run: @Sendable () -> Void
         init(_ run: @escaping @Sendable () -> Void) { self.run = run }
     }
 
-    static func start(_ name: String, _ body: @escaping @Sendable () -> Void) {
+    package static func start(_ name: String, _ body: @escaping @Sendable () -> Void) {
         let context = Unmanaged.passRetained(Body(body)).toOpaque()
         let code = weir_thread_start(
             { context in

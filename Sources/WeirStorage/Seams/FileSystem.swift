@@ -37,8 +37,8 @@ package protocol File: AnyObject, Sendable {
     var size: Int { get }
     /// Fills from `offset`; returns fewer bytes only at the end of the file.
     func read(at offset: Int, into bytes: UnsafeMutableRawBufferPointer) throws(FileError) -> Int
-    /// Writes all of `bytes`. Durable when `sync` has returned. After a failure of either, nothing may be assumed of the
-    /// range, and the file is not written again.
+    /// Writes all of `bytes`. Durable when `sync` has returned. After a failure of either, nothing may be assumed of
+    /// the range, and the file is not written again.
     func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(FileError)
     func sync() throws(FileError)
     func truncate(to bytes: Int) throws(FileError)

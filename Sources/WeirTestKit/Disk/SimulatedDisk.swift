@@ -3,13 +3,14 @@ import WeirStorage
 
 /// A disk with one folder that behaves as badly as real ones may. The rules:
 ///
-/// 1. What was written and not synced may be on the disk after a power cut, or not, or in part: each sector of 512 bytes of
-///    each file by itself. A killed process loses nothing that the system had taken; a later power cut may still.
-/// 2. A write or a sync that fails (EIO) leaves any part of its sectors on the disk. After a failed sync the pages count as
-///    clean: reads through the page cache return them, a second sync says success and writes nothing, a power cut loses
-///    them. Reads past the page cache return what the disk holds.
-/// 3. Creates, renames and removes before `syncFolder` may be lost at a power cut, each by itself; what stands in the folder
-///    always names a whole older or newer file. The size of a file is durable with its first sync.
+/// 1. What was written and not synced may be on the disk after a power cut, or not, or in part: each sector of 512
+///    bytes of each file by itself. A killed process loses nothing that the system had taken; a later power cut may
+///    still.
+/// 2. A write or a sync that fails (EIO) leaves any part of its sectors on the disk. After a failed sync the pages
+///    count as clean: reads through the page cache return them, a second sync says success and writes nothing, a power
+///    cut loses them. Reads past the page cache return what the disk holds.
+/// 3. Creates, renames and removes before `syncFolder` may be lost at a power cut, each by itself; what stands in the
+///    folder always names a whole older or newer file. The size of a file is durable with its first sync.
 /// 4. Space is counted: over `capacity` a create or a write that extends fails (ENOSPC) and changes nothing.
 /// 5. Bits turn when a test says so.
 ///

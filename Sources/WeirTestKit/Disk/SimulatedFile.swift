@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// One file of the simulated disk: what a power cut leaves, what readers see now, and the difference that is still on its
-/// way. See `SimulatedDisk` for the rules.
+/// One file of the simulated disk: what a power cut leaves, what readers see now, and the difference that is still on
+/// its way. See `SimulatedDisk` for the rules.
 struct SimulatedFile {
     static let sector = 512
 
@@ -9,8 +9,8 @@ struct SimulatedFile {
     private(set) var disk: [UInt8]
     /// What reads through the page cache give.
     private(set) var cache: [UInt8]
-    /// Byte ranges written and not yet synced, in order, apart from each other. What differs elsewhere was lost by a sync that
-    /// failed: the cache shows it, no later sync writes it.
+    /// Byte ranges written and not yet synced, in order, apart from each other. What differs elsewhere was lost by a
+    /// sync that failed: the cache shows it, no later sync writes it.
     private(set) var dirty: [Range<Int>] = []
     /// A sync failed since the cache was last in step: it may show what the disk does not hold.
     private var cacheLies = false
@@ -38,7 +38,8 @@ struct SimulatedFile {
         return count
     }
 
-    /// Gives up cached pages that need no writing, so that a read sees what the disk holds. Pages that wait to be written stay.
+    /// Gives up cached pages that need no writing, so that a read sees what the disk holds. Pages that wait to be
+    /// written stay.
     mutating func dropCleanPages() {
         guard self.cacheLies else { return }
         self.cacheLies = false

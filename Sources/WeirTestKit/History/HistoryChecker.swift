@@ -12,8 +12,8 @@ package struct Violation: Error, Equatable, Sendable, CustomStringConvertible {
 /// Judges what a log tells its clients, against what they put into it. Pure: it is told what happened, in order.
 ///
 /// The rules:
-/// 1. What was acknowledged is there, at the shard and index that the acknowledgement named, with the same bytes and arrival,
-///    once for each acknowledgement, until it is hidden by retention, trim or deletion.
+/// 1. What was acknowledged is there, at the shard and index that the acknowledgement named, with the same bytes and
+///    arrival, once for each acknowledgement, until it is hidden by retention, trim or deletion.
 /// 2. What was read once counts as acknowledged: no crash takes it back, and nothing is read before it is durable.
 /// 3. An index is never given twice to what anybody was told of; the records of a shard have no gap.
 /// 4. The records of a partition key stand in the order in which they were put, also across splits and merges.
@@ -95,7 +95,8 @@ package struct HistoryChecker: Sendable {
         }
         let base = Int(first - state.firstIndex)
         guard base <= state.slots.count else {
-            throw Violation("\(shard) leaves a gap: index \(first) after \(state.firstIndex + UInt64(state.slots.count))")
+            throw Violation(
+                "\(shard) leaves a gap: index \(first) after \(state.firstIndex + UInt64(state.slots.count))")
         }
         for (offset, record) in records.enumerated() {
             precondition(record.id == self.entries.count, "record numbers count up")
@@ -143,7 +144,9 @@ package struct HistoryChecker: Sendable {
     // MARK: Reads
 
     /// A record was read.
-    package mutating func read(_ view: RecordView, of shard: ShardRef, at index: UInt64, arrivalMillis: Int64) throws(Violation) {
+    package mutating func read(_ view: RecordView, of shard: ShardRef, at index: UInt64, arrivalMillis: Int64)
+        throws(Violation)
+    {
         self.observed += 1
         guard let id = SimRecord.id(in: view.data), id < self.entries.count else {
             throw Violation("\(shard) returns at index \(index) a record that nobody put")
@@ -154,13 +157,14 @@ package struct HistoryChecker: Sendable {
         }
         guard entry.shard == shard, entry.index == index, entry.arrivalMillis == arrivalMillis else {
             throw Violation(
-                "record \(id) was put to \(entry.shard) at index \(entry.index), arrival \(entry.arrivalMillis), and is "
-                    + "read from \(shard) at \(index), arrival \(arrivalMillis)")
+                "record \(id) was put to \(entry.shard) at index \(entry.index), arrival \(entry.arrivalMillis), "
+                    + "and is read from \(shard) at \(index), arrival \(arrivalMillis)")
         }
         guard entry.fate != .pending else {
             throw Violation("record \(id), index \(index) of \(shard), is read before it is durable")
         }
-        if let position = self.shards[shard]?.position(index), let settled = self.shards[shard]?.slots[position].settled,
+        if let position = self.shards[shard]?.position(index),
+            let settled = self.shards[shard]?.slots[position].settled,
             settled != id
         {
             throw Violation("\(shard) returns at index \(index) record \(id); it was told to be record \(settled)")
@@ -177,8 +181,8 @@ package struct HistoryChecker: Sendable {
         self.shards[shard]?.toldEnd = end
     }
 
-    /// Everything that is visible of a shard was read, `indexes`. What arrived at or after `visibleFrom` must be there, what
-    /// arrived before `hiddenBefore` must not.
+    /// Everything that is visible of a shard was read, `indexes`. What arrived at or after `visibleFrom` must be there,
+    /// what arrived before `hiddenBefore` must not.
     package func audited(
         _ shard: ShardRef, indexes: Range<UInt64>, visibleFrom: Int64, hiddenBefore: Int64
     ) throws(Violation) {
@@ -208,21 +212,27 @@ package struct HistoryChecker: Sendable {
 
     /// A process began with these shards: what nobody was told of may never have been.
     package mutating func begin(with exists: (ShardRef) -> Bool) {
-        for (ref, shard) in self.shards where shard.toldEnd == shard.firstIndex && !exists(ref) { self.shards[ref] = nil }
+        for (ref, shard) in self.shards where shard.toldEnd == shard.firstIndex && !exists(ref) {
+            self.shards[ref] = nil
+        }
     }
 
     /// A reader asked for what arrived at or after `millis` and was sent to `index`.
-    package func soughtTime(_ millis: Int64, of shard: ShardRef, got index: UInt64, visibleFrom: Int64) throws(Violation) {
+    package func soughtTime(_ millis: Int64, of shard: ShardRef, got index: UInt64, visibleFrom: Int64)
+        throws(Violation)
+    {
         guard let state = self.shards[shard] else { return }
         for (position, slot) in state.slots.enumerated() {
             guard let id = slot.settled else { continue }
             let at = state.firstIndex + UInt64(position)
             let arrival = self.entries[id].arrivalMillis
             if at < index, arrival >= max(millis, visibleFrom) {
-                throw Violation("a reader of \(shard) from \(millis) ms is sent to \(index); \(at) arrived at \(arrival)")
+                throw Violation(
+                    "a reader of \(shard) from \(millis) ms is sent to \(index); \(at) arrived at \(arrival)")
             }
             if at == index, arrival < millis {
-                throw Violation("a reader of \(shard) from \(millis) ms is sent to \(index), which arrived at \(arrival)")
+                throw Violation(
+                    "a reader of \(shard) from \(millis) ms is sent to \(index), which arrived at \(arrival)")
             }
         }
     }
@@ -234,8 +244,8 @@ package struct HistoryChecker: Sendable {
 
     // MARK: Order
 
-    /// Whether the records of each partition key stand in the order in which they were put: their shard's creation second
-    /// and index rise, as sequence numbers do along a lineage.
+    /// Whether the records of each partition key stand in the order in which they were put: their shard's creation
+    /// second and index rise, as sequence numbers do along a lineage.
     package func checkOrder() throws(Violation) {
         struct Last { let id: Int, second: UInt64, index: UInt64, shard: ShardRef }
         struct Key: Hashable { let stream: StreamID, key: Int }
@@ -246,9 +256,9 @@ package struct HistoryChecker: Sendable {
             let now = Last(id: id, second: shard.creationSecond, index: entry.index, shard: entry.shard)
             if let before = last[key], (before.second, before.index) >= (now.second, now.index) {
                 throw Violation(
-                    "\(entry.record.partitionKey): record \(before.id) stands at \(before.shard), second \(before.second), "
-                        + "index \(before.index); record \(now.id), put later, at \(now.shard), second \(now.second), "
-                        + "index \(now.index)")
+                    "\(entry.record.partitionKey): record \(before.id) stands at \(before.shard), "
+                        + "second \(before.second), index \(before.index); record \(now.id), put later, at "
+                        + "\(now.shard), second \(now.second), index \(now.index)")
             }
             last[key] = now
         }

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+import WeirModel
+
+/// When to try again: the one place that decides it. Pure: the same policy, error, attempt and dice give the same
+/// pause.
+public struct RetryPolicy: Hashable, Sendable {
+    /// Pause before the second attempt to connect, in milliseconds, at least 1. Doubles with each further one.
+    public var firstPauseMillis: UInt32
+    /// No pause is longer.
+    public var longestPauseMillis: UInt32
+
+    public init(firstPauseMillis: UInt32 = 20, longestPauseMillis: UInt32 = 2000) {
+        self.firstPauseMillis = firstPauseMillis
+        self.longestPauseMillis = longestPauseMillis
+    }
+
+    func validate() throws(WeirError) {
+        guard self.firstPauseMillis >= 1, self.longestPauseMillis >= self.firstPauseMillis else {
+            throw WeirError(
+                .invalidArgument,
+                "pauses of \(self.firstPauseMillis) to \(self.longestPauseMillis) ms are not allowed: the first is at "
+                    + "least 1 ms and not above the longest")
+        }
+    }
+
+    /// What to do after an error.
+    package enum Decision: Hashable, Sendable {
+        case giveUp
+        /// After so many nanoseconds.
+        case again(after: UInt64)
+    }
+
+    /// The pause before the attempt after `attempt` failed ones (from 1): doubled each time, of which a random half is
+    /// taken away, so that many clients do not come back at once. `dice` is uniform over all of `UInt64`.
+    package func pauseNanos(attempt: Int, dice: UInt64) -> UInt64 {
+        let doublings = min(max(0, attempt - 1), 20)
+        let full = min(UInt64(self.firstPauseMillis) << doublings, UInt64(self.longestPauseMillis)) * 1_000_000
+        return full - full / 2 + dice % (full / 2 + 1)
+    }
+
+    /// A request failed for the `attempt`th time (from 1). It is repeated when the verdict allows it, and, when it may
+    /// have been carried out, only if that does no harm.
+    package func decide(_ error: WeirError, attempt: Int, isRepeatable: Bool, dice: UInt64) -> Decision {
+        if error.verdict.maybeStored && !isRepeatable { return .giveUp }
+        switch error.verdict.retry {
+        case .never, .refreshShardMap: return .giveUp
+        case .after(let millis):
+            let pause = self.pauseNanos(attempt: attempt, dice: dice)
+            return .again(after: max(UInt64(millis) * 1_000_000, pause))
+        }
+    }
+}

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+import NIOCore
+import WeirModel
+import WeirProtocol
+
+/// Reads one shard or a whole stream for one consumer: nothing happens but when the consumer asks for the next batch,
+/// apart from what the subscriptions fetch ahead.
+final class ReaderEngine {
+    struct Plan: Sendable {
+        enum Scope: Sendable {
+            case shard(ShardNumber, ShardIteratorType)
+            case stream(StreamStart)
+        }
+
+        let stream: StreamID
+        let scope: Scope
+        let end: ReadEnd
+        let configuration: ReaderConfiguration
+    }
+
+    /// A shard whose subscription has been silent for so long may have lost what it was to read to expiry: only then
+    /// is asked, when reading to the tip.
+    private static let probeNanos: UInt64 = 1_000_000_000
+    private static let creditRange = 16 << 10...4 << 20
+
+    private let client: WeirClient
+    private let plan: Plan
+    private let mailbox = ReaderMailbox()
+    private let alarm: Alarm
+    private var follower: LineageFollower?
+    private var cursors: [ShardNumber: ShardCursor] = [:]
+    private var slots: [ShardNumber: SubscriptionSlot] = [:]
+    /// Shards whose begin, and end, are known.
+    private var bounds: [ShardNumber: ShardBounds] = [:]
+    /// Since when nothing has come but errors.
+    private var lostSince: UInt64?
+    /// Shards that wait for their next attempt.
+    private var retrying: Set<ShardNumber> = []
+    private var isOver = false
+
+    struct ShardBounds: Sendable {
+        var start: ReadStart
+        var limit = UInt64.max
+    }
+
+    init(_ client: WeirClient, _ plan: Plan) {
+        self.client = client
+        self.plan = plan
+        let mailbox = self.mailbox
+        self.alarm = Alarm(clock: client.clock) { mailbox.wake() }
+    }
+
+    deinit { for slot in self.slots.values { slot.cancel() } }
+
+    /// The next batch; `nil` at the end, and when the task is cancelled.
+    func next() async throws -> RecordBatch? {
+        guard !self.isOver else { return nil }
+        do {
+            if let batch = try await self.find() { return batch }
+        } catch is CancellationError {
+        } catch {
+            self.close()
+            throw error
+        }
+        self.close()
+        return nil
+    }
+
+    private func close() {
+        self.isOver = true
+        for slot in self.slots.values { slot.cancel() }
+        self.slots = [:]
+        self.cursors = [:]
+    }
+
+    private func find() async throws -> RecordBatch? {
+        if self.follower == nil {
+            let (follower, bounds) = try await self.plan.begin(self.client)
+            self.follower = follower
+            self.bounds = bounds
+        }
+        while true {
+            try Task.checkCancellation()
+            if self.follower?.needsListing == true {
+                self.follower?.listed(try await self.listAll())
+            }
+            self.startReady()
+            guard self.follower?.isDone == false else { return nil }
+            if let event = self.mailbox.take() {
+                if let batch = try self.handle(event) { return batch }
+            } else {
+                self.doWhatIsDue()
+                try await self.mailbox.wait()
+            }
+        }
+    }
+
+    private func listAll() async throws -> [ShardDescription] {
+        do {
+            return try await self.client.shardListing(self.plan.stream, .fromTrimHorizon, timeout: nil).shards
+        } catch let error as WeirError where error.code == .streamNotFound {
+            throw WeirError(.streamDeleted, error.message)
+        }
+    }
+
+    // MARK: Shards begin and end
+
+    private func startReady() {
+        var started: [ShardNumber] = []
+        let runningMax = self.plan.end == .tip ? max(1, self.plan.configuration.shardsAtOnce) : Int.max
+        while let running = self.follower?.runningCount, running < runningMax, let shard = self.follower?.takeReady() {
+            let bounds = self.bounds.removeValue(forKey: shard)
+            if let bounds, let first = bounds.firstIndex, first >= bounds.limit {
+                self.follower?.finished(shard, children: [])
+            } else {
+                self.bounds[shard] = bounds
+                started.append(shard)
+            }
+        }
+        let share = self.plan.configuration.prefetchBytes / max(1, self.follower?.runningCount ?? 1)
+        let credit = min(max(share, Self.creditRange.lowerBound), Self.creditRange.upperBound)
+        for shard in started {
+            let bounds = self.bounds.removeValue(forKey: shard) ?? ShardBounds(start: .iterator(.trimHorizon))
+            self.cursors[shard] = ShardCursor(
+                start: bounds.start, limit: bounds.limit, creditBytes: credit, now: self.client.clock.nanoseconds)
+            self.subscribe(shard)
+        }
+    }
+
+    private func subscribe(_ shard: ShardNumber) {
+        guard let cursor = self.cursors[shard] else { return }
+        let slot = SubscriptionSlot(shard, self.mailbox)
+        self.slots[shard] = slot
+        self.cursors[shard]?.retryAt = nil
+        self.retrying.remove(shard)
+        slot.subscribe(
+            Subscribe(
+                stream: self.plan.stream, shard: shard, start: cursor.start, creditBytes: UInt32(cursor.creditBytes)),
+            with: self.client)
+    }
+
+    private func finish(_ shard: ShardNumber, children: [ShardDescription]) {
+        self.slots.removeValue(forKey: shard)?.cancel()
+        self.cursors[shard] = nil
+        self.retrying.remove(shard)
+        self.follower?.finished(shard, children: children)
+    }
+
+    // MARK: Events
+
+    private func handle(_ event: ReaderMailbox.Event) throws -> RecordBatch? {
+        switch event {
+        case .subscribed(let slot):
+            if self.slots[slot.shard] === slot { self.lostSince = nil }
+        case .pushed(let slot, let payload):
+            guard self.slots[slot.shard] === slot else { return nil }
+            self.lostSince = nil
+            return try self.took(payload, of: slot)
+        case .ended(let slot, let error):
+            if self.slots[slot.shard] === slot { try self.ended(slot.shard, error) }
+        case .probed(let shard, let horizon):
+            self.cursors[shard]?.isProbing = false
+            if let cursor = self.cursors[shard], horizon >= cursor.limit { self.finish(shard, children: []) }
+        }
+        return nil
+    }
+
+    private func took(_ payload: ByteBuffer, of slot: SubscriptionSlot) throws -> RecordBatch? {
+        let shard = slot.shard
+        guard var cursor = self.cursors[shard] else { return nil }
+        let batch: RecordBatch
+        do {
+            batch = try RecordBatch(push: payload, limit: cursor.limit)
+        } catch {
+            throw WeirError(.damaged, "records of \(shard) arrived damaged: \(error.description)")
+        }
+        guard batch.shard == shard, batch.stream == self.plan.stream else {
+            throw WeirError(.malformedRequest, "the server does not keep to the protocol: records of another shard")
+        }
+        try cursor.took(batch, now: self.client.clock.nanoseconds)
+        if let bytes = cursor.takeGrant() { slot.grant(bytes) }
+        self.cursors[shard] = cursor
+        if let children = batch.endOfShard {
+            self.finish(shard, children: children)
+        } else if cursor.isAtLimit {
+            self.finish(shard, children: [])
+        }
+        return batch.count > 0 || batch.missedRecords > 0 || batch.endOfShard != nil ? batch : nil
+    }
+
+    private func ended(_ shard: ShardNumber, _ error: WeirError) throws {
+        let now = self.client.clock.nanoseconds
+        self.slots[shard] = nil
+        let verdict = self.cursors[shard]?.ended(
+            error, retry: self.client.configuration.retry, now: now, dice: self.client.dice())
+        switch verdict {
+        case .fail(let error): throw error
+        case .gone:
+            self.cursors[shard] = nil
+            self.follower?.gone(shard)
+        case .again:
+            self.retrying.insert(shard)
+            let since = self.lostSince ?? now
+            self.lostSince = since
+            if let timeout = self.plan.configuration.timeout, now - since >= timeout.nanos { throw error }
+        case nil: break
+        }
+    }
+
+    /// Subscribes again where it is time, asks after shards that are silent, and sets the alarm for the rest.
+    private func doWhatIsDue() {
+        let now = self.client.clock.nanoseconds
+        var next: UInt64?
+        for shard in self.retrying {
+            guard let retryAt = self.cursors[shard]?.retryAt else { continue }
+            if retryAt <= now { self.subscribe(shard) } else { next = min(next ?? retryAt, retryAt) }
+        }
+        if self.plan.end == .tip {
+            for (shard, cursor) in self.cursors where cursor.mayBeProbed {
+                let probeAt = cursor.lastHeard + Self.probeNanos
+                if probeAt <= now { self.probe(shard) } else { next = min(next ?? probeAt, probeAt) }
+            }
+        }
+        if let next { self.alarm.arm(at: next) }
+    }
+
+    private func probe(_ shard: ShardNumber) {
+        self.cursors[shard]?.isProbing = true
+        self.cursors[shard]?.lastHeard = self.client.clock.nanoseconds
+        let (client, stream, mailbox) = (self.client, self.plan.stream, self.mailbox)
+        // The reader goes on meanwhile. When it fails the subscription will tell why; it is asked again later.
+        Task {
+            let horizon = try? await client.index(of: .trimHorizon, in: shard, of: stream)
+            mailbox.post(.probed(shard, horizon: horizon ?? 0))
+        }
+    }
+}

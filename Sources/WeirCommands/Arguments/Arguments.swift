@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+import CWeir
+import WeirModel
+
+/// The transforms of arguments: what they throw is a usage error that names what is allowed.
+enum Arguments {
+    static func stream(_ text: String) throws -> StreamName {
+        try Self.usage { () throws(WeirError) in try StreamName(text) }
+    }
+
+    static func shard(_ text: String) throws -> ShardNumber {
+        try Self.usage { () throws(WeirError) in try ShardNumber(parsing: text) }
+    }
+
+    static func hashKey(_ text: String) throws -> HashKey {
+        try Self.usage { () throws(WeirError) in try HashKey(parsing: text) }
+    }
+
+    static func limits(_ text: String) throws -> RateLimits {
+        try Self.usage { () throws(WeirError) in try RateLimits(parsing: text) }
+    }
+
+    static func shardCount(_ text: String) throws -> Int {
+        try Self.number(text, Limits.shardsPerStream)
+    }
+
+    static func retention(_ text: String) throws -> Int64 {
+        try DurationText.parse(text, in: Limits.retentionMillis)
+    }
+
+    static func sizeCap(_ text: String) throws -> Int64 {
+        let bytes = try SizeText.parse(text)
+        guard bytes >= Limits.streamBytesMin else {
+            throw Failure.usage("\(text) is not allowed: at least \(SizeText.describe(Limits.streamBytesMin))")
+        }
+        return bytes
+    }
+
+    static func recordBytes(_ text: String) throws -> Int {
+        Int(try SizeText.parse(text, in: Int64(Limits.recordBytesDefault)...Int64(Limits.recordBytesMax)))
+    }
+
+    /// A duration of at least a millisecond.
+    static func timeout(_ text: String) throws -> Duration {
+        .milliseconds(try DurationText.parse(text, in: 1...86_400_000))
+    }
+
+    static func time(_ text: String) throws -> Int64 {
+        try TimeText.parse(text, nowMillis: weir_wall_milliseconds())
+    }
+
+    static func number(_ text: String, _ allowed: ClosedRange<Int>) throws(Failure) -> Int {
+        guard let number = Int(text) else { throw .usage("'\(text.prefix(40))' is not a whole number") }
+        guard allowed.contains(number) else {
+            throw .usage("\(number) is not allowed: \(allowed.lowerBound) to \(allowed.upperBound)")
+        }
+        return number
+    }
+
+    private static func usage<R>(_ parse: () throws(WeirError) -> R) throws(Failure) -> R {
+        do throws(WeirError) {
+            return try parse()
+        } catch {
+            throw .usage(error.message)
+        }
+    }
+}

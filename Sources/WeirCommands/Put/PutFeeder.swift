@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+import WeirModel
+
+/// Makes records of lines and offers them to whoever takes them; refuses what cannot be one.
+struct PutFeeder: ~Copyable {
+    enum Form: Sendable {
+        case lines(KeySource)
+        case json
+    }
+
+    private enum Kind {
+        case fixed
+        case field(Int, [UInt8])
+        case random
+        case json
+    }
+
+    private let kind: Kind
+    private let fixedKey = OutputBytes()
+    private var splitter: LineSplitter
+    private var keys: RandomKeys
+    private var json = RecordJSON()
+    /// Lines that were taken or refused.
+    private(set) var lineCount = 0
+    /// Records that were taken.
+    private(set) var recordCount: UInt64 = 0
+    /// Their bytes, data and keys.
+    private(set) var byteCount = 0
+
+    /// Bytes of a line that can hold the largest record: as base64, with a key all of whose characters are escaped.
+    static func lineBytesMax(_ form: Form, recordBytesMax: Int) -> Int {
+        switch form {
+        case .lines: recordBytesMax
+        case .json: Base64.encodedLength(recordBytesMax) * 2 + 64 << 10
+        }
+    }
+
+    init(_ form: Form, recordBytesMax: Int, seed: UInt64) {
+        switch form {
+        case .lines(.fixed(let key)):
+            self.kind = .fixed
+            let fixedKey = self.fixedKey
+            key.withUnsafeBytes { fixedKey.append($0) }
+        case .lines(.field(let number, let delimiter)): self.kind = .field(number, delimiter)
+        case .lines(.random): self.kind = .random
+        case .json: self.kind = .json
+        }
+        self.splitter = LineSplitter(bytesMax: Self.lineBytesMax(form, recordBytesMax: recordBytesMax))
+        self.keys = RandomKeys(seed: seed)
+    }
+
+    /// Takes a record, or says that there is no room for it now; throws when it may not be.
+    typealias Append = (
+        _ key: UnsafeRawBufferPointer, _ hashKey: HashKey?, _ data: UnsafeRawBufferPointer
+    ) throws(WeirError) -> Bool
+    /// Hears of a line that is no record: how many records were taken before it, and what is wrong with it.
+    typealias Refuse = (_ before: UInt64, _ error: WeirError) -> Void
+
+    /// Offers the lines of a chunk from where the last call stopped. True when the chunk is used up.
+    mutating func feed(_ chunk: UnsafeRawBufferPointer, append: Append, refuse: Refuse) -> Bool {
+        var splitter = self.splitter
+        self.splitter = LineSplitter(bytesMax: 0)
+        let isUsedUp = splitter.split(chunk) { self.offer($0, append, refuse) }
+        self.splitter = splitter
+        return isUsedUp
+    }
+
+    /// Offers a last line that has no newline. True when there is none left.
+    mutating func finish(append: Append, refuse: Refuse) -> Bool {
+        var splitter = self.splitter
+        self.splitter = LineSplitter(bytesMax: 0)
+        let isUsedUp = splitter.finish { self.offer($0, append, refuse) }
+        self.splitter = splitter
+        return isUsedUp
+    }
+
+    private mutating func offer(_ line: LineSplitter.Line, _ append: Append, _ refuse: Refuse) -> Bool {
+        do throws(WeirError) {
+            guard try self.put(line, append) else { return false }
+        } catch {
+            let message = "line \(self.lineCount + 1): \(error.message)"
+            refuse(self.recordCount, WeirError(error.code, message, verdict: error.verdict))
+        }
+        self.lineCount += 1
+        return true
+    }
+
+    private mutating func put(_ line: LineSplitter.Line, _ append: Append) throws(WeirError) -> Bool {
+        if line.isTooLong {
+            throw WeirError(
+                .recordTooLarge,
+                "a line of \(CountText.describe(line.length)) bytes is larger than a record of this stream may be")
+        }
+        switch self.kind {
+        case .fixed: return try self.put(self.fixedKey.raw, nil, line.bytes, append)
+        case .random: return try self.put(self.keys.next(), nil, line.bytes, append)
+        case .field(let number, let delimiter):
+            let key = delimiter.withUnsafeBytes { KeySource.field(number, of: line.bytes, delimiter: $0) }
+            guard let key else { throw WeirError(.invalidArgument, "it has no field \(number)") }
+            guard !key.isEmpty else {
+                throw WeirError(
+                    .invalidArgument, "its field \(number) is empty: a partition key has 1 to 256 characters")
+            }
+            return try self.put(key, nil, line.bytes, append)
+        case .json:
+            do throws(RecordJSON.Malformed) {
+                try self.json.parse(line.bytes)
+            } catch {
+                throw WeirError(
+                    .invalidArgument, "it is not a record as weir get --json prints it: \(error.description)")
+            }
+            return try self.put(self.json.key, self.json.explicitHashKey, self.json.data, append)
+        }
+    }
+
+    private mutating func put(
+        _ key: UnsafeRawBufferPointer, _ hashKey: HashKey?, _ data: UnsafeRawBufferPointer, _ append: Append
+    ) throws(WeirError) -> Bool {
+        guard try append(key, hashKey, data) else { return false }
+        self.recordCount += 1
+        self.byteCount += key.count + data.count
+        return true
+    }
+}

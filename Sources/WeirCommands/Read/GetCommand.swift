@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import CWeir
+import WeirClient
+import WeirModel
+
+/// How records are printed.
+struct RecordFormatOptions: ParsableArguments {
+    @Flag(help: "Print one JSON object a record, its data in base64.")
+    var json = false
+    @Flag(help: "Print the data and a newline, nothing else.")
+    var raw = false
+
+    func validate() throws {
+        if self.json && self.raw { throw ValidationError("--json and --raw exclude each other") }
+    }
+
+    var format: RecordFormat { self.json ? .json : self.raw ? .raw : .people }
+}
+
+struct GetCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "get", abstract: "Read the records of a stream up to where it ends now.",
+        discussion: """
+            All shards are read, parents before their children; the records of one partition key come in their order. \
+            Without --json and --raw a line has shard, sequence number, partition key and data, with tabs between them \
+            and control characters escaped.
+
+            Examples:
+              weir get access --from trim-horizon --raw
+              weir get access --from 10m --json
+              weir get access --from 2026-01-31T12:00:00Z --to 2026-01-31T13:00:00Z
+              weir get access --shard shardId-000000000002 --limit 10
+            """)
+
+    @Argument(help: "The stream.", transform: Arguments.stream)
+    var stream: StreamName
+    @Option(help: "Only this shard, such as shardId-000000000002 or 2.", transform: Arguments.shard)
+    var shard: ShardNumber?
+    @Option(
+        help: ArgumentHelp(
+            "trim-horizon (the default), latest, a sequence number (with --shard), a time (RFC 3339, or seconds or "
+                + "milliseconds since 1970), or how long ago, such as 10m.", valueName: "position"),
+        transform: { try ReadPosition.parseFrom($0, nowMillis: weir_wall_milliseconds()) })
+    var from: ReadPosition?
+    @Option(
+        help: ArgumentHelp(
+            "now (the default), the time before which records arrived, or the last sequence number (with --shard).",
+            valueName: "position"),
+        transform: { try ReadPosition.parseTo($0, nowMillis: weir_wall_milliseconds()) })
+    var to: ReadPosition?
+    @Option(
+        help: ArgumentHelp("At most so many records.", valueName: "n"),
+        transform: { try Arguments.number($0, 1...Int(Int64.max)) })
+    var limit: Int?
+    @OptionGroup var output: RecordFormatOptions
+    @OptionGroup var connection: ConnectionOptions
+
+    func validate() throws {
+        guard self.shard == nil else {
+            if case .sequence(let number)? = self.from { try self.check(number, "--from") }
+            if case .sequence(let number)? = self.to { try self.check(number, "--to") }
+            return
+        }
+        if case .sequence? = self.from { throw ValidationError("--from with a sequence number needs --shard") }
+        if case .sequence? = self.to { throw ValidationError("--to with a sequence number needs --shard") }
+    }
+
+    private func check(_ number: SequenceNumber, _ option: String) throws {
+        guard number.shard == self.shard else {
+            throw ValidationError("\(option): that sequence number is of \(number.shard)")
+        }
+    }
+
+    var bound: ReadSession.Bound {
+        switch self.to {
+        case nil, .trimHorizon, .latest: .none
+        case .time(let millis): .before(millis)
+        case .sequence(let number): .through(number)
+        }
+    }
+
+    func run() async throws {
+        let progress = Progress("read", isShown: Messages.isTerminal && !StandardOutput.isTerminal)
+        let count = try await self.connection.withClient { client in
+            let stream = try await client.describeStream(self.stream)
+            let task = Task { try await self.read(client, stream, progress) }
+            return try await Interrupts.whileRunning(finish: { task.cancel() }) {
+                try await progress.whileRunning { try await task.value }
+            }
+        }
+        if Messages.isTerminal { Messages.write(progress.summary("read " + CountText.describe(count, "record"))) }
+    }
+
+    /// Returns how many records were printed.
+    private func read(_ client: WeirClient, _ stream: StreamDescription, _ progress: Progress) async throws -> Int {
+        let from = self.from ?? .trimHorizon
+        if let shard {
+            var session = self.session(progress, shards: [shard])
+            for try await batch in client.records(stream.id, shard: shard, from: from.shardStart, until: .tip) {
+                guard try session.print(batch) else { break }
+            }
+        } else {
+            var shards: Set<ShardNumber>?
+            if case .before(let millis) = self.bound {
+                shards = Set(
+                    try await client.listShards(stream.id).filter { $0.createdAtMillis < millis }.map(\.number))
+                if shards?.isEmpty == true { return 0 }
+            }
+            var session = self.session(progress, shards: shards)
+            for try await batch in client.records(stream.id, from: try from.streamStart(), until: .tip) {
+                guard try session.print(batch) else { break }
+            }
+        }
+        return progress.recordCount
+    }
+
+    private func session(_ progress: Progress, shards: Set<ShardNumber>?) -> ReadSession {
+        ReadSession(
+            self.output.format, to: StandardOutput(), bound: self.bound, limit: self.limit, shards: shards,
+            progress: progress)
+    }
+}
+
+struct TailCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "tail", abstract: "Follow a stream: print its records as they come, until Ctrl-C.",
+        discussion: """
+            Follows all shards through splits and merges, children after their parents. Output is as that of weir get.
+
+            Examples:
+              weir tail access
+              weir tail access --from 10m --json
+            """)
+
+    @Argument(help: "The stream.", transform: Arguments.stream)
+    var stream: StreamName
+    @Option(
+        help: ArgumentHelp(
+            "latest (the default), trim-horizon, a time (RFC 3339, or seconds or milliseconds since 1970), or how long "
+                + "ago, such as 10m.", valueName: "position"),
+        transform: { try ReadPosition.parseFrom($0, nowMillis: weir_wall_milliseconds()) })
+    var from: ReadPosition?
+    @OptionGroup var output: RecordFormatOptions
+    @OptionGroup var connection: ConnectionOptions
+
+    func validate() throws {
+        if case .sequence? = self.from {
+            throw ValidationError("--from with a sequence number needs one shard: use weir get --shard")
+        }
+    }
+
+    func run() async throws {
+        try await self.connection.withClient { client in
+            let stream = try await client.describeStream(self.stream)
+            let task = Task { try await self.follow(client, stream) }
+            try await Interrupts.whileRunning(finish: { task.cancel() }) { try await task.value }
+        }
+    }
+
+    private func follow(_ client: WeirClient, _ stream: StreamDescription) async throws {
+        var session = ReadSession(
+            self.output.format, to: StandardOutput(), bound: .none, limit: nil, shards: nil,
+            progress: Progress("read", isShown: false))
+        let start = try (self.from ?? .latest).streamStart()
+        for try await batch in client.records(stream.id, from: start, until: .forever) {
+            guard try session.print(batch) else { break }
+        }
+    }
+}

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import WeirClient
+import WeirModel
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#else
+import Darwin
+#endif
+
+/// Where the server is: `--server`, else the environment, else the usual place.
+struct ConnectionOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "Where the server listens (default: WEIR_SERVER, else 127.0.0.1:7411).", valueName: "host:port"),
+        transform: { try ServerAddress(parsing: $0) })
+    var server: ServerAddress?
+
+    /// Throws a usage error for a WEIR_SERVER that is not an address.
+    func address(environment: String? = getenv("WEIR_SERVER").map { String(cString: $0) }) throws -> ServerAddress {
+        if let server { return server }
+        guard let environment, !environment.isEmpty else { return .standard }
+        do {
+            return try ServerAddress(parsing: environment)
+        } catch {
+            throw Failure.usage("WEIR_SERVER: \(error.description)")
+        }
+    }
+
+    func clientConfiguration() throws -> ClientConfiguration {
+        let address = try self.address()
+        return ClientConfiguration(host: address.host, port: address.port, name: "weir-cli \(Version.number)")
+    }
+
+    /// Runs `body` with a client that is connected.
+    func withClient<R>(
+        _ change: (inout ClientConfiguration) -> Void = { _ in }, _ body: (WeirClient) async throws -> R
+    ) async throws -> R {
+        var configuration = try self.clientConfiguration()
+        change(&configuration)
+        let client = try await WeirClient.connect(configuration)
+        do {
+            let result = try await body(client)
+            await client.close()
+            return result
+        } catch {
+            await client.close()
+            throw error
+        }
+    }
+}
+
+/// `--json` of commands that otherwise print for people.
+struct JSONOption: ParsableArguments {
+    @Flag(help: "Print one JSON object a line.")
+    var json = false
+}

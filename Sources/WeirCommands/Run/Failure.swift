@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+import WeirModel
+
+/// How the program ends, as scripts see it.
+package enum ExitStatus: Int32, Sendable {
+    case success = 0
+    case failed = 1
+    /// The arguments are wrong.
+    case usage = 2
+    /// Nothing is wrong with the request; now was not the time (`EX_TEMPFAIL`).
+    case tryAgain = 75
+}
+
+/// Why a command ends without success: a status and a sentence for stderr.
+package struct Failure: Error, Hashable, Sendable, CustomStringConvertible {
+    package let status: ExitStatus
+    package let description: String
+
+    package init(_ status: ExitStatus, _ description: String) {
+        self.status = status
+        self.description = description
+    }
+
+    /// The way that an error of the client or the server ends the program.
+    package init(_ error: WeirError) {
+        self.init(error.code.exitStatus, error.message)
+    }
+
+    /// An argument outside what is allowed.
+    static func usage(_ description: String) -> Failure { Failure(.usage, description) }
+}
+
+/// The reader of the results has gone: end without a word.
+struct OutputClosed: Error {}
+
+extension WeirError.Code {
+    var exitStatus: ExitStatus {
+        switch self {
+        case .throughputExceeded, .unavailable, .storageFull, .creditExceeded, .timedOut, .outcomeUnknown,
+            .resourceInUse:
+            .tryAgain
+        default: .failed
+        }
+    }
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import CWeir
+import Logging
+import NIOCore
+import WeirServer
+import WeirStorage
+
+struct ServeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "serve", abstract: "Run a server.",
+        discussion: """
+            Keeps everything in one data folder, which is made when it is not there. Prints one line when it is ready \
+            to take requests; Ctrl-C or SIGTERM lets connected clients finish and stops it, a second one ends it at \
+            once.
+
+            What is given here wins over the configuration file, which config/weir.yaml of the sources explains.
+
+            Examples:
+              weir serve
+              weir serve --data-dir /var/lib/weir --listen 127.0.0.1:7411
+              weir serve --config weir.yaml --check-config
+            """)
+
+    @Option(help: ArgumentHelp("The data folder (default: ./weir-data).", valueName: "folder"))
+    var dataDir: String?
+    @Option(
+        help: ArgumentHelp(
+            "Where to listen (default: 127.0.0.1:7411); port 0 takes a free one.", valueName: "host:port"))
+    var listen: String?
+    @Option(help: ArgumentHelp("The configuration file.", valueName: "file"))
+    var config: String?
+    @Flag(help: "Say whether the configuration is right, print what it amounts to, and stop.")
+    var checkConfig = false
+    @Option(
+        help: ArgumentHelp(
+            "How long clients may finish when the server is stopped (default: 30s).", valueName: "duration"))
+    var drain: String?
+    @Flag(help: "Listen beyond this machine although nothing authenticates clients.")
+    var insecure = false
+    @Option(
+        help: ArgumentHelp(
+            "Bytes of log on disk (default: the smaller of 20GiB and a fifth of the disk).", valueName: "size"))
+    var logMaxBytes: String?
+    @Option(help: ArgumentHelp("\(Setting.levels.joined(separator: ", ")) (default: info).", valueName: "level"))
+    var logLevel: String?
+    @Option(
+        help: ArgumentHelp(
+            "How the log is written: direct past the page cache, buffered through it, or auto (the default).",
+            valueName: "mode"))
+    var writeMode: String?
+
+    /// The flags that are settings too.
+    private var flags: [(option: String, setting: String, value: String?)] {
+        [
+            ("--data-dir", "data-dir", self.dataDir), ("--listen", "listen", self.listen),
+            ("--drain", "drain", self.drain), ("--insecure", "insecure", self.insecure ? "true" : nil),
+            ("--log-max-bytes", "storage.log-max-bytes", self.logMaxBytes),
+            ("--log-level", "log-level", self.logLevel), ("--write-mode", "storage.write-mode", self.writeMode),
+        ]
+    }
+
+    func validate() throws {
+        var settings = ServeSettings()
+        try self.applyFlags(to: &settings)
+    }
+
+    private func applyFlags(to settings: inout ServeSettings) throws {
+        for flag in self.flags {
+            guard let value = flag.value, let setting = Setting.all.first(where: { $0.path == flag.setting }) else {
+                continue
+            }
+            do {
+                try setting.apply(value, to: &settings)
+            } catch {
+                throw ValidationError("'\(value)' is not allowed for \(flag.option): \(setting.allowed)")
+            }
+        }
+    }
+
+    /// Defaults, then the file, then the flags.
+    func settings() throws -> ServeSettings {
+        var settings = ServeSettings()
+        if let config { try ConfigFile.read(config, into: &settings) }
+        try self.applyFlags(to: &settings)
+        do {
+            try settings.configuration.validate()
+        } catch {
+            throw Failure(.failed, error.description)
+        }
+        return settings
+    }
+
+    func run() async throws {
+        let settings = try self.settings()
+        if self.checkConfig {
+            try StandardOutput.write("# The configuration is right. It amounts to:\n" + ConfigFile.text(settings))
+            return
+        }
+        if weir_raise_open_files(nil) != 0 {
+            Messages.write("the number of open files could not be raised: there may be fewer connections than allowed")
+        }
+        var logger = Logger(label: "weir", factory: { _ in LineLogHandler() })
+        logger.logLevel = settings.logLevel
+        try await self.serve(settings, logger)
+    }
+
+    private func serve(_ settings: ServeSettings, _ logger: Logger) async throws {
+        let configuration = settings.configuration
+        let node: Node
+        do {
+            node = try await Node.start(configuration, logger: logger)
+        } catch {
+            throw Failure(.failed, error.description)
+        }
+        for sentence in node.recoveryReport { logger.notice("\(sentence)") }
+        let address = ServerAddress(
+            host: node.address.ipAddress ?? configuration.host, port: node.address.port ?? configuration.port)
+        do {
+            try StandardOutput.write("\(Version.text) ready on \(address), data in \(configuration.storage.folder)\n")
+        } catch is OutputClosed {
+            // Nobody wants to know; that is no reason not to serve.
+        }
+        let drain = Duration.milliseconds(settings.drainMillis)
+        let reason = await Interrupts.whileRunning(finish: {
+            logger.notice("stopping; connected clients may finish for \(DurationText.describe(settings.drainMillis))")
+            Task { await node.shutdown(drain: drain) }
+        }) { await node.stopped }
+        if let reason { throw Failure(.failed, reason) }
+        logger.notice("stopped")
+    }
+}

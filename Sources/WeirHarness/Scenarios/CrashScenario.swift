@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+import CWeir
+import WeirClient
+import WeirModel
+
+/// Kills the server at random moments under load, and looks at what is left.
+package struct CrashScenario: Sendable {
+    package var kills = 100
+    package var seed = SeededRandom.anySeed()
+    package var producers = 4
+    package var keys = 64
+    /// Records a second of all producers together.
+    package var rate = 20_000
+    package var shards = 4
+    /// Of the data of a record.
+    package var bytes = 24...300
+    /// In every third life another stream is filled instead, which is kept small: so that files of the log are used
+    /// again with what they held before still behind the new records. Bytes a second; 0: never.
+    package var churn = 20_000_000
+    /// After its ready line a server lives for so many milliseconds.
+    package var lifeMillis = 1...500
+    /// One of so many kills hits a server that is still starting; 0: none.
+    package var killsWhileStarting = 8
+    /// Where the data folder is made; `nil` is the system's place for temporary files.
+    package var parentFolder: String?
+    /// Told after each kill.
+    package var onProgress: @Sendable (String) -> Void = { _ in }
+
+    package init() {}
+
+    private struct Lives {
+        var killsMillis: [Int64] = []
+        var whileStarting = 0
+        var starts = Spread()
+    }
+
+    package func run() async throws -> Report {
+        let weir = try Weir.find()
+        return try await TemporaryFolder.with("crash", in: self.parentFolder) { folder in
+            do {
+                return try await self.run(weir, folder + "/data")
+            } catch {
+                throw HarnessError("crash, seed \(self.seed): \(error)")
+            }
+        }
+    }
+
+    private func run(_ weir: Weir, _ folder: String) async throws -> Report {
+        let server = try await ServerProcess.start(weir, folder: folder)
+        let name = try StreamName("crash")
+        let client = try await server.client()
+        let stream = try await client.createStream(name, shards: self.shards, settings: StreamSettings(limits: .open))
+        let load = LoadGenerator(
+            Workload(seed: self.seed, producers: self.producers, keys: self.keys, bytes: self.bytes), rate: self.rate)
+        let reader = LiveReader()
+        let churn = try await self.churnLoad(client)
+        let (lives, last) = try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { await reader.run(client, stream.id) }
+            group.addTask { await load.run(client, name) }
+            if let churn { group.addTask { await churn.load.run(client, churn.stream) } }
+            do {
+                let (lives, last) = try await self.live(server, load, reader, churn?.load)
+                load.stop()
+                churn?.load.stop()
+                try await load.ended(within: .seconds(120))
+                try await churn?.load.ended(within: .seconds(120))
+                try await Waiting.until("a reader that has read what was acknowledged", within: .seconds(120)) {
+                    try reader.check()
+                    return reader.count >= load.acknowledged
+                }
+                group.cancelAll()
+                return (lives, last)
+            } catch {
+                load.stop()
+                churn?.load.stop()
+                group.cancelAll()
+                await client.close()
+                throw error
+            }
+        }
+        await client.close()
+        let report = try await self.judge(last, stream, load, reader, lives)
+        try await last.stop()
+        return report
+    }
+
+    private func churnLoad(_ client: WeirClient) async throws -> (load: LoadGenerator, stream: StreamName)? {
+        guard self.churn > 0 else { return nil }
+        let stream = try StreamName("churn")
+        try await client.createStream(
+            stream, shards: 2, settings: StreamSettings(maxBytes: Limits.streamBytesMin, limits: .open))
+        let workload = Workload(seed: self.seed, producers: 1, keys: 4, bytes: 20_000...40_000)
+        let load = LoadGenerator(workload, rate: max(1, self.churn / 30_000))
+        load.pause(true)
+        return (load, stream)
+    }
+
+    /// One life of the server after the other. Returns the last server, which is left alone.
+    private func live(
+        _ first: ServerProcess, _ load: LoadGenerator, _ reader: LiveReader, _ churn: LoadGenerator?
+    ) async throws -> (Lives, ServerProcess) {
+        var random = SeededRandom(self.seed)
+        var lives = Lives()
+        var server = first
+        let weir = Weir(path: first.weir.path)
+        try await Waiting.until("the first acknowledgements and a reader that sees them") {
+            try load.check()
+            try reader.check()
+            return load.acknowledged > 0 && reader.count > 0
+        }
+        for kill in 1...max(1, self.kills) {
+            let life = Int.random(in: self.lifeMillis, using: &random)
+            let hitsStart =
+                self.killsWhileStarting > 0 && Int.random(in: 1...self.killsWhileStarting, using: &random) == 1
+            if let churn {
+                load.pause(kill % 3 == 0)
+                churn.pause(kill % 3 != 0)
+            }
+            try await Task.sleep(for: .milliseconds(life))
+            try await server.process.kill9()
+            // Between its last record and the next server's first.
+            lives.killsMillis.append(weir_wall_milliseconds())
+            if hitsStart {
+                let starting = try await weir.start(ServerProcess.arguments(first.folder, port: first.port))
+                try await Task.sleep(for: .microseconds(Int.random(in: 1...60_000, using: &random)))
+                try await starting.kill9()
+                lives.whileStarting += 1
+                lives.killsMillis.append(weir_wall_milliseconds())
+            }
+            server = try await ServerProcess.start(weir, folder: first.folder, port: first.port)
+            lives.starts.add(server.startMilliseconds)
+            self.onProgress(
+                "kill \(kill) of \(self.kills): after \(life) ms, back in \(Int(server.startMilliseconds)) ms, "
+                    + "\(load.acknowledged) acknowledged, \(reader.count) read")
+        }
+        return (lives, server)
+    }
+
+    private func judge(
+        _ server: ServerProcess, _ stream: StreamDescription, _ load: LoadGenerator, _ reader: LiveReader,
+        _ lives: Lives
+    ) async throws -> Report {
+        let client = try await server.client()
+        var audit = HistoryAudit(
+            load.workload, ledgers: load.ledgers.map(\.snapshot), killsMillis: lives.killsMillis)
+        var final: [ShardNumber: (first: UInt64, fingerprints: [UInt64])] = [:]
+        for try await batch in client.records(stream.id, from: .trimHorizon, until: .tip) {
+            batch.forEach { record in
+                audit.take(
+                    Place(shard: record.shard, index: record.index), arrivalMillis: record.approximateArrivalMillis,
+                    key: record.partitionKey, data: record.data)
+                final[record.shard, default: (record.index, [])].fingerprints.append(
+                    Workload.fingerprint(key: record.partitionKey, data: record.data))
+            }
+        }
+        audit.finish(try await client.listShards(stream.id))
+        await client.close()
+        var report = Report("crash", seed: self.seed)
+        report.add("kills", self.kills + lives.whileStarting)
+        report.add("of a starting server", lives.whileStarting)
+        report.add("acknowledged", audit.acknowledged)
+        report.add("read", audit.read)
+        report.add("duplicates of unknown outcome", audit.duplicates)
+        report.add("lost", audit.lost)
+        report.add("seen by a reader meanwhile", reader.count)
+        report.add("log files used again", try Self.filesUsedAgain(server.folder))
+        report.add("restart", lives.starts.millisText)
+        report.violations.add(audit.violations)
+        report.violations.add(reader.judge(final))
+        load.judge(&report.violations)
+        return report
+    }
+
+    /// Log segments on their second or later use.
+    private static func filesUsedAgain(_ folder: String) throws -> Int {
+        try Files.names(in: folder).filter { $0.hasPrefix("segment-") }.reduce(0) { count, name in
+            let header = try Files.beginning(of: folder + "/" + name, bytes: 16)
+            // The use count stands at byte 12 of the header (docs/data-folder.md).
+            return count + (header.count == 16 && header[12...].contains { $0 != 0 && $0 != 1 } ? 1 : 0)
+        }
+    }
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+import NIOCore
+import WeirLog
+import WeirModel
+import WeirProtocol
+
+/// Hello, and the fence between connections of one session.
+extension Connection {
+    /// Hello was accepted: an older connection of the session is fenced first.
+    func greet(_ hello: Hello, _ answer: HelloAnswer, correlation: UInt64) {
+        self.clientName = hello.clientName
+        self.sessionID = hello.sessionID
+        guard hello.sessionID != 0, let handle = self.loop.handle(of: self) else {
+            return self.answerHello(answer, correlation)
+        }
+        guard let older = self.node.sessions.register(hello.sessionID, connection: self.id, handle) else {
+            return self.answerHello(answer, correlation)
+        }
+        self.phase = .fencing(answer, correlation: correlation)
+        self.isAwaitingOlder = true
+        self.setReading(false)
+        older.loop.run { loop in
+            let done: @Sendable () -> Void = { handle.loop.run { $0.fenced(handle.id) } }
+            if let connection = loop.connection(older.id) { connection.fence(done) } else { done() }
+        }
+    }
+
+    /// A newer connection speaks for the session: nothing that has not been taken up is taken up any more.
+    func fence(_ done: @escaping @Sendable () -> Void) {
+        self.onFenced.append(done)
+        self.close(
+            WeirError(
+                .sessionFenced, "a newer connection has taken over the session",
+                verdict: .init(maybeStored: false, retry: .never)))
+        // Its own predecessor may still be at work; then `olderIsFenced` goes on.
+        if !self.isAwaitingOlder { self.fencedNow() }
+    }
+
+    /// The older connection of the session admits nothing any more.
+    func olderIsFenced() {
+        self.isAwaitingOlder = false
+        self.fencedNow()
+        switch self.phase {
+        case .gone: self.leave()
+        case .open, .closing: break
+        case .fencing(let answer, let correlation):
+            self.phase = .open
+            self.answerHello(answer, correlation)
+            let held = self.heldInput
+            self.heldInput = nil
+            if let held { self.receive(held) }
+            if self.isOpen { self.setReading(true) }
+            self.flushNow()
+        }
+    }
+
+    func fencedNow() {
+        let waiting = self.onFenced
+        self.onFenced = []
+        for done in waiting { done() }
+    }
+
+    func answerHello(_ answer: HelloAnswer, _ correlation: UInt64) {
+        self.log(.debug, "connection is open", reason: "client \(self.clientName)")
+        self.answer(.none, answer.frame(.helloAnswer, correlation: correlation))
+    }
+
+    func hold(_ buffer: ByteBuffer) {
+        var buffer = buffer
+        if self.heldInput == nil { self.heldInput = ByteBuffer() }
+        self.heldInput?.writeBuffer(&buffer)
+    }
+
+    func setReading(_ isOn: Bool) {
+        guard let context else { return }
+        // Only a channel that is closed refuses the option, and such a one reads nothing.
+        try? context.channel.syncOptions?.setOption(.autoRead, value: isOn)
+    }
+}

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+import WeirCatalog
+import WeirModel
+import WeirStorage
+
+extension LogCore {
+    /// Why a stream that the catalog does not have is not there.
+    func missing(_ id: StreamID) -> WeirError {
+        self.catalog.wasDeleted(id)
+            ? WeirError(.streamDeleted, "\(id) was deleted") : WeirError(.streamNotFound, "\(id) does not exist")
+    }
+
+    /// Why a shard cannot be read; `nil` when it can.
+    func unreadable(_ shard: ShardRef) -> WeirError? {
+        if let error = self.unavailable() { return error }
+        guard let stream = self.catalog.stream(shard.stream) else { return self.missing(shard.stream) }
+        guard stream.shard(shard.shard) != nil else {
+            return WeirError(.shardNotFound, "stream '\(stream.name)' has no \(shard.shard), or it has expired")
+        }
+        return nil
+    }
+}

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: Apache-2.0
+import Synchronization
+import Testing
+import WeirModel
+
+@testable import WeirClient
+
+@Suite(.timeLimit(.minutes(2))) struct ReaderTests {
+    private let id = StreamID(1)
+
+    private func filled(_ node: FakeNode, shards: Int = 3, _ range: Range<Int> = 0..<200) async throws -> WeirClient {
+        try node.makeStream("s", shards: shards)
+        let client = try node.client()
+        try await self.put(range, client)
+        return client
+    }
+
+    private func put(_ range: Range<Int>, _ client: WeirClient) async throws {
+        let producer = try await client.producer(
+            try StreamName("s"), .init(batchRecords: 10, linger: .milliseconds(1), timeout: nil, groupRecordsMin: 1))
+        let results = try await producer.putBatch(
+            range.map { ProducerRecord(partitionKey: "key-\($0 % 7)", data: Array("\($0)".utf8)) })
+        #expect(results.allSatisfy { if case .success = $0 { true } else { false } })
+        try await producer.finish()
+    }
+
+    private func texts(_ batch: RecordBatch) -> [String] {
+        var texts: [String] = []
+        batch.forEach { texts.append(String(decoding: $0.data, as: UTF8.self)) }
+        #expect(texts.count == batch.count)
+        #expect(texts == batch.records.map { String(decoding: $0.data, as: UTF8.self) })
+        return texts
+    }
+
+    @Test func readingToTheTipGivesEveryRecordOnceAndInOrder() async throws {
+        let node = FakeNode()
+        let client = try await self.filled(node)
+        var read: [ShardNumber: [String]] = [:]
+        for try await batch in client.records(self.id, from: .trimHorizon, until: .tip) {
+            read[batch.shard, default: []] += self.texts(batch)
+        }
+        #expect(read == node.texts(self.id))
+        #expect(read.values.map(\.count).reduce(0, +) == 200)
+        await client.close()
+    }
+
+    @Test func theTipIsTheOneFoundAtTheStart() async throws {
+        let node = FakeNode()
+        let client = try await self.filled(node, shards: 1, 0..<95)
+        var reader = client.records(self.id, from: .trimHorizon, until: .tip).makeAsyncIterator()
+        var read = self.texts(try #require(try await reader.next()))
+        // What comes now lies behind the tip, in the same batches and in children.
+        try await self.put(95..<130, client)
+        node.split(self.id, ShardNumber(0))
+        try await self.put(130..<160, client)
+        while let batch = try await reader.next() { read += self.texts(batch) }
+        #expect(read == (0..<95).map { "\($0)" })
+        #expect(try await reader.next() == nil)
+        await client.close()
+    }
+
+    @Test func anEmptyStreamHasNothingToReadToTheTip() async throws {
+        let node = FakeNode()
+        let client = try await self.filled(node, shards: 4, 0..<0)
+        for start in [StreamStart.trimHorizon, .latest] {
+            var reader = client.records(self.id, from: start, until: .tip).makeAsyncIterator()
+            #expect(try await reader.next() == nil)
+        }
+        await client.close()
+    }
+
+    @Test func readingFollowsSplitsAndMergesAndChildrenComeBehindTheirParents() async throws {
+        let node = FakeNode()
+        let client = try await self.filled(node, shards: 2, 0..<50)
+        var reader = client.records(self.id, from: .trimHorizon).makeAsyncIterator()
+        var read: [String] = []
+        var ended: Set<ShardNumber> = []
+        func readUntil(_ count: Int) async throws {
+            while read.count < count, let batch = try await reader.next() {
+                let parents = node.state.withLock {
+                    $0.streams[self.id]?.shards[Int(batch.shard.rawValue)].description.parents ?? []
+                }
+                #expect(parents.allSatisfy { ended.contains($0) })
+                read += self.texts(batch)
+                if batch.endOfShard != nil { ended.insert(batch.shard) }
+            }
+        }
+        try await readUntil(50)
+        node.split(self.id, ShardNumber(0))  // 2, 3
+        try await self.put(50..<90, client)
+        node.merge(self.id, ShardNumber(3), ShardNumber(1))  // 4
+        try await self.put(90..<150, client)
+        try await readUntil(150)
+        #expect(read.count == 150)
+        #expect(Set(read).count == 150)
+        for key in 0..<7 {
+            let numbers = read.compactMap { Int($0) }.filter { $0 % 7 == key }
+            #expect(numbers == numbers.sorted())
+        }
+        await client.close()
+    }
+
+    @Test func aCutConnectionNeitherLosesNorDoubles() async throws {
+        let node = FakeNode()
+        let client = try await self.filled(node, shards: 3, 0..<300)
+        node.state.withLock { $0.batchesPerPush = 1 }
+        var read: [ShardNumber: [String]] = [:]
+        var batches = 0
+        // Little credit, so that much is still to come when the connection is cut.
+        let configuration = ReaderConfiguration(prefetchBytes: 1)
+        for try await batch in client.records(self.id, from: .trimHorizon, until: .tip, configuration) {
+            read[batch.shard, default: []] += self.texts(batch)
+            batches += 1
+            if batches % 5 == 0 { node.cutAll() }
+        }
+        #expect(read == node.texts(self.id))
+        await client.close()
+    }
+
+    @Test func latestGivesWhatComesFromNowOnEvenWhenCutBeforeTheFirstRecord() async throws {
+        let node = FakeNode()
+        let client = try await self.filled(node, shards: 1, 0..<50)
+        let read = Mutex<[String]>([])
+        let reading = Task {
+            for try await batch in client.records(self.id, from: .latest) {
+                read.withLock { $0 += self.texts(batch) }
+                if read.withLock({ $0.count }) == 30 { break }
+            }
+        }
+        await eventually {
+            node.state.withLock { $0.connections }.contains { !$0.state.withLock { $0.subscriptions.isEmpty } }
+        }
+        node.cutAll()
+        try await self.put(50..<80, client)
+        try await reading.value
+        #expect(read.withLock { $0 } == (50..<80).map { "\($0)" })
+        await client.close()
+    }
+
+    @Test func oneShardCanBeReadFromASequenceNumber() async throws {
+        let node = FakeNode()
+        let client = try await self.filled(node, shards: 1, 0..<50)
+        var all: [Record] = []
+        for try await batch in client.records(self.id, shard: ShardNumber(0), from: .trimHorizon, until: .tip) {
+            all += batch.records
+        }
+        #expect(all.map(\.sequenceNumber.index) == (0..<50).map { UInt64($0) })
+        #expect(all[0].partitionKey == "key-0" && all[0].approximateArrivalMillis == 5000)
+        var after: [Record] = []
+        let start = ShardIteratorType.afterSequenceNumber(all[19].sequenceNumber)
+        for try await batch in client.records(self.id, shard: ShardNumber(0), from: start, until: .tip) {
+            after += batch.records
+        }
+        #expect(after == Array(all[20...]))
+        await client.close()
+    }
+
+    @Test func aClosedShardEndsAndNamesItsChildren() async throws {
+        let node = FakeNode()
+        let client = try await self.filled(node, shards: 1, 0..<20)
+        node.split(self.id, ShardNumber(0))
+        var children: [ShardNumber]?
+        var count = 0
+        for try await batch in client.records(self.id, shard: ShardNumber(0), from: .trimHorizon) {
+            count += batch.count
+            children = batch.endOfShard?.map(\.number)
+        }
+        #expect(count == 20)
+        #expect(children == [ShardNumber(1), ShardNumber(2)])
+        await client.close()
+    }
+
+    @Test func trimmedRecordsAreReportedOnce() async throws {
+        let node = FakeNode()
+        let client = try await self.filled(node, shards: 1, 0..<40)
+        var missed: [UInt64] = []
+        var read: [String] = []
+        node.trim(self.id, ShardNumber(0), before: 20)
+        let first = SequenceNumber(shardCreationSecond: 1, shard: ShardNumber(0), index: 0, arrivalSecond: 1)
+        let start = ShardIteratorType.atSequenceNumber(first)
+        for try await batch in client.records(self.id, shard: ShardNumber(0), from: start, until: .tip) {
+            missed.append(batch.missedRecords)
+            read += self.texts(batch)
+        }
+        #expect(missed.first == 20)
+        #expect(missed.dropFirst().allSatisfy { $0 == 0 })
+        #expect(read == (20..<40).map { "\($0)" })
+        await client.close()
+    }
+
+    @Test func aTipWhoseRecordsExpireMeanwhileIsReachedAllTheSame() async throws {
+        let node = FakeNode()
+        try node.makeStream("s", shards: 1)
+        let clock = ManualClock()
+        let client = try node.client(clock: clock)
+        node.script { _ in .store }
+        let producer = try await client.producer(try StreamName("s"), .init(linger: .zero, timeout: nil))
+        _ = try await producer.put(key: "a", data: [49])
+        // Subscribed, but nothing is pushed: the records are trimmed between the listing and the push.
+        node.state.withLock { $0.batchesPerPush = 0 }
+        let isDone = Mutex(false)
+        let reading = Task {
+            defer { isDone.withLock { $0 = true } }
+            var count = 0
+            for try await batch in client.records(self.id, from: .trimHorizon, until: .tip) { count += batch.count }
+            return count
+        }
+        await eventually {
+            node.state.withLock { $0.connections }.contains { !$0.state.withLock { $0.subscriptions.isEmpty } }
+        }
+        node.state.withLock { $0.streams[self.id]?.shards[0].horizon = 1 }
+        await clock.advance(stepMillis: 100) { isDone.withLock { $0 } }
+        #expect(try await reading.value == 0)
+        await client.close()
+    }
+
+    @Test func aDeletedStreamEndsReadingWithAnError() async throws {
+        let node = FakeNode()
+        let client = try await self.filled(node, shards: 2, 0..<20)
+        var reader = client.records(self.id, from: .trimHorizon).makeAsyncIterator()
+        _ = try await reader.next()
+        node.delete(self.id)
+        await #expect {
+            while try await reader.next() != nil {}
+        } throws: {
+            ($0 as? WeirError)?.code == .streamDeleted
+        }
+        await client.close()
+    }
+
+    @Test func aCancelledReaderEndsAndUnsubscribes() async throws {
+        let node = FakeNode()
+        let client = try await self.filled(node, shards: 2, 0..<20)
+        let count = Mutex(0)
+        let reading = Task {
+            for try await batch in client.records(self.id, from: .trimHorizon) { count.withLock { $0 += batch.count } }
+        }
+        await eventually { count.withLock { $0 } == 20 }
+        reading.cancel()
+        try await reading.value
+        await eventually {
+            node.state.withLock { $0.connections }.allSatisfy { $0.state.withLock { $0.subscriptions.isEmpty } }
+        }
+        await client.close()
+    }
+
+    @Test func aReaderTakesNoMoreThanItsCreditAhead() async throws {
+        let node = FakeNode()
+        try node.makeStream("s", shards: 1)
+        let client = try node.client()
+        let producer = try await client.producer(
+            try StreamName("s"), .init(batchRecords: 10, linger: .zero, timeout: nil, groupRecordsMin: 1))
+        _ = try await producer.putBatch(
+            (0..<400).map { _ in ProducerRecord(partitionKey: "k", data: [UInt8](repeating: 0, count: 1000)) })
+        node.state.withLock { $0.batchesPerPush = 1 }
+        var reader = client.records(self.id, from: .trimHorizon, until: .tip, .init(prefetchBytes: 1))
+            .makeAsyncIterator()
+        var count = try #require(try await reader.next()).count
+        // 16 KiB of credit are two batches of 10 KiB; one was taken.
+        let balance = node.state.withLock { $0.connections }.compactMap {
+            $0.state.withLock { $0.subscriptions.first?.credit.balance }
+        }
+        #expect(balance.allSatisfy { $0 > -11_000 })
+        #expect(balance.count == 1)
+        while let batch = try await reader.next() { count += batch.count }
+        #expect(count == 400)
+        await client.close()
+    }
+}

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+import Logging
+import WeirModel
+import WeirProtocol
+import WeirStorage
+
+@testable import WeirServer
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
+/// A node on a folder of its own, which goes with it.
+struct TestNode {
+    let node: Node
+    let folder: String
+
+    var port: Int { self.node.address.port ?? 0 }
+
+    /// Runs `body` against a node that listens on a port of the system's choice.
+    static func run<T>(
+        _ change: (inout NodeConfiguration) -> Void = { _ in }, _ body: (TestNode) async throws -> T
+    ) async throws -> T {
+        let folder = Self.makeFolder()
+        defer { Self.remove(folder) }
+        let node = try await Self.start(folder, change)
+        do {
+            let result = try await body(TestNode(node: node, folder: folder))
+            await node.shutdown(drain: .zero)
+            return result
+        } catch {
+            await node.shutdown(drain: .zero)
+            throw error
+        }
+    }
+
+    static func start(_ folder: String, _ change: (inout NodeConfiguration) -> Void = { _ in }) async throws -> Node {
+        var storage = StorageConfiguration(folder: folder)
+        storage.freeBytesFloor = 0
+        var configuration = NodeConfiguration(storage: storage, cores: 3)
+        configuration.port = 0
+        change(&configuration)
+        var logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        logger.logLevel = .critical
+        return try await Node.start(configuration, logger: logger)
+    }
+
+    func connect(hello: Bool = true, session: UInt64 = 0, receiveBytes: Int32? = nil) throws -> RawClient {
+        let client = try RawClient(port: self.port, receiveBytes: receiveBytes)
+        if hello { try client.hello(session: session) }
+        return client
+    }
+
+    /// A new stream and a client that has said Hello.
+    func stream(
+        _ name: String = "s", shards: UInt32 = 1, limits: RateLimits = .open, recordBytesMax: Int = 1 << 20
+    ) throws -> (RawClient, StreamID) {
+        let client = try self.connect()
+        let settings = StreamSettings(limits: limits, recordBytesMax: recordBytesMax)
+        let answer = try client.call(
+            CreateStream(name: name, shards: shards, settings: settings), StreamAnswer.self)
+        return (client, answer.stream.id)
+    }
+
+    static func makeFolder() -> String {
+        var template = Array("/tmp/weir-server-test.XXXXXX".utf8CString)
+        guard mkdtemp(&template) != nil else { fatalError("no folder for a test: \(errno)") }
+        return String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    static func remove(_ folder: String) {
+        guard let entries = opendir(folder) else { return }
+        while let entry = readdir(entries) {
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) { raw in
+                String(decoding: raw.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            if name != ".", name != ".." { unlink(folder + "/" + name) }
+        }
+        closedir(entries)
+        rmdir(folder)
+    }
+}

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import Testing
+import WeirClient
+import WeirModel
+
+@testable import WeirCommands
+
+/// Arguments as people type them.
+@Suite struct CommandTests {
+    private func parse<C: ParsableCommand>(_ words: String, as type: C.Type = C.self) throws -> C {
+        let arguments = words.split(separator: " ").map(String.init)
+        return try #require(try WeirCommand.parseAsRoot(arguments) as? C)
+    }
+
+    @Test func streamCreateHasTheDefaultsOfTheModel() throws {
+        let command = try self.parse("stream create access", as: StreamCreateCommand.self)
+        #expect(command.shards == 4)
+        #expect(command.settings == StreamSettings())
+    }
+
+    @Test func streamCreateTakesWhatItIsGiven() throws {
+        let command = try self.parse(
+            "stream create a --shards 16 --retention 168h --max-size 8GiB --limits records-in=100 --max-record 10MiB",
+            as: StreamCreateCommand.self)
+        #expect(command.shards == 16)
+        let limits = RateLimits(bytesIn: nil, recordsIn: 100, bytesOut: nil, readsOut: nil)
+        #expect(
+            command.settings
+                == StreamSettings(
+                    retentionMillis: 604_800_000, maxBytes: 8 << 30, limits: limits, recordBytesMax: 10_485_760))
+    }
+
+    @Test func streamUpdateChangesOnlyWhatIsNamed() throws {
+        let command = try self.parse("stream update a --max-size none", as: StreamUpdateCommand.self)
+        #expect(command.change == StreamChange(maxBytes: StreamChange.SizeCap.none))
+    }
+
+    @Test func putKnowsWhereKeysComeFrom() throws {
+        func form(_ words: String) throws -> String { "\(try self.parse(words, as: PutCommand.self).form)" }
+        #expect(try form("put s") == "\(PutFeeder.Form.lines(.random))")
+        #expect(try form("put s --key-random") == "\(PutFeeder.Form.lines(.random))")
+        #expect(try form("put s f --key k") == "\(PutFeeder.Form.lines(.fixed([107])))")
+        #expect(try form("put s --key-field 2") == "\(PutFeeder.Form.lines(.field(2, delimiter: [32])))")
+        #expect(
+            try form("put s - --key-field 2 --delimiter \\t,")
+                == "\(PutFeeder.Form.lines(.field(2, delimiter: [9, 44])))")
+        #expect(try form("put s --from-json --json") == "\(PutFeeder.Form.json)")
+    }
+
+    @Test func getReadsBounds() throws {
+        #expect(try self.parse("get s", as: GetCommand.self).bound == .none)
+        #expect(try self.parse("get s --to now", as: GetCommand.self).bound == .none)
+        #expect(try self.parse("get s --to 1700000000", as: GetCommand.self).bound == .before(1_700_000_000_000))
+        let sequence = ReadPositionTests.sequence
+        #expect(
+            try self.parse("get s --shard 3 --to \(sequence)", as: GetCommand.self).bound == .through(sequence))
+    }
+
+    @Test func benchReadsSecondsWithAndWithoutUnit() throws {
+        let command = try self.parse(
+            "bench produce --seconds 2.5 --warmup 500ms --size 1KiB --batch 1", as: BenchProduceCommand.self)
+        #expect(command.bench.seconds == 2500)
+        #expect(command.bench.warmup == 500)
+        #expect(command.bench.size == 1024)
+        #expect(command.load.batch == 1)
+    }
+
+    @Test func theServerComesFromTheOptionThenTheEnvironment() throws {
+        let given = try self.parse("status --server 10.0.0.5:1", as: StatusCommand.self).connection
+        let usual = try self.parse("status", as: StatusCommand.self).connection
+        #expect(try given.address(environment: "other:2").description == "10.0.0.5:1")
+        #expect(try usual.address(environment: "other:2").description == "other:2")
+        #expect(try usual.address(environment: "").description == "127.0.0.1:7411")
+        #expect(try usual.address(environment: nil).description == "127.0.0.1:7411")
+        #expect(throws: Failure.self) { try usual.address(environment: "nonsense") }
+    }
+
+    /// Each ends with status 2 and a sentence that holds this.
+    static let wrong: [(words: String, sentence: String)] = [
+        ("frobnicate", "frobnicate"),
+        ("stream create", "<name>"),
+        ("stream create a/b", "1 to 128 of a-z"),
+        ("stream create a --shards 0", "1 to 10000"),
+        ("stream create a --shards 10001", "1 to 10000"),
+        ("stream create a --shards four", "not a whole number"),
+        ("stream create a --retention 30m", "1h to 8760h"),
+        ("stream create a --retention 9000h", "1h to 8760h"),
+        ("stream create a --max-size 1", "at least 1MiB"),
+        ("stream create a --max-record 11MiB", "1MiB to 10MiB"),
+        ("stream create a --limits fast", "bytes-in, records-in, bytes-out, reads-out"),
+        ("stream update a", "nothing to change"),
+        ("stream trim a", "--before"),
+        ("stream trim a --before soon", "RFC 3339"),
+        ("shard split a shard-1", "shardId-000000000003"),
+        ("shard split a 1 --at x", "whole number"),
+        ("shard rescale a --to 0", "1 to 10000"),
+        ("put a --key k --key-field 1", "--key and --key-field exclude each other"),
+        ("put a --from-json --key-random", "exclude each other"),
+        ("put a --key-field 0", "1 to 1000000"),
+        ("put a --delimiter ,", "--delimiter needs --key-field"),
+        ("put a --key \(String(repeating: "k", count: 257))", "1 to 256 characters"),
+        ("put a --timeout 0s", "1ms to 24h"),
+        ("get a --from \(ReadPositionTests.sequence)", "needs --shard"),
+        ("get a --shard 2 --from \(ReadPositionTests.sequence)", "is of shardId-000000000003"),
+        ("get a --json --raw", "exclude each other"),
+        ("get a --limit 0", "is not allowed: 1 to"),
+        ("get a --from TRIM_HORIZON", "trim-horizon, latest"),
+        ("tail a --from \(ReadPositionTests.sequence)", "needs one shard"),
+        ("serve --write-mode fast", "auto, direct, buffered"),
+        ("serve --listen 7411", "HOST:PORT"),
+        ("serve --log-level loud", "trace, debug"),
+        ("bench produce --batch 501", "1 to 500"),
+        ("bench produce --stream a --shards 2", "made without --stream"),
+        ("bench latency --size 8", "at least 16"),
+        ("bench consume --expect 5", "named by --stream"),
+        ("status --server nowhere", "HOST:PORT"),
+    ]
+
+    @Test(arguments: Self.wrong)
+    func wrongArgumentsAreUsageErrorsThatSayWhatIsAllowed(words: String, sentence: String) throws {
+        let error = #expect(throws: (any Error).self) {
+            try WeirCommand.parseAsRoot(words.split(separator: " ").map(String.init))
+        }
+        let message = WeirCommand.fullMessage(for: try #require(error))
+        #expect(message.contains(sentence), "\(message)")
+        #expect(!WeirCommand.exitCode(for: try #require(error)).isSuccess)
+    }
+
+    /// Every command that does something.
+    static let commands = [
+        ["serve"], ["stream", "create"], ["stream", "list"], ["stream", "describe"], ["stream", "update"],
+        ["stream", "trim"], ["stream", "delete"], ["shard", "list"], ["shard", "split"], ["shard", "merge"],
+        ["shard", "rescale"], ["put"], ["get"], ["tail"], ["bench", "produce"], ["bench", "consume"],
+        ["bench", "latency"], ["verify"], ["status"], ["version"],
+    ]
+
+    @Test(arguments: Self.commands)
+    func everyCommandHasExamplesInItsHelp(path: [String]) throws {
+        var type: any ParsableCommand.Type = WeirCommand.self
+        for name in path {
+            type = try #require(type.configuration.subcommands.first { $0.configuration.commandName == name })
+        }
+        let help = type.helpMessage()
+        #expect(help.contains("Examples:"), "\(help)")
+        #expect(help.contains("weir \(path.joined(separator: " "))"), "\(help)")
+    }
+
+    @Test func thereAreNoOtherCommands() {
+        func paths(_ type: any ParsableCommand.Type, _ prefix: [String]) -> [[String]] {
+            let subcommands = type.configuration.subcommands
+            if subcommands.isEmpty { return [prefix] }
+            return subcommands.flatMap { paths($0, prefix + [$0.configuration.commandName ?? ""]) }
+        }
+        #expect(Set(paths(WeirCommand.self, [])) == Set(Self.commands))
+    }
+
+    @Test(arguments: [
+        (WeirError.Code.throughputExceeded, WeirCommands.ExitStatus.tryAgain), (.unavailable, .tryAgain),
+        (.timedOut, .tryAgain),
+        (.outcomeUnknown, .tryAgain), (.storageFull, .tryAgain), (.streamNotFound, .failed),
+        (.invalidArgument, .failed), (.streamExists, .failed), (.damaged, .failed), (.internalFailure, .failed),
+    ])
+    func errorsHaveTheirExitStatus(code: WeirError.Code, status: WeirCommands.ExitStatus) {
+        #expect(Program.end(running: WeirError(code, "told by a test")) == status)
+    }
+}
