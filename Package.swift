@@ -103,7 +103,8 @@ let package = Package(
         .testTarget(
             name: "weirTests",
             dependencies: [
-                "CWeir", "WeirClient", "WeirCommands", "WeirModel", "WeirProtocol", "WeirServer", "WeirStorage", logging,
+                "CWeir", "WeirClient", "WeirCommands", "WeirModel", "WeirProtocol", "WeirServer", "WeirStorage",
+                logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ] + nio, swiftSettings: settings),
         .testTarget(name: "WeirHarnessTests", dependencies: ["WeirHarness", "WeirModel"], swiftSettings: settings),

@@ -30,7 +30,8 @@ extension LogCore {
         self.configuration.freeBytesFloor ?? min(2 << 30, self.diskSpace.total / 20)
     }
 
-    /// Segments start small and double with the log, from 4 to 256 MiB by default; where space is short they are smaller.
+    /// Segments start small and double with the log, from 4 to 256 MiB by default; where space is short they are
+    /// smaller.
     private func nextSegmentBytes(atLeast bytes: Int) -> Int {
         let used = self.segments.reduce(0) { $0 + $1.plannedEnd }
         var size = self.configuration.segmentBytesMin
@@ -56,7 +57,8 @@ extension LogCore {
         if room >= bytes || self.mayGrow(by: self.nextSegmentBytes(atLeast: bytes)) { return nil }
         if self.diskSpace.free - Int64(bytes) <= self.freeBytesFloor {
             return
-                "the disk has \(self.diskSpace.free) bytes free and puts stop at \(self.freeBytesFloor): free some space"
+                "the disk has \(self.diskSpace.free) bytes free and puts stop at \(self.freeBytesFloor): "
+                + "free some space"
         }
         return "the log takes \(self.logBytes) of the \(self.logBytesMax) bytes it may (log-max-bytes): "
             + "shorten a retention, set a maximum size, or raise the budget"
@@ -159,10 +161,12 @@ extension LogCore {
 
 extension SegmentPreparation: CustomStringConvertible {
     package var description: String {
-        "\(Segment.fileName(self.header.file)), use \(self.header.useCount), order \(self.header.order), \(self.header.size) bytes"
+        "\(Segment.fileName(self.header.file)), use \(self.header.useCount), order \(self.header.order), "
+            + "\(self.header.size) bytes"
     }
 
-    /// Makes the file, or the old one new: header copies one after the other with a sync between, so that a crash leaves
+    /// Makes the file, or the old one new: header copies one after the other with a sync between, so that a crash
+    /// leaves
     /// one that is whole, of the old use or of the new one.
     func perform(_ fileSystem: any FileSystem) throws(FileError) -> any File {
         let name = Segment.fileName(self.header.file)
