@@ -100,6 +100,13 @@ let package = Package(
         .testTarget(
             name: "WeirClientTests", dependencies: ["WeirModel", "WeirProtocol", "WeirClient"] + nio,
             swiftSettings: settings),
+        .testTarget(
+            name: "weirTests",
+            dependencies: [
+                "CWeir", "WeirClient", "WeirCommands", "WeirModel", "WeirProtocol", "WeirServer", "WeirStorage",
+                logging,
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ] + nio, swiftSettings: settings),
         .testTarget(name: "WeirHarnessTests", dependencies: ["WeirHarness", "WeirModel"], swiftSettings: settings),
         // The program as its users have it: real processes, files and sockets
         .testTarget(name: "ProcessTests", dependencies: ["WeirHarness", "weir"], swiftSettings: settings),

@@ -25,7 +25,7 @@ struct Plan: CustomStringConvertible {
         self.ignoresAdvice = !self.direct && random.chance(1, of: 4)
         var configuration = StorageConfiguration(folder: "(simulated)")
         configuration.segmentBytesMin = random.pick([64 << 10, 64 << 10, 128 << 10])
-        configuration.segmentBytesMax = random.pick([64 << 10, 256 << 10, 1 << 20])
+        configuration.segmentBytesMax = random.pick([64 << 10, 64 << 10, 256 << 10])
         configuration.tailBytes = random.pick([8 << 10, 64 << 10, 4 << 20])
         configuration.indexBytesMax = random.pick([0, 2000, 1 << 20])
         configuration.pendingBytesMax = random.pick([256 << 10, 16 << 20])

@@ -26,7 +26,8 @@ extension Simulation {
         } catch {
             throw Violation("after a recovery: \(error)")
         }
-        for earlier in [(lsn: LSN.none, catalog: self.told)] + self.untold where earlier.catalog.version == now.version {
+        for earlier in [(lsn: LSN.none, catalog: self.told)] + self.untold
+        where earlier.catalog.version == now.version {
             guard earlier.catalog.encodeSnapshot() == now.encodeSnapshot() else {
                 throw Violation("after a recovery the catalog of version \(now.version) is another one")
             }
@@ -60,7 +61,11 @@ extension Simulation {
         let horizon = stream?.horizonMillis ?? 0
         let retention = stream?.settings.retentionMillis ?? .max / 4
         let visibleFrom = max(horizon, max(self.now, self.highestStamp) - retention)
-        let hiddenBefore = max(horizon, self.now - retention)
+        // A change on its way that hides less counts already: or it would bring back what it finds hidden.
+        let hiddenBefore = self.untold.reduce(max(horizon, self.now - retention)) { hidden, coming in
+            guard let later = coming.catalog.stream(ref.stream) else { return hidden }
+            return min(hidden, max(later.horizonMillis, self.now - later.settings.retentionMillis))
+        }
         guard self.told.shard(ref) != nil else {
             // It left the list: everything in it is hidden.
             try self.checker.audited(ref, indexes: 0..<0, visibleFrom: visibleFrom, hiddenBefore: hiddenBefore)
@@ -89,7 +94,9 @@ extension Simulation {
     }
 
     /// Reads once and judges what came. `nil` when a fault was played in it, or when the stream is gone.
-    func readOnce(_ ref: ShardRef, from index: UInt64, maxBytes: Int, maxRecords: Int = 10_000) throws(Violation) -> ReadResult? {
+    func readOnce(
+        _ ref: ShardRef, from index: UInt64, maxBytes: Int, maxRecords: Int = 10_000
+    ) throws(Violation) -> ReadResult? {
         let faults = self.faults
         let request = ReadRequest(
             shard: ref, fromIndex: index, maxRecords: maxRecords, maxBytes: maxBytes, nowMillis: self.now)
@@ -129,7 +136,9 @@ extension Simulation {
         guard next == result.nextIndex else {
             throw Violation("a read of \(ref) holds records up to \(next), and says up to \(result.nextIndex)")
         }
-        if let trimmed = self.toldTrimmed[ref], result.recordCount > 0, result.firstIndex < trimmed, !self.clockWentBack {
+        if let trimmed = self.toldTrimmed[ref], result.recordCount > 0, result.firstIndex < trimmed,
+            !self.clockWentBack
+        {
             throw Violation("\(ref) returns index \(result.firstIndex); what is below \(trimmed) was told to be gone")
         }
         if result.missed > 0 { self.toldTrimmed[ref] = max(self.toldTrimmed[ref] ?? 0, result.firstIndex) }

@@ -115,7 +115,7 @@ package final class Simulation: @unchecked Sendable {
 
     private func step() throws(Violation) {
         self.armFaults()
-        switch self.random.weighted([34, 46, 14, 8, 12, 4, 5, 12, 1, 1]) {
+        switch self.random.weighted([26, 80, 26, 8, 9, 4, 4, 10, 1, 1]) {
         case 0: try self.put()
         case 1: try self.write()
         case 2: try self.doUpkeep()
@@ -132,8 +132,8 @@ package final class Simulation: @unchecked Sendable {
     private func passTime() {
         let millis: Int64
         switch self.random.below(20) {
-        case 0: millis = Int64(self.random.within(600_000...2_400_000))
-        case 1...4: millis = Int64(self.random.within(1_000...60_000))
+        case 0...1: millis = Int64(self.random.within(600_000...2_400_000))
+        case 2...4: millis = Int64(self.random.within(1_000...60_000))
         default: millis = Int64(self.random.within(0...100))
         }
         self.clock.advance(millis: millis)

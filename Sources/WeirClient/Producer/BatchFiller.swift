@@ -12,13 +12,14 @@ public struct BatchFiller: ~Copyable {
     /// Nothing more fits.
     private(set) var isFull = false
 
-    init(_ chunk: RecordChunk, _ recordBytesMax: Int, _ configuration: ProducerConfiguration) {
+    /// `recordsMax`, `bytesMax`: when the chunk is full. `recordBytesMax`: what the stream takes.
+    init(_ chunk: RecordChunk, recordsMax: Int, bytesMax: Int, recordBytesMax: Int) {
         self.chunk = chunk
         self.records = chunk.records
         self.recordBytesMax = recordBytesMax
-        self.recordsMax = configuration.batchRecords
-        self.bytesMax = configuration.batchBytes
-        self.isFull = chunk.count >= configuration.batchRecords
+        self.recordsMax = recordsMax
+        self.bytesMax = bytesMax
+        self.isFull = chunk.count >= recordsMax
     }
 
     /// The chunk has what was appended.

@@ -52,6 +52,10 @@ final class ProducerCore: Sendable {
     /// Whether records are taken, mirrored here so that asking takes no lock.
     let gate = Atomic<UInt8>(Gate.open.rawValue)
 
+    /// Records after which a chunk is full: those of one request, or more while requests have to wait anyway and a
+    /// larger chunk holds more records for each shard.
+    let chunkRecords: Atomic<Int>
+
     enum Gate: UInt8 {
         case open
         /// The buffer is full: wait.
@@ -70,6 +74,7 @@ final class ProducerCore: Sendable {
         // 0 would mean no session.
         self.sessionID = max(1, client.dice())
         self.lingerNanos = configuration.linger.nanos
+        self.chunkRecords = Atomic(configuration.batchRecords)
         self.state = Mutex(
             State(machine: ProducerMachine(.init(configuration, retry: client.configuration.retry))))
         let linger = Alarm(clock: client.clock) { [weak self] in self?.lingerIsOver() }
@@ -159,6 +164,7 @@ extension ProducerCore {
         effects.shouldReport = !state.news.isEmpty && !state.isReporting
         if effects.shouldReport { state.isReporting = true }
         self.makeRoom(&state, &effects)
+        self.chunkRecords.store(state.machine.chunkRecords, ordering: .relaxed)
         if state.isFinishing, state.charged == 0 {
             swap(&effects.finished, &state.finishing)
         }

@@ -32,7 +32,7 @@ extension LogCore {
     /// Plans a read from index, memory or disk. With `pinning`, segments in the answer are pinned for the reader.
     func read(_ request: ReadRequest, pinning: Bool) throws(WeirError) -> ReadStep {
         let (shard, stream) = try self.readable(request.shard)
-        let horizon = self.horizon(of: stream, nowMillis: request.nowMillis)
+        let horizon = self.visibleHorizon(of: stream, nowMillis: request.nowMillis)
         let start: UInt64
         switch self.start(of: shard, arrivedFrom: horizon, above: request.fromIndex) {
         case .at(let index): start = index
@@ -151,16 +151,25 @@ extension LogCore {
         case needsIndex(Segment)
     }
 
+    /// The horizon that readers know: no crash lowers it, and no change that is about to become durable. `stream` is
+    /// durable.
+    private func visibleHorizon(of stream: StreamState, nowMillis: Int64) -> Int64 {
+        self.comingCatalogs.reduce(self.horizon(of: stream, nowMillis: nowMillis)) { horizon, coming in
+            guard let later = coming.catalog.stream(stream.id) else { return horizon }
+            return min(horizon, self.horizon(of: later, nowMillis: nowMillis))
+        }
+    }
+
     /// The first record that retention, trim and size cap leave visible.
     func visibleStart(
         of shard: ShardState, _ stream: StreamState, nowMillis: Int64
     ) throws(WeirError) -> VisibleStart {
-        self.start(of: shard, arrivedFrom: self.horizon(of: stream, nowMillis: nowMillis))
+        self.start(of: shard, arrivedFrom: self.visibleHorizon(of: stream, nowMillis: nowMillis))
     }
 
-    /// The first record from `above` on that arrived at or after `millis`; the durable end when there is none. Looks only into
-    /// the segment that holds the answer: a read needs one index, not that of the horizon and its own, which would push each
-    /// other out of a small memory for ever.
+    /// The first record from `above` on that arrived at or after `millis`; the durable end when there is none. Looks only
+    /// into the segment that holds the answer: a read needs one index, not that of the horizon and its own, which would
+    /// push each other out of a small memory for ever.
     func start(of shard: ShardState, arrivedFrom millis: Int64, above: UInt64 = 0) -> VisibleStart {
         guard let run = shard.runs.first(where: { $0.lastArrivalMillis >= millis }) else {
             return .at(max(above, shard.durableEnd))
@@ -181,7 +190,8 @@ extension LogCore {
             guard millis <= max(nowMillis, self.lastMillis) else {
                 throw WeirError(.invalidArgument, "the timestamp \(millis) ms lies in the future")
             }
-            return self.start(of: shard, arrivedFrom: max(millis, self.horizon(of: stream, nowMillis: nowMillis)))
+            let horizon = self.visibleHorizon(of: stream, nowMillis: nowMillis)
+            return self.start(of: shard, arrivedFrom: max(millis, horizon))
         case .atSequenceNumber(let number): return .at(try self.index(of: number, in: shard))
         case .afterSequenceNumber(let number): return .at(try self.index(of: number, in: shard) + 1)
         }

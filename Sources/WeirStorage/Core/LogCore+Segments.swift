@@ -30,7 +30,8 @@ extension LogCore {
         self.configuration.freeBytesFloor ?? min(2 << 30, self.diskSpace.total / 20)
     }
 
-    /// Segments start small and double with the log, from 4 to 256 MiB by default; where space is short they are smaller.
+    /// Segments start small and double with the log, from 4 to 256 MiB by default; where space is short they are
+    /// smaller.
     private func nextSegmentBytes(atLeast bytes: Int) -> Int {
         let used = self.segments.reduce(0) { $0 + $1.plannedEnd }
         var size = self.configuration.segmentBytesMin
@@ -56,7 +57,8 @@ extension LogCore {
         if room >= bytes || self.mayGrow(by: self.nextSegmentBytes(atLeast: bytes)) { return nil }
         if self.diskSpace.free - Int64(bytes) <= self.freeBytesFloor {
             return
-                "the disk has \(self.diskSpace.free) bytes free and puts stop at \(self.freeBytesFloor): free some space"
+                "the disk has \(self.diskSpace.free) bytes free and puts stop at \(self.freeBytesFloor): "
+                + "free some space"
         }
         return "the log takes \(self.logBytes) of the \(self.logBytesMax) bytes it may (log-max-bytes): "
             + "shorten a retention, set a maximum size, or raise the budget"
@@ -159,11 +161,13 @@ extension LogCore {
 
 extension SegmentPreparation: CustomStringConvertible {
     package var description: String {
-        "\(Segment.fileName(self.header.file)), use \(self.header.useCount), order \(self.header.order), \(self.header.size) bytes"
+        "\(Segment.fileName(self.header.file)), use \(self.header.useCount), order \(self.header.order), "
+            + "\(self.header.size) bytes"
     }
 
-    /// Makes the file, or the old one new: header copies one after the other with a sync between, so that a crash leaves
-    /// either the old use or the new one.
+    /// Makes the file, or the old one new: header copies one after the other with a sync between, so that a crash
+    /// leaves
+    /// one that is whole, of the old use or of the new one.
     func perform(_ fileSystem: any FileSystem) throws(FileError) -> any File {
         let name = Segment.fileName(self.header.file)
         let size = Int(self.header.size)
@@ -174,14 +178,27 @@ extension SegmentPreparation: CustomStringConvertible {
             file = try fileSystem.open(name, .create(bytes: size))
             if self.zeroed { try self.writeZeros(file, size) }
         }
+        let first = self.recycled ? try self.copyToWriteFirst(fileSystem) : 0
         let block = AlignedMemory(bytes: LogFormat.block)
         self.header.write(to: block.raw)
-        for copy in 0..<2 {
+        for copy in [first, 1 - first] {
             try file.write(UnsafeRawBufferPointer(block.raw), at: copy * LogFormat.block)
             try file.sync()
         }
         if !self.recycled { try fileSystem.syncFolder() }
         return file
+    }
+
+    /// The header copy that can be spared: not the newest whole one, which a crash may have left alone.
+    private func copyToWriteFirst(_ fileSystem: any FileSystem) throws(FileError) -> Int {
+        let blocks = AlignedMemory(bytes: SegmentHeader.bytes)
+        let file = try fileSystem.open(Segment.fileName(self.header.file), .readDisk)
+        _ = try file.read(at: 0, into: blocks.raw)
+        let uses = [0, 1].map { copy in
+            let raw = UnsafeRawBufferPointer(blocks.raw).slice(copy * LogFormat.block, LogFormat.block)
+            return (try? SegmentHeader(reading: raw))?.useCount ?? 0
+        }
+        return uses[0] > uses[1] ? 1 : 0
     }
 
     private func writeZeros(_ file: any File, _ size: Int) throws(FileError) {

@@ -44,6 +44,9 @@ package struct Recovery {
         let clockWatch: ClockWatch
     }
 
+    /// Segments of earlier terms above the newest snapshot: with so many, the new term takes a snapshot.
+    private static let uncoveredMax = 4
+
     let fileSystem: any FileSystem
     let configuration: StorageConfiguration
     let clock: any Clock
@@ -243,6 +246,9 @@ package struct Recovery {
         core.catalogLSN = min(self.catalogLSN, self.last.lsn)
         core.recyclable = self.recyclable
         core.lastActivityNanos = self.clock.monotonicNanos
+        // A node that never fills a segment between its crashes would never take one otherwise, and keep every segment.
+        let covered = self.snapshotPoint?.lsn ?? .none
+        core.snapshotWanted = self.segments.count { $0.last.lsn > covered } >= Self.uncoveredMax
         for segment in self.segments {
             segment.closed = true
             if !segment.footerWritten { core.footersDue.append(segment) }

@@ -14,6 +14,7 @@ struct ProducerSimulation {
         var chunks = 60
         /// As a server with one log answers: what is stored is acknowledged in order; only refusals overtake.
         var answersInOrder = true
+        var serverForgetsOrder = false
         var shards = 3
     }
 
@@ -58,6 +59,7 @@ struct ProducerSimulation {
             .init(configuration, retry: RetryPolicy(firstPauseMillis: 1, longestPauseMillis: 20)))
         self.server = ModelServer(shards: options.shards)
         self.server.faults.poisonOneIn = options.poisonOneIn
+        self.server.faults.forgetsOrder = options.serverForgetsOrder
         self.keys = (0..<10).map { "key-\($0)" }
     }
 
