@@ -45,9 +45,17 @@ extension LogCore {
                 self.emptyResult(of: shard, at: min(start, max(shard.durableEnd, request.fromIndex)), missed: missed))
         }
         guard let run = shard.runs.first(where: { $0.endIndex > start }) else {
-            throw WeirError(.internalFailure, "\(shard.ref.shard) has no records from index \(start) on in its index")
+            // They were damaged: the reader is told how many, and goes on behind them.
+            let lost = shard.durableEnd - start
+            return .done(self.emptyResult(of: shard, at: shard.durableEnd, missed: missed + lost))
         }
         guard let index = self.index(of: shard, in: run.segment) else { return self.needs(run.segment, pinning) }
+        guard index.endIndex > start else {
+            throw WeirError(
+                .damaged,
+                "the index of \(Segment.fileName(run.segment.header.file)) does not hold index \(start) of "
+                    + "\(shard.ref.shard)")
+        }
         return self.step(request, shard, run: run, index: index, start: start, missed: missed, pinning: pinning)
     }
 
@@ -189,7 +197,8 @@ extension LogCore {
             guard millis <= max(nowMillis, self.lastMillis) else {
                 throw WeirError(.invalidArgument, "the timestamp \(millis) ms lies in the future")
             }
-            return self.start(of: shard, arrivedFrom: max(millis, self.visibleHorizon(of: stream, nowMillis: nowMillis)))
+            return self.start(
+                of: shard, arrivedFrom: max(millis, self.visibleHorizon(of: stream, nowMillis: nowMillis)))
         case .atSequenceNumber(let number): return .at(try self.index(of: number, in: shard))
         case .afterSequenceNumber(let number): return .at(try self.index(of: number, in: shard) + 1)
         }
