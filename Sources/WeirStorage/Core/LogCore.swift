@@ -84,7 +84,7 @@ package final class LogCore {
     var lastActivityNanos: UInt64 = 0
     /// Streams whose stored horizon came from a trim or a size cap: deletable at once.
     var trimmed: [StreamID: Int64] = [:]
-    /// A segment filled up: look at once whether an older one can go, not only at the next tick.
+    /// A full segment has its footer: look at once whether an older one can go, not only at the next tick.
     var retentionDue = false
     var lastRetentionNanos: UInt64 = 0
     var clockWatch: ClockWatch
