@@ -45,18 +45,27 @@ extension LogCore {
         self.logBytes + Int64(bytes) <= self.logBytesMax && self.diskSpace.free - Int64(bytes) > self.freeBytesFloor
     }
 
-    /// Why `bytes` more cannot be promised a place in the log; `nil` when they can.
+    /// Why `bytes` more in the open commit cannot be promised a place in the log; `nil` when they can.
     func noSpace(for bytes: Int) -> String? {
-        let reserve = self.configuration.segmentBytesMin / 4
-        var room = -reserve - self.openFooterBytes
-        if let active = self.active { room += active.size - active.plannedEnd }
-        if room >= bytes { return nil }
-        for segment in self.ready { room += segment.size - segment.plannedEnd - LogFormat.block * 4 }
-        for file in self.recyclable { room += file.size - SegmentHeader.bytes - LogFormat.block * 4 }
-        if room >= bytes || self.mayGrow(by: self.nextSegmentBytes(atLeast: bytes)) { return nil }
-        if self.diskSpace.free - Int64(bytes) <= self.freeBytesFloor {
-            return
-                "the disk has \(self.diskSpace.free) bytes free and puts stop at \(self.freeBytesFloor): free some space"
+        let more = LogFormat.padded(self.open.length + bytes)
+        let reserve = self.configuration.segmentBytesMin / 4 + self.openFooterBytes
+        let waiting = self.pipeline.pendingBytes + self.closed.count * LogFormat.block
+        let active = self.active.map { $0.size - $0.plannedEnd } ?? 0
+        if waiting + more + reserve <= active { return nil }
+        // A commit is not divided, so each segment may leave almost the largest one's room unused at its end.
+        let largest = self.closed.reduce(more) { max($0, LogFormat.padded($1.length)) } + reserve
+        let overhead = SegmentHeader.bytes + LogFormat.block * 4
+        var room = largest
+        var fits = false
+        for free in [active] + self.ready.map({ $0.size - overhead }) + self.recyclable.map({ $0.size - overhead })
+        where free >= largest {
+            room += free - largest
+            fits = true
+        }
+        if fits, room >= waiting + more + reserve { return nil }
+        if self.mayGrow(by: self.nextSegmentBytes(atLeast: waiting + more + reserve + overhead)) { return nil }
+        if self.diskSpace.free - Int64(more) <= self.freeBytesFloor {
+            return "the disk has \(self.diskSpace.free) bytes free and puts stop at \(self.freeBytesFloor): free some space"
         }
         return "the log takes \(self.logBytes) of the \(self.logBytesMax) bytes it may (log-max-bytes): "
             + "shorten a retention, set a maximum size, or raise the budget"
