@@ -26,8 +26,8 @@ extension Simulation {
         } catch {
             throw Violation("after a recovery: \(error)")
         }
-        for earlier in [(lsn: LSN.none, catalog: self.told)] + self.untold where earlier.catalog.version == now.version
-        {
+        for earlier in [(lsn: LSN.none, catalog: self.told)] + self.untold
+        where earlier.catalog.version == now.version {
             guard earlier.catalog.encodeSnapshot() == now.encodeSnapshot() else {
                 throw Violation("after a recovery the catalog of version \(now.version) is another one")
             }
@@ -94,9 +94,9 @@ extension Simulation {
     }
 
     /// Reads once and judges what came. `nil` when a fault was played in it, or when the stream is gone.
-    func readOnce(_ ref: ShardRef, from index: UInt64, maxBytes: Int, maxRecords: Int = 10_000) throws(Violation)
-        -> ReadResult?
-    {
+    func readOnce(
+        _ ref: ShardRef, from index: UInt64, maxBytes: Int, maxRecords: Int = 10_000
+    ) throws(Violation) -> ReadResult? {
         let faults = self.faults
         let request = ReadRequest(
             shard: ref, fromIndex: index, maxRecords: maxRecords, maxBytes: maxBytes, nowMillis: self.now)
@@ -136,7 +136,8 @@ extension Simulation {
         guard next == result.nextIndex else {
             throw Violation("a read of \(ref) holds records up to \(next), and says up to \(result.nextIndex)")
         }
-        if let trimmed = self.toldTrimmed[ref], result.recordCount > 0, result.firstIndex < trimmed, !self.clockWentBack
+        if let trimmed = self.toldTrimmed[ref], result.recordCount > 0, result.firstIndex < trimmed,
+            !self.clockWentBack
         {
             throw Violation("\(ref) returns index \(result.firstIndex); what is below \(trimmed) was told to be gone")
         }

@@ -6,8 +6,8 @@ import WeirModel
 ///
 /// ```
 /// 0 u64 magic "WEIRSNP1" | u32 format version | u32 CRC-32C of all behind byte 16 | u64 length of all behind byte 24
-/// 24 log id, LSN and checksum of the commit, time, next file number, next indexes per shard, dropped and live segments,
-///    catalog
+/// 24 log id, LSN and checksum of the commit, time, next file number, next indexes per shard,
+///    dropped and live segments, catalog
 /// ```
 package struct SnapshotFile: Hashable, Sendable {
     static let magic: UInt64 = 0x3150_4e53_5249_4557

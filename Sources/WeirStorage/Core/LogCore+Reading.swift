@@ -159,7 +159,8 @@ extension LogCore {
         case needsIndex(Segment)
     }
 
-    /// The horizon that readers know: no crash lowers it, and no change that is about to become durable. `stream` is durable.
+    /// The horizon that readers know: no crash lowers it, and no change that is about to become durable. `stream` is
+    /// durable.
     private func visibleHorizon(of stream: StreamState, nowMillis: Int64) -> Int64 {
         self.comingCatalogs.reduce(self.horizon(of: stream, nowMillis: nowMillis)) { horizon, coming in
             guard let later = coming.catalog.stream(stream.id) else { return horizon }
@@ -174,9 +175,10 @@ extension LogCore {
         self.start(of: shard, arrivedFrom: self.visibleHorizon(of: stream, nowMillis: nowMillis))
     }
 
-    /// The first record from `above` on that arrived at or after `millis`; the durable end when there is none. Looks only into
-    /// the segment that holds the answer: a read needs one index, not that of the horizon and its own, which would push each
-    /// other out of a small memory for ever.
+    /// The first record from `above` on that arrived at or after `millis`; the durable end when there is none. Looks
+    /// only
+    /// into the segment that holds the answer: a read needs one index, not that of the horizon and its own, which would
+    /// push each other out of a small memory for ever.
     func start(of shard: ShardState, arrivedFrom millis: Int64, above: UInt64 = 0) -> VisibleStart {
         guard let run = shard.runs.first(where: { $0.lastArrivalMillis >= millis }) else {
             return .at(max(above, shard.durableEnd))
@@ -197,8 +199,8 @@ extension LogCore {
             guard millis <= max(nowMillis, self.lastMillis) else {
                 throw WeirError(.invalidArgument, "the timestamp \(millis) ms lies in the future")
             }
-            return self.start(
-                of: shard, arrivedFrom: max(millis, self.visibleHorizon(of: stream, nowMillis: nowMillis)))
+            let horizon = self.visibleHorizon(of: stream, nowMillis: nowMillis)
+            return self.start(of: shard, arrivedFrom: max(millis, horizon))
         case .atSequenceNumber(let number): return .at(try self.index(of: number, in: shard))
         case .afterSequenceNumber(let number): return .at(try self.index(of: number, in: shard) + 1)
         }

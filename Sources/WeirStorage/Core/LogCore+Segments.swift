@@ -30,7 +30,8 @@ extension LogCore {
         self.configuration.freeBytesFloor ?? min(2 << 30, self.diskSpace.total / 20)
     }
 
-    /// Segments start small and double with the log, from 4 to 256 MiB by default; where space is short they are smaller.
+    /// Segments start small and double with the log, from 4 to 256 MiB by default; where space is short they are
+    /// smaller.
     private func nextSegmentBytes(atLeast bytes: Int) -> Int {
         let used = self.segments.reduce(0) { $0 + $1.plannedEnd }
         var size = self.configuration.segmentBytesMin
@@ -65,7 +66,9 @@ extension LogCore {
         if fits, room >= waiting + more + reserve { return nil }
         if self.mayGrow(by: self.nextSegmentBytes(atLeast: waiting + more + reserve + overhead)) { return nil }
         if self.diskSpace.free - Int64(more) <= self.freeBytesFloor {
-            return "the disk has \(self.diskSpace.free) bytes free and puts stop at \(self.freeBytesFloor): free some space"
+            return
+                "the disk has \(self.diskSpace.free) bytes free and puts stop at \(self.freeBytesFloor): "
+                + "free some space"
         }
         return "the log takes \(self.logBytes) of the \(self.logBytesMax) bytes it may (log-max-bytes): "
             + "shorten a retention, set a maximum size, or raise the budget"
@@ -174,7 +177,8 @@ extension SegmentPreparation: CustomStringConvertible {
             + "\(self.header.size) bytes"
     }
 
-    /// Makes the file, or the old one new: header copies one after the other with a sync between, so that a crash leaves
+    /// Makes the file, or the old one new: header copies one after the other with a sync between, so that a crash
+    /// leaves
     /// one that is whole, of the old use or of the new one.
     func perform(_ fileSystem: any FileSystem) throws(FileError) -> any File {
         let name = Segment.fileName(self.header.file)

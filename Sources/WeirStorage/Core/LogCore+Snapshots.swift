@@ -78,7 +78,8 @@ extension LogCore {
 
     func snapshotFailed() { self.snapshotRunning = false }
 
-    /// Snapshots that may be unlinked: two are kept, and the newest is named by a durable commit. Damaged ones go with the
+    /// Snapshots that may be unlinked: two are kept, and the newest is named by a durable commit. Damaged ones go with
+    /// the
     /// others, when there are two whole ones again.
     func takeOldSnapshots() -> [String] {
         guard self.unnamedSnapshot <= self.durableLSN, self.snapshots.count >= 2 else { return [] }

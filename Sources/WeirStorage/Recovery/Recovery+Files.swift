@@ -55,7 +55,8 @@ extension Recovery {
             "both headers of \(name) are damaged: the segment is left alone")
     }
 
-    /// Loads the newest snapshot that is whole; looks at the others too, because what is kept of the log depends on them.
+    /// Loads the newest snapshot that is whole; looks at the others too, because what is kept of the log depends on
+    /// them.
     mutating func loadSnapshot(_ folder: DataFolder, logID: UInt64) {
         for (name, lsn) in folder.snapshots {
             do {
