@@ -161,10 +161,11 @@ extension WeirStorage.Progress {
                 case .sync: isCommit = !direct
                 default: isCommit = false
                 }
-                return isCommit && failures.withLock { left in
-                    left -= 1
-                    return left == 0
-                } ? .failed : nil
+                return isCommit
+                    && failures.withLock { left in
+                        left -= 1
+                        return left == 0
+                    } ? .failed : nil
             }
             // Of this one nobody is told; it may be there or not.
             _ = try? storage.withLog { log throws(WeirError) in
@@ -234,16 +235,20 @@ extension WeirStorage.Progress {
     }
 
     @Test func aNodeWithoutSpaceForWhatItTookStopsWhenItIsToldTo() throws {
-        let disk = SimFileSystem(seed: 8, capacity: 64 << 20)
+        let faults = Switch()
+        let disk = SimFileSystem(seed: 8)
+        disk.decideFaults(faults.decide)
         let box = ProgressBox()
         let storage = try self.open(disk, box)
         let ref = try self.create(storage, box)
-        disk.capacity = disk.usedBytes
+        // Somebody else fills the disk between the promise and the file.
+        faults.play { if case .create = $0 { .noSpace } else { nil } }
         let filler = String(repeating: "x", count: 200_000)
         _ = try storage.withLog { log throws(WeirError) in
             try RoundTripTests.append(filler, to: ref, in: log, staged: false)
         }
         storage.shutdown()
         #expect(box.wait(for: \.isStopped, count: 1))
+        #expect(storage.withLog { $0.unavailable() }?.message.contains("no space left on device") == true)
     }
 }

@@ -164,7 +164,11 @@ final class LogRig: LogHolder {
     func append(_ texts: [String], to shard: ShardState, staged: Bool = false) throws(WeirError) -> Appended {
         var builder = BatchBodyBuilder()
         for var text in texts {
-            text.withUTF8 { builder.append(key: UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer($0)[0..<1]), data: UnsafeRawBufferPointer($0)) }
+            text.withUTF8 {
+                builder.append(
+                    key: UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer($0)[0..<1]),
+                    data: UnsafeRawBufferPointer($0))
+            }
         }
         let body = builder.finish()
         let memory = AlignedMemory(bytes: body.count)

@@ -29,25 +29,29 @@ import WeirTestKit
         let image = rig.disk.image
         let whole = try #require(image[name])
         var cut = 0
-        for length in 0...last.count {
+        // Each byte of header and batches, each sector of the padding.
+        let lengths = Array(0..<1024) + stride(from: 1024, through: last.count, by: 512)
+        for length in lengths {
             var bytes = whole
             for position in last.lowerBound + length..<last.upperBound { bytes[position] = rest }
             let isWhole = bytes == whole
             var changed = image
             changed[name] = bytes
             let again = try LogRig(SimFileSystem(image: changed))
-            #expect(again.read(ref).inOrder == (isWhole ? ["one", "two", "three", "four"] : ["one"]), "cut at \(length)")
+            #expect(
+                again.read(ref).inOrder == (isWhole ? ["one", "two", "three", "four"] : ["one"]), "cut at \(length)")
             #expect(again.report.damaged.isEmpty)
             cut += isWhole ? 0 : 1
         }
         // Where zeros were torn off zeros, nothing was.
-        #expect(cut > 300)
+        #expect(cut > 200)
     }
 
     @Test func aTornCommitIsCutForEverAlsoWhenItsRestTurnsUpLater() throws {
         let (rig, ref, name, last) = try self.threeCommits()
         let whole = try #require(rig.disk.image[name])
-        let torn = rig.disk.copy { $0[name]?.replaceSubrange(last.lowerBound..<last.lowerBound + 512, with: [UInt8](repeating: 0, count: 512)) }
+        let sector = last.lowerBound..<last.lowerBound + 512
+        let torn = rig.disk.copy { $0[name]?.replaceSubrange(sector, with: [UInt8](repeating: 0, count: 512)) }
         let again = try LogRig(torn)
         #expect(again.read(ref).inOrder == ["one"])
         try again.put(["other"], to: ref)
@@ -80,18 +84,17 @@ import WeirTestKit
         let ref = try rig.create()
         let filler = String(repeating: "x", count: 20_000)
         try rig.put(["a" + filler], to: ref)
-        try rig.put(["b" + filler], to: ref)
-        try rig.append(["c" + filler], to: ref)
+        try rig.append(["b" + filler], to: ref)
         let first = try #require(try rig.take())
-        try rig.append(["d"], to: ref)
+        try rig.append(["c" + filler], to: ref)
         let second = try #require(try rig.take())
         #expect(first.segment !== second.segment)
         try second.perform()
         try rig.restart()
-        #expect(rig.read(ref).inOrder.map(\.first) == ["a", "b"])
+        #expect(rig.read(ref).inOrder.map(\.first) == ["a"])
         try rig.put(["e"], to: ref)
         try rig.restart()
-        #expect(rig.read(ref).inOrder.map(\.first) == ["a", "b", "e"])
+        #expect(rig.read(ref).inOrder.map(\.first) == ["a", "e"])
         #expect(rig.report.damaged.isEmpty)
     }
 

@@ -178,8 +178,7 @@ extension SegmentPreparation: CustomStringConvertible {
     }
 
     /// Makes the file, or the old one new: header copies one after the other with a sync between, so that a crash
-    /// leaves
-    /// one that is whole, of the old use or of the new one.
+    /// leaves one that is whole, of the old use or of the new one.
     func perform(_ fileSystem: any FileSystem) throws(FileError) -> any File {
         let name = Segment.fileName(self.header.file)
         let size = Int(self.header.size)
@@ -190,7 +189,7 @@ extension SegmentPreparation: CustomStringConvertible {
             file = try fileSystem.open(name, .create(bytes: size))
             if self.ahead { try self.writeZeros(file, size) }
         }
-        let first = self.recycled ? try self.copyToWriteFirst(fileSystem) : 0
+        let first = self.recycled ? try self.makeOneCopyDurable(fileSystem, file) : 0
         let block = AlignedMemory(bytes: LogFormat.block)
         self.header.write(to: block.raw)
         for copy in [first, 1 - first] {
@@ -201,16 +200,23 @@ extension SegmentPreparation: CustomStringConvertible {
         return file
     }
 
-    /// The header copy that can be spared: not the newest whole one, which a crash may have left alone.
-    private func copyToWriteFirst(_ fileSystem: any FileSystem) throws(FileError) -> Int {
+    /// Returns the header copy that can be spared: not the newest whole one, which a crash may have left alone.
+    ///
+    /// The other one is written again and synced first. An earlier attempt may have ended in a sync that failed, and the
+    /// system may go on showing from its memory what is torn on the disk; overwriting the second copy then would leave
+    /// none. Where the disk holds the copy, writing the same bytes over it tears nothing.
+    private func makeOneCopyDurable(_ fileSystem: any FileSystem, _ target: any File) throws(FileError) -> Int {
         let blocks = AlignedMemory(bytes: SegmentHeader.bytes)
         let file = try fileSystem.open(Segment.fileName(self.header.file), .readDisk)
         _ = try file.read(at: 0, into: blocks.raw)
-        let uses = [0, 1].map { copy in
-            let raw = UnsafeRawBufferPointer(blocks.raw).slice(copy * LogFormat.block, LogFormat.block)
-            return (try? SegmentHeader(reading: raw))?.useCount ?? 0
+        let copies = [0, 1].map { UnsafeRawBufferPointer(blocks.raw).slice($0 * LogFormat.block, LogFormat.block) }
+        let uses = copies.map { (try? SegmentHeader(reading: $0))?.useCount ?? 0 }
+        let kept = uses[0] > uses[1] ? 0 : 1
+        if uses[kept] > 0 {
+            try target.write(copies[kept], at: kept * LogFormat.block)
+            try target.sync()
         }
-        return uses[0] > uses[1] ? 1 : 0
+        return 1 - kept
     }
 
     private func writeZeros(_ file: any File, _ size: Int) throws(FileError) {
