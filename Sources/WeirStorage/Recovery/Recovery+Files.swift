@@ -68,7 +68,8 @@ extension Recovery {
                 let catalog = try snapshot.catalog.withUnsafeBytes {
                     try Catalog(snapshot: $0, bounds: self.configuration.bounds)
                 }
-                if self.snapshots.isEmpty { self.restore(snapshot, catalog) }
+                let leases = try snapshot.leases.withUnsafeBytes { try LeaseTable(snapshot: $0) }
+                if self.snapshots.isEmpty { self.restore(snapshot, catalog, leases) }
                 self.snapshots.insert(.init(name: name, lsn: lsn), at: 0)
             } catch {
                 self.damagedSnapshots.append(name)
@@ -78,8 +79,9 @@ extension Recovery {
         }
     }
 
-    private mutating func restore(_ snapshot: SnapshotFile, _ catalog: Catalog) {
+    private mutating func restore(_ snapshot: SnapshotFile, _ catalog: Catalog, _ leases: LeaseTable) {
         self.catalog = catalog
+        self.leases = leases
         self.snapshotPoint = snapshot.point
         self.catalogLSN = snapshot.point.lsn
         self.lastMillis = snapshot.timeMillis

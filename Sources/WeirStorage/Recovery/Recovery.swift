@@ -55,6 +55,7 @@ package struct Recovery {
     var report = RecoveryReport()
 
     var catalog: Catalog
+    var leases = LeaseTable()
     var term: UInt64 = 0
     var shards: [ShardRef: ShardState] = [:]
     var segments: [Segment] = []
@@ -179,6 +180,7 @@ package struct Recovery {
         let core = LogCore(
             configuration: self.configuration, logID: logID, term: self.term, cut: self.last,
             firstLSN: LSN(max(self.highestLSN, self.last.lsn).rawValue + LogFormat.termGap), catalog: self.catalog,
+            leases: self.leases,
             lastMillis: self.lastMillis, nextOrder: nextOrder, nextFile: self.nextFile,
             diskSpace: try self.fileSystem.space(),
             clockWatch: ClockWatch(wallMillis: self.clock.wallMillis, monotonicNanos: self.clock.monotonicNanos),
