@@ -147,8 +147,8 @@ extension LogCore {
         if let reason = self.noSpace(for: bytes) { throw WeirError(.storageFull, reason) }
     }
 
-    /// Before the parts of one request are appended one after the other: closes the open commit when not all of them fit
-    /// it, so that they lie in one commit. `parts` are batches, `recordBytes` all their records in stored form.
+    /// Before the parts of one request are appended one after the other: closes the open commit when not all of them
+    /// fit it, so that they lie in one commit. `parts` are batches, `recordBytes` all their records in stored form.
     package func makeRoom(forParts parts: Int, recordBytes: Int) {
         let need = recordBytes + parts * Staging.runHeaderBytes
         self.makeRoom(for: need)

@@ -28,7 +28,8 @@ extension LogCore {
     }
 
     /// Records that arrived before may be deleted. Later than hiding by min(1 h, a tenth of the retention), except
-    /// where an operator or a size cap decided. A start does not know who raised a stored horizon, so it waits once more.
+    /// where an operator or a size cap decided. A start does not know who raised a stored horizon, so it waits once
+    /// more.
     private func deletable(of stream: StreamState, nowMillis: Int64) -> Int64 {
         let retention = stream.settings.retentionMillis
         let grace = min(3_600_000, retention / 10)

@@ -84,7 +84,8 @@ package final class LogCore {
     var lastActivityNanos: UInt64 = 0
     /// Up to where a trim or a size cap of this run has hidden: deletable at once.
     var trimmed: [StreamID: Int64] = [:]
-    /// Stored horizons as the run found them, whatever raised them, and when: deletable when their wait has passed since.
+    /// Stored horizons as the run found them, whatever raised them, and when: deletable when their wait has passed
+    /// since.
     var foundHorizons: [StreamID: Int64] = [:]
     var foundNanos: UInt64 = 0
     /// A segment filled up: look at once whether an older one can go, not only at the next tick.

@@ -26,8 +26,8 @@ struct LostRecords {
     /// The shard's next index is known again.
     mutating func know(_ shard: ShardRef) { self.certain[shard] = self.total }
 
-    /// A file that the snapshot knew is gone, of at most so many bytes. It may have been the one that was being written:
-    /// only shards that were read of above the snapshot are certain.
+    /// A file that the snapshot knew is gone, of at most so many bytes. It may have been the one that was being
+    /// written: only shards that were read of above the snapshot are certain.
     mutating func missFile(bytes: Int) {
         let records = UInt64(max(0, bytes) / Self.recordBytesMin)
         self.total += records

@@ -24,8 +24,8 @@ package struct RecoveryReport: Sendable {
 /// begins a new term. The same at a start and after a failed write.
 ///
 /// The order matters: (1) headers, and from them the terms and their cuts; (2) the newest whole snapshot; (3) segments
-/// in order, footers where the snapshot covers them, commits otherwise; (4) what was never proven acknowledged is written
-/// again and synced, before anybody is told of it; (5) a segment of the new term whose header names the cut.
+/// in order, footers where the snapshot covers them, commits otherwise; (4) what was never proven acknowledged is
+/// written again and synced, before anybody is told of it; (5) a segment of the new term whose header names the cut.
 package struct Recovery {
     /// What begins.
     package enum Start {

@@ -61,7 +61,7 @@ import WeirProtocol
             }
             #expect(try client.put(stream, groups: groups).stored == 3)
             let bytes = try [UInt8](Data(contentsOf: URL(fileURLWithPath: node.folder + "/segment-00000001.log")))
-            let batches = try bytes.withUnsafeBytes { raw in
+            let batches = bytes.withUnsafeBytes { raw in
                 var batches: [Int] = []
                 var offset = SegmentHeader.bytes
                 while offset < raw.count, let header = try? CommitHeader(reading: raw.slice(offset, raw.count - offset))
