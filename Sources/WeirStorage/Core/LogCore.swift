@@ -88,7 +88,7 @@ package final class LogCore {
     /// since.
     var foundHorizons: [StreamID: Int64] = [:]
     var foundNanos: UInt64 = 0
-    /// A segment filled up: look at once whether an older one can go, not only at the next tick.
+    /// A full segment has its footer: look at once whether an older one can go, not only at the next tick.
     var retentionDue = false
     var lastRetentionNanos: UInt64 = 0
     var clockWatch: ClockWatch
