@@ -149,7 +149,15 @@ extension LogCore {
         if let reason = self.noSpace(for: bytes) { throw WeirError(.storageFull, reason) }
     }
 
-    /// Closes the open commit when `bytes` more do not fit it, so that a request is never divided.
+    /// Before the parts of one request are appended one after the other: closes the open commit when not all of them
+    /// fit it, so that they lie in one commit. `parts` are batches, `recordBytes` all their records in stored form.
+    package func makeRoom(forParts parts: Int, recordBytes: Int) {
+        let need = recordBytes + parts * Staging.runHeaderBytes
+        self.makeRoom(for: need)
+        self.open.promise(need)
+    }
+
+    /// Closes the open commit when `bytes` more do not fit it, so that what belongs together is not divided.
     func makeRoom(for bytes: Int) {
         if self.open.hasRoom(for: bytes, limit: Limits.commitBytes) { return }
         if !self.open.isEmpty { self.closeOpen() }

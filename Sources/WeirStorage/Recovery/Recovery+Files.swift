@@ -110,9 +110,22 @@ extension Recovery {
 
     func isDropped(_ header: SegmentHeader) -> Bool { header.useCount <= self.dropped[header.file] ?? 0 }
 
+    /// A segment of which nothing is known has no more bytes.
+    func fileBytesMax(_ candidates: [Candidate]) -> Int {
+        candidates.reduce(self.configuration.segmentBytesMax) { max($0, $1.file.size) }
+    }
+
     /// Segments that the snapshot knew and nobody dropped must be there.
     mutating func missAbsentFiles(_ candidates: [Candidate]) {
         let present = Set(candidates.map(\.use))
+        let known = self.report.damaged.count
+        defer {
+            if self.report.damaged.count > known {
+                self.lost.missFile(bytes: self.fileBytesMax(candidates))
+                // The next start need not guess again.
+                self.wantsSnapshot = true
+            }
+        }
         for use in self.expected where !present.contains(use) && use.useCount > self.dropped[use.file] ?? 0 {
             let name = Segment.fileName(use.file)
             // What is there under the name is no free file, whatever it looks like.
