@@ -123,19 +123,35 @@ enum StartFaults {
     }
 
     private static func readOnly(_ scene: Scene) async throws -> String {
-        if getuid() == 0 {
-            // Nothing is read-only for root but what the system itself keeps so.
-            let said = try await scene.refusedServer(data: "/sys/kernel/weir-data")
-            try require(said.contains("/sys/kernel/weir-data"), "the folder is not named: \(said)")
-            return "as root only a folder that cannot be made: \(said)"
-        }
         try await Self.makeData(scene)
+        if getuid() == 0 { return try await Self.readOnlyMount(scene) }
         for name in try Files.names(in: scene.data) { try Files.setMode(0o444, of: scene.data + "/" + name) }
         try Files.setMode(0o555, of: scene.data)
         defer { try? Files.setMode(0o755, of: scene.data) }
         let said = try await scene.refusedServer()
         try require(said.contains(scene.data), "the folder is not named: \(said)")
         return said
+    }
+
+    /// For root a folder is only read-only where it is mounted so, which is done for this one process alone.
+    private static func readOnlyMount(_ scene: Scene) async throws -> String {
+        let mount = "mount --bind \"$DATA\" \"$DATA\" && mount -o remount,ro,bind \"$DATA\""
+        let command = "unshare --mount /bin/sh -c '\(mount) || exit 99; exec \"$WEIR\" serve --data-dir \"$DATA\" --listen 127.0.0.1:0'"
+        let process = try await ChildProcess.start(
+            "/bin/sh", ["-c", command], environment: ["WEIR": scene.weir.path, "DATA": scene.data])
+        let ending = try await process.ended()
+        let said = process.errors.text
+        if ending == .exit(1), said.hasPrefix("weir: ") {
+            try require(said.contains(scene.data), "the folder is not named: \(said)")
+            try await Self.checkData(scene)
+            return said
+        }
+        let mayNotMount = ending == .exit(99) || said.contains("unshare")
+        try require(mayNotMount, "a server on a read-only folder ended with \(ending): \(said)")
+        // Where nothing may be mounted there are still folders that the system keeps to itself.
+        let refused = try await scene.refusedServer(data: "/sys/kernel/weir-data")
+        try require(refused.contains("/sys/kernel/weir-data"), "the folder is not named: \(refused)")
+        return "only a folder that cannot be made, for nothing can be mounted here: \(refused)"
     }
 
     private static func fileInstead(_ scene: Scene) async throws -> String {
