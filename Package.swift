@@ -71,6 +71,15 @@ let package = Package(
             name: "weir-harness",
             dependencies: ["WeirHarness", "weir", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             swiftSettings: settings),
+        // For tests: a disk that forgets, a judge of histories, and the simulator that plays them
+        .target(
+            name: "WeirTestKit", dependencies: ["CWeir", "WeirModel", "WeirLog", "WeirCatalog", "WeirStorage"],
+            swiftSettings: settings),
+        .target(
+            name: "WeirSimulator",
+            dependencies: ["WeirModel", "WeirLog", "WeirCatalog", "WeirStorage", "WeirTestKit"], swiftSettings: settings
+        ),
+        .executableTarget(name: "weir-sim", dependencies: ["WeirSimulator"], swiftSettings: settings),
         // Tests, one target a module
         .testTarget(
             name: "CWeirTests", dependencies: ["CWeir", .product(name: "Crypto", package: "swift-crypto")],
@@ -80,7 +89,8 @@ let package = Package(
             name: "WeirProtocolTests", dependencies: ["CWeir", "WeirModel", "WeirProtocol"], swiftSettings: settings),
         .testTarget(name: "WeirCatalogTests", dependencies: ["WeirCatalog", "WeirModel"], swiftSettings: settings),
         .testTarget(
-            name: "WeirStorageTests", dependencies: ["WeirStorage", "WeirCatalog", "WeirLog", "WeirModel"],
+            name: "WeirStorageTests",
+            dependencies: ["WeirStorage", "WeirCatalog", "WeirLog", "WeirModel", "WeirTestKit"],
             swiftSettings: settings),
         .testTarget(
             name: "WeirServerTests",
@@ -90,6 +100,13 @@ let package = Package(
         .testTarget(
             name: "WeirClientTests", dependencies: ["WeirModel", "WeirProtocol", "WeirClient"] + nio,
             swiftSettings: settings),
+        .testTarget(
+            name: "weirTests",
+            dependencies: [
+                "CWeir", "WeirClient", "WeirCommands", "WeirModel", "WeirProtocol", "WeirServer", "WeirStorage",
+                logging,
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ] + nio, swiftSettings: settings),
         .testTarget(name: "WeirHarnessTests", dependencies: ["WeirHarness", "WeirModel"], swiftSettings: settings),
         // The program as its users have it: real processes, files and sockets
         .testTarget(name: "ProcessTests", dependencies: ["WeirHarness", "weir"], swiftSettings: settings),

@@ -22,6 +22,21 @@ import WeirProtocol
         #expect(throws: MalformedBytes.self) { try read(StatusAnswer.self, little(UInt16(1025)) + [0, 0]) }
     }
 
+    @Test func `The shortest elements that there can be are read`() throws {
+        let stream = StreamDescription(
+            id: StreamID(1), name: try StreamName("s"), settings: StreamSettings(limits: .open), createdAtMillis: 2,
+            openShards: 1, mapVersion: 3, horizonMillis: 4)
+        let streams = ListStreamsAnswer(streams: [stream], hasMore: false)
+        #expect(try read(ListStreamsAnswer.self, streams.encode()) == streams)
+        let shard = ShardDescription(
+            number: ShardNumber(0), range: .all, parents: [], creationSecond: 1, firstIndex: 0, createdAtMillis: 2,
+            closed: nil)
+        let shards = ListShardsAnswer(mapVersion: 1, shards: [shard], hasMore: false)
+        #expect(try read(ListShardsAnswer.self, shards.encode()) == shards)
+        let status = StatusAnswer(numbers: [.init("", 1)], texts: [.init("", "")])
+        #expect(try read(StatusAnswer.self, status.encode()) == status)
+    }
+
     @Test func `10,000 shards fit into one page and one frame, 10,001 do not`() throws {
         func shards(_ count: Int) -> [ShardDescription] {
             HashKeyRange.tiling(count).enumerated().map { number, range in

@@ -19,7 +19,7 @@ import WeirModel
             self.fileSystem = try PosixFileSystem(folder: folder, mode: .buffered)
             let recovered = try Recovery.run(
                 self.fileSystem, StorageConfiguration(folder: folder), clock: SystemClock(), pool: BufferPool(keep: 4),
-                newLogID: 7)
+                start: .process(newLogID: 7))
             self.core = recovered.core
             self.previous = recovered.core.cut
         }
@@ -32,7 +32,7 @@ import WeirModel
                     if self.orders.last != job.segment.header.order { self.orders.append(job.segment.header.order) }
                     self.previous = job.seal(previous: self.previous)
                     try job.perform()
-                    _ = self.core.written(job.commit, nowNanos: 1)
+                    _ = self.core.written(job, nowNanos: 1)
                 case .prepare(let preparation): try self.perform(preparation)
                 case .blocked(let error): throw error
                 }

@@ -191,7 +191,7 @@ extension ClientConnection {
         let received = self.state.withLock { state -> ClientSession<Context>.Received in
             state.lastHeard = now
             state.isPinging = false
-            if header.correlation != 0 { state.calls[header.correlation] = nil }
+            if !state.calls.isEmpty { state.calls[header.correlation] = nil }
             return state.session.received(header)
         }
         switch received {

@@ -4,19 +4,26 @@ import WeirModel
 /// The room for records inside one call of `ProducerBatcher.fill`.
 public struct BatchFiller: ~Copyable {
     private let chunk: RecordChunk
+    /// Taken out of the chunk until `finish`.
+    private var records: RecordStore
     private let recordBytesMax: Int
     private let recordsMax: Int
     private let bytesMax: Int
     /// Nothing more fits.
     private(set) var isFull = false
 
-    init(_ chunk: RecordChunk, _ recordBytesMax: Int, _ configuration: ProducerConfiguration) {
+    /// `recordsMax`, `bytesMax`: when the chunk is full. `recordBytesMax`: what the stream takes.
+    init(_ chunk: RecordChunk, recordsMax: Int, bytesMax: Int, recordBytesMax: Int) {
         self.chunk = chunk
+        self.records = chunk.records
         self.recordBytesMax = recordBytesMax
-        self.recordsMax = configuration.batchRecords
-        self.bytesMax = configuration.batchBytes
-        self.isFull = chunk.count >= configuration.batchRecords
+        self.recordsMax = recordsMax
+        self.bytesMax = bytesMax
+        self.isFull = chunk.count >= recordsMax
     }
+
+    /// The chunk has what was appended.
+    mutating func finish() { self.chunk.records = self.records }
 
     /// Copies a record in. `false`: there is no room for it now; it was not taken. `key` is UTF-8.
     ///
@@ -33,14 +40,14 @@ public struct BatchFiller: ~Copyable {
                 "a record of \(key.count + data.count) bytes, its key included; the stream takes at most "
                     + "\(self.recordBytesMax)")
         }
-        let bytes = RecordChunk.storedBytes(
+        let bytes = RecordStore.storedBytes(
             key: key.count, data: data.count, isExplicit: explicitHashKey != nil)
-        if self.chunk.count > 0, self.chunk.length + bytes > self.bytesMax {
+        if self.records.count > 0, self.records.length + bytes > self.bytesMax {
             self.isFull = true
             return false
         }
-        self.chunk.append(key: key, explicitHashKey: explicitHashKey, data: data)
-        self.isFull = self.chunk.count >= self.recordsMax || self.chunk.length >= self.bytesMax
+        self.records.append(key: key, explicitHashKey: explicitHashKey, data: data)
+        self.isFull = self.records.count >= self.recordsMax || self.records.length >= self.bytesMax
         return true
     }
 

@@ -85,7 +85,8 @@ public final class Producer: Sendable {
         _ key: inout String, _ record: ProducerRecord, to chunk: RecordChunk?
     ) throws(WeirError) -> Bool {
         guard let chunk else { return false }
-        var filler = BatchFiller(chunk, self.stream.settings.recordBytesMax, self.configuration)
+        var filler = self.core.filler(for: chunk)
+        defer { filler.finish() }
         return try filler.append(key: &key, explicitHashKey: record.explicitHashKey, data: record.data)
     }
 

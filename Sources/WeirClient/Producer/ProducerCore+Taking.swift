@@ -49,6 +49,12 @@ extension ProducerCore {
         }
     }
 
+    func filler(for chunk: RecordChunk) -> BatchFiller {
+        BatchFiller(
+            chunk, recordsMax: self.chunkRecords.load(ordering: .relaxed), bytesMax: self.configuration.batchBytes,
+            recordBytesMax: self.stream.settings.recordBytesMax)
+    }
+
     private func stage<E: Error>(
         _ fits: (any ChunkSink) -> Bool, _ sink: @autoclosure () -> any ChunkSink,
         _ body: (inout BatchFiller, any ChunkSink) throws(E) -> Void
@@ -58,12 +64,13 @@ extension ProducerCore {
         defer { self.perform(effects) }
         try self.staging.withLock { staging in
             if let other = staging.chunk?.sink, !fits(other) { refusal = self.send(&staging, &effects) }
-            let chunk = staging.chunk ?? self.state.withLock { $0.spare.popLast() } ?? RecordChunk()
+            let chunk = staging.chunk ?? self.state.withLock { $0.takeSpare() }
             staging.chunk = chunk
             let sink = chunk.count > 0 ? chunk.sink ?? sink() : sink()
             chunk.sink = sink
-            var filler = BatchFiller(chunk, self.stream.settings.recordBytesMax, self.configuration)
+            var filler = self.filler(for: chunk)
             defer {
+                filler.finish()
                 if filler.isFull || (chunk.count > 0 && self.lingerNanos == 0) {
                     refusal = self.send(&staging, &effects) ?? refusal
                 } else if chunk.count > 0, staging.lingerEnd == .max {

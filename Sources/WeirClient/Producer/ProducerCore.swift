@@ -26,6 +26,8 @@ final class ProducerCore: Sendable {
         var isConnecting = false
         var connectTask: Task<Void, Never>?
         var spare: [RecordChunk] = []
+        /// Memory of the spare chunks, in bytes.
+        var spareBytes = 0
         var frames = BufferPool(countMax: 64)
         /// What chunks cost that are submitted and not reported, in bytes.
         var charged = 0
@@ -50,6 +52,10 @@ final class ProducerCore: Sendable {
     /// Whether records are taken, mirrored here so that asking takes no lock.
     let gate = Atomic<UInt8>(Gate.open.rawValue)
 
+    /// Records after which a chunk is full: those of one request, or more while requests have to wait anyway and a
+    /// larger chunk holds more records for each shard.
+    let chunkRecords: Atomic<Int>
+
     enum Gate: UInt8 {
         case open
         /// The buffer is full: wait.
@@ -68,6 +74,7 @@ final class ProducerCore: Sendable {
         // 0 would mean no session.
         self.sessionID = max(1, client.dice())
         self.lingerNanos = configuration.linger.nanos
+        self.chunkRecords = Atomic(configuration.batchRecords)
         self.state = Mutex(
             State(machine: ProducerMachine(.init(configuration, retry: client.configuration.retry))))
         let linger = Alarm(clock: client.clock) { [weak self] in self?.lingerIsOver() }
@@ -157,6 +164,7 @@ extension ProducerCore {
         effects.shouldReport = !state.news.isEmpty && !state.isReporting
         if effects.shouldReport { state.isReporting = true }
         self.makeRoom(&state, &effects)
+        self.chunkRecords.store(state.machine.chunkRecords, ordering: .relaxed)
         if state.isFinishing, state.charged == 0 {
             swap(&effects.finished, &state.finishing)
         }
@@ -217,6 +225,15 @@ extension ProducerCore {
 
 // MARK: - Reporting
 
+extension ProducerCore.State {
+    /// An empty chunk.
+    mutating func takeSpare() -> RecordChunk {
+        guard let chunk = self.spare.popLast() else { return RecordChunk() }
+        self.spareBytes -= chunk.footprint
+        return chunk
+    }
+}
+
 extension ProducerCore {
     /// Passes results on until there are none. One thread at a time does it, so that their order is kept.
     private func report() {
@@ -253,11 +270,11 @@ extension ProducerCore {
     private func release(_ chunk: RecordChunk, _ state: inout State) {
         state.machine.reported(chunk.ordinal)
         state.charged -= chunk.charged
-        let keptMax = self.configuration.bufferBytes / max(1, self.configuration.batchBytes) + 64
-        // A chunk that has grown for one huge record is not kept.
-        if state.spare.count < keptMax, chunk.capacity <= 2 * self.configuration.batchBytes {
+        let bytes = chunk.footprint
+        if state.spareBytes + bytes <= self.configuration.bufferBytes {
             chunk.clear()
             state.spare.append(chunk)
+            state.spareBytes += bytes
         }
     }
 }

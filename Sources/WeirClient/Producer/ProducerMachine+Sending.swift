@@ -3,6 +3,17 @@ import WeirModel
 import WeirProtocol
 
 extension ProducerMachine {
+    /// No chunk is larger, however many shards there are.
+    static let chunkRecordsMax = 8192
+
+    /// How many records to gather before they are submitted. What waits for its turn anyway is gathered until each
+    /// shard would have a group, so that requests hold few large groups, not many small ones.
+    var chunkRecords: Int {
+        guard !self.line.isEmpty, let shards = self.map?.shards.count else { return self.configuration.batchRecords }
+        let gathered = min(shards * self.configuration.groupRecordsMin, Self.chunkRecordsMax)
+        return max(gathered, self.configuration.batchRecords)
+    }
+
     /// Requests that may follow the first one without an answer, so that one slow answer does not let the list grow.
     static let outstandingSpanMax = 4096
 
@@ -148,7 +159,7 @@ extension ProducerMachine {
         var count = 0
         var used = 0
         while count < min(run.count, records) {
-            let next = run.chunk.storedBytes(at: Int(run.chunk.order[run.start + count]))
+            let next = run.chunk.records.bytes(at: Int(run.chunk.order[run.start + count]))
             guard used + next <= bytes || (atLeastOne && count == 0) else { break }
             used += next
             count += 1

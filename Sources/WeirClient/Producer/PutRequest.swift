@@ -104,39 +104,36 @@ package struct PutRequest {
 extension Run {
     /// Bytes of its records in stored form.
     func storedBytes() -> Int {
-        self.chunk.offsets.withUnsafeBufferPointer { offsets in
-            self.chunk.order.withUnsafeBufferPointer { order in
-                var total = 0
-                for slot in self.start..<self.end {
-                    let position = Int(order[slot])
-                    total += Int(offsets[position + 1] - offsets[position])
-                }
-                return total
-            }
+        let records = self.chunk.records
+        // Whole chunks are frequent.
+        if self.count == records.count { return records.length }
+        return self.chunk.order.withUnsafeBufferPointer { order in
+            var total = 0
+            for slot in self.start..<self.end { total += records.bytes(at: Int(order[slot])) }
+            return total
         }
     }
 
     /// Copies its records; neighbours in the chunk go together. Returns their bytes.
     func copyRecords(to body: UnsafeMutableRawBufferPointer, at start: Int) -> Int {
-        guard let target = body.baseAddress, let source = self.chunk.storage.baseAddress else { return 0 }
-        return self.chunk.offsets.withUnsafeBufferPointer { offsets in
-            self.chunk.order.withUnsafeBufferPointer { order in
-                var written = start
-                var slot = self.start
-                while slot < self.end {
-                    let first = Int(order[slot])
-                    var last = first
+        let records = self.chunk.records
+        guard let target = body.baseAddress, let source = records.bytes.baseAddress else { return 0 }
+        return self.chunk.order.withUnsafeBufferPointer { order in
+            var written = start
+            var slot = self.start
+            while slot < self.end {
+                let first = Int(order[slot])
+                var last = first
+                slot += 1
+                while slot < self.end, Int(order[slot]) == last + 1 {
+                    last += 1
                     slot += 1
-                    while slot < self.end, Int(order[slot]) == last + 1 {
-                        last += 1
-                        slot += 1
-                    }
-                    let (from, to) = (Int(offsets[first]), Int(offsets[last + 1]))
-                    (target + written).copyMemory(from: source + from, byteCount: to - from)
-                    written += to - from
                 }
-                return written - start
+                let (from, to) = (Int(records.offsets[first]), Int(records.offsets[last + 1]))
+                (target + written).copyMemory(from: source + from, byteCount: to - from)
+                written += to - from
             }
+            return written - start
         }
     }
 }

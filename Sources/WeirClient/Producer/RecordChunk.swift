@@ -1,21 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 import WeirModel
 
-/// Records as a caller gave them, one behind the other in their stored form, with what the producer knows of each: the
-/// unit that is taken in, held and reported. Used again and again, so that steady work allocates nothing.
+/// Records as a caller gave them, with what the producer knows of each: the unit that is taken in, held and reported.
+/// Used again and again, so that steady work needs little new memory.
 ///
-/// `@unchecked Sendable`: a chunk has one owner at a time, and goes from the filler (under its batcher's lock) to the
+/// `@unchecked Sendable`: a chunk has one owner at a time, and goes from the filler (under the staging lock) to the
 /// machine (under the producer's lock) to whoever reports it; nobody keeps it behind.
 package final class RecordChunk: @unchecked Sendable {
     /// What holding a chunk and a record costs beside the bytes.
     static let overheadBytes = 512
     static let recordOverheadBytes = 40
 
-    private(set) var count = 0
-    /// Records in stored form, `offsets[i]..<offsets[i + 1]` each.
-    private(set) var storage: UnsafeMutableRawBufferPointer
-    private(set) var length = 0
-    var offsets: [UInt32] = [0]
+    var records = RecordStore()
     var hashes: [HashKey] = []
     /// Positions of records, gathered by lane; each run of a lane is a range of it in rising order.
     var order: [UInt16] = []
@@ -38,22 +34,23 @@ package final class RecordChunk: @unchecked Sendable {
     /// What it counted against the buffer's bound when it was submitted.
     var charged = 0
 
-    init() {
-        self.storage = UnsafeMutableRawBufferPointer(start: nil, count: 0)
-    }
+    init() {}
 
-    deinit { self.storage.deallocate() }
+    deinit { self.records.deallocate() }
+
+    var count: Int { self.records.count }
 
     /// What it counts against the buffer's bound, in bytes.
-    var memoryBytes: Int { Self.overheadBytes + self.length + self.count * Self.recordOverheadBytes }
-    /// Bytes that are allocated for records.
-    var capacity: Int { self.storage.count }
+    var memoryBytes: Int { Self.overheadBytes + self.records.length + self.count * Self.recordOverheadBytes }
+
+    /// Bytes of memory that it keeps when it is empty.
+    var footprint: Int {
+        Self.overheadBytes + self.records.footprint + self.hashes.capacity * MemoryLayout<HashKey>.stride
+            + self.order.capacity * MemoryLayout<UInt16>.stride
+    }
 
     func clear() {
-        self.count = 0
-        self.length = 0
-        self.offsets.removeAll(keepingCapacity: true)
-        self.offsets.append(0)
+        self.records.clear()
         self.hashes.removeAll(keepingCapacity: true)
         self.order.removeAll(keepingCapacity: true)
         self.entries.removeAll(keepingCapacity: true)
@@ -66,76 +63,21 @@ package final class RecordChunk: @unchecked Sendable {
         self.charged = 0
     }
 
-    /// Bytes of a record in stored form.
-    static func storedBytes(key: Int, data: Int, isExplicit: Bool) -> Int {
-        BatchBody.recordHeaderBytes + (isExplicit ? BatchBody.explicitHashKeyBytes : 0) + key + data
-    }
-
-    /// Appends a record whose lengths are within the limits. At most 65,536 fit.
-    func append(key: UnsafeRawBufferPointer, explicitHashKey: HashKey?, data: UnsafeRawBufferPointer) {
-        let total = Self.storedBytes(key: key.count, data: data.count, isExplicit: explicitHashKey != nil)
-        self.reserve(total)
-        let raw = UnsafeMutableRawBufferPointer(rebasing: self.storage[self.length..<self.length + total])
-        raw.store(UInt32(data.count), at: 0)
-        raw.store(UInt16(key.count), at: 4)
-        raw.store(explicitHashKey == nil ? 0 : BatchBody.explicitHashKeyFlag, at: 6)
-        var offset = BatchBody.recordHeaderBytes
-        if let explicitHashKey {
-            raw.store(explicitHashKey.value, at: offset)
-            offset += BatchBody.explicitHashKeyBytes
-        }
-        if let start = raw.baseAddress {
-            if let from = key.baseAddress { (start + offset).copyMemory(from: from, byteCount: key.count) }
-            if let from = data.baseAddress {
-                (start + offset + key.count).copyMemory(from: from, byteCount: data.count)
-            }
-        }
-        self.length += total
-        self.count += 1
-        self.offsets.append(UInt32(self.length))
-    }
-
-    private func reserve(_ more: Int) {
-        guard self.length + more > self.storage.count else { return }
-        let capacity = max(self.length + more, 2 * self.storage.count, 1024)
-        let grown = UnsafeMutableRawBufferPointer.allocate(byteCount: capacity, alignment: 16)
-        if let from = self.storage.baseAddress { grown.baseAddress?.copyMemory(from: from, byteCount: self.length) }
-        self.storage.deallocate()
-        self.storage = grown
-    }
-
-    /// Computes the hash keys and makes room for the results: the chunk is complete.
+    /// Computes the hash keys and makes room for the results: the chunk is complete. It has at most 65,536 records.
     func seal() {
-        let count = self.count
-        let bytes = UnsafeRawBufferPointer(self.storage)
+        let records = self.records
+        let count = records.count
         self.hashes.append(contentsOf: repeatElement(HashKey.min, count: count))
-        self.offsets.withUnsafeBufferPointer { offsets in
-            self.hashes.withUnsafeMutableBufferPointer { hashes in
-                HashKey.hash(count, into: hashes) { Self.key(of: bytes, at: Int(offsets[$0])) }
-                for position in 0..<count {
-                    let start = Int(offsets[position])
-                    guard bytes.integer(UInt16.self, at: start + 6) & BatchBody.explicitHashKeyFlag != 0 else {
-                        continue
-                    }
-                    hashes[position] = HashKey(bytes.integer(UInt128.self, at: start + BatchBody.recordHeaderBytes))
-                }
+        self.hashes.withUnsafeMutableBufferPointer { hashes in
+            HashKey.hash(count, into: hashes) { records.key(at: $0) }
+            for position in 0..<count {
+                if let key = records.explicitHashKey(at: position) { hashes[position] = key }
             }
         }
         self.order.append(contentsOf: (0..<count).lazy.map { UInt16(truncatingIfNeeded: $0) })
         self.entries.append(contentsOf: repeatElement(PutResults.Entry(index: 0, slot: -1), count: count))
         self.unresolved = count
     }
-
-    private static func key(of bytes: UnsafeRawBufferPointer, at start: Int) -> UnsafeRawBufferPointer {
-        let flags = bytes.integer(UInt16.self, at: start + 6)
-        let prefix =
-            BatchBody.recordHeaderBytes
-            + (flags & BatchBody.explicitHashKeyFlag != 0 ? BatchBody.explicitHashKeyBytes : 0)
-        return bytes.slice(start + prefix, Int(bytes.integer(UInt16.self, at: start + 4)))
-    }
-
-    /// Bytes of the record at `position` in stored form.
-    func storedBytes(at position: Int) -> Int { Int(self.offsets[position + 1] - self.offsets[position]) }
 }
 
 extension RecordChunk {

@@ -76,16 +76,16 @@ struct BufferPool {
     private var buffers: [ByteBuffer] = []
     private var next = 0
     private let countMax: Int
-    /// Larger ones are not kept.
-    private let capacityMax: Int
+    /// Smaller and larger ones are not kept: for small ones looking is dearer than new memory.
+    private let capacities = 4096...2 << 20
 
-    init(countMax: Int = 16, capacityMax: Int = 2 << 20) {
+    init(countMax: Int = 16) {
         self.countMax = countMax
-        self.capacityMax = capacityMax
     }
 
     /// An empty buffer with room for so many bytes.
     mutating func take(capacity: Int) -> ByteBuffer {
+        guard capacity >= self.capacities.lowerBound else { return ByteBufferAllocator().buffer(capacity: capacity) }
         for position in self.buffers.indices where self.buffers[position].capacity >= capacity {
             let isFree: Void? = self.buffers[position].modifyIfUniquelyOwned { $0.clear() }
             guard isFree != nil else { continue }
@@ -95,12 +95,12 @@ struct BufferPool {
             self.buffers.removeLast()
             return buffer
         }
-        return ByteBufferAllocator().buffer(capacity: max(capacity, 4096))
+        return ByteBufferAllocator().buffer(capacity: capacity)
     }
 
     /// Remembers a buffer that others may still hold: it is used again once they do not.
     mutating func giveBack(_ buffer: ByteBuffer) {
-        guard buffer.capacity <= self.capacityMax else { return }
+        guard self.capacities.contains(buffer.capacity) else { return }
         if self.buffers.count < self.countMax {
             self.buffers.append(buffer)
         } else {

@@ -90,7 +90,8 @@ struct LoadOptions: ParsableArguments {
     var inFlight = 8
     @Option(
         help: ArgumentHelp(
-            "Who finds the shard of a record: client, server, or auto (the client, from 16 records a shard and request on).",
+            "Who finds the shard of a record: client, server, or auto (the client, from 16 records a shard and request "
+                + "on).",
             valueName: "who"),
         transform: { text in
             guard ["auto", "client", "server"].contains(text) else {

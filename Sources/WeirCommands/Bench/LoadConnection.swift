@@ -96,7 +96,7 @@ final class LoadConnection: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        if !self.isClosing { self.fail("the connection failed: \(error)") }
+        if !self.isClosing { self.fail("the connection failed: \(LoadDialer.reason(error))") }
         context.close(promise: nil)
     }
 

@@ -5,6 +5,14 @@ import NIOPosix
 import WeirModel
 import WeirProtocol
 
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#else
+import Darwin
+#endif
+
 /// A closed loop of puts: each connection keeps so many requests under way, and sends the next one when one is
 /// answered. Lives on one event loop.
 final class PutLoad: LoadConnection.Owner {
@@ -267,6 +275,12 @@ enum LoadDialer {
                 }
             }
             .connect(host: address.host, port: address.port)
-            .whenFailure { onFailure(Failure(.tryAgain, "cannot connect to \(address): \($0)")) }
+            .whenFailure { onFailure(Failure(.tryAgain, "cannot connect to \(address): \(Self.reason($0))")) }
+    }
+
+    /// The system's own words where it gave the error.
+    static func reason(_ error: any Error) -> String {
+        let first = (error as? NIOConnectionError)?.connectionErrors.first?.error ?? error
+        return (first as? IOError).map { String(cString: strerror($0.errnoCode)) } ?? String(describing: first)
     }
 }

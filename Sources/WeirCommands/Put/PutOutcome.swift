@@ -49,11 +49,12 @@ struct PutOrder {
 struct PutOutcome {
     private(set) var acknowledged = 0
     private(set) var failed = 0
-    /// The first sentences about lines that were not put.
+    /// The first sentences about lines that were not put, each reason once in a row.
     private(set) var firstFailures: [String] = []
+    private var lastReason: String?
     private var hasPermanentFailure = false
     /// What ended the put before its input did.
-    var stopped: WeirError?
+    var stopped: Failure?
 
     static let failuresTold = 5
 
@@ -61,24 +62,27 @@ struct PutOutcome {
         switch result {
         case .put: self.acknowledged += 1
         case .failed(let error):
-            self.count(error, "line \(self.acknowledged + self.failed + 1): \(error.message)")
-        case .refused(let error): self.count(error, error.message)
+            self.count(error, "line \(self.acknowledged + self.failed + 1): \(error.message)", reason: error.message)
+        case .refused(let error): self.count(error, error.message, reason: nil)
         }
     }
 
-    private mutating func count(_ error: WeirError, _ sentence: String) {
+    private mutating func count(_ error: WeirError, _ sentence: String, reason: String?) {
         self.failed += 1
         if error.code.exitStatus != .tryAgain { self.hasPermanentFailure = true }
-        if self.firstFailures.count < Self.failuresTold { self.firstFailures.append(sentence) }
+        if self.firstFailures.count < Self.failuresTold, reason == nil || reason != self.lastReason {
+            self.firstFailures.append(sentence)
+        }
+        self.lastReason = reason
     }
 
     /// `nil` when every line was put.
     var failure: Failure? {
         guard self.failed > 0 || self.stopped != nil else { return nil }
-        let retries = !self.hasPermanentFailure && (self.stopped.map { $0.code.exitStatus == .tryAgain } ?? true)
+        let retries = !self.hasPermanentFailure && (self.stopped.map { $0.status == .tryAgain } ?? true)
         var text = "\(CountText.describe(self.acknowledged, "record")) put"
         if self.failed > 0 { text += ", \(CountText.describe(self.failed, "line")) not" }
-        if let stopped { text += "; gave up: \(stopped.message)" }
+        if let stopped { text += "; gave up: \(stopped.description)" }
         for sentence in self.firstFailures { text += "\n  " + sentence }
         if self.failed > self.firstFailures.count {
             text += "\n  and \(CountText.describe(self.failed - self.firstFailures.count)) more"

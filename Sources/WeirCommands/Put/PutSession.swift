@@ -19,21 +19,13 @@ struct PutSession: Sendable {
     /// Results that wait to be reported, at most; then the feeder waits.
     static let backlogMax = 262_144
 
-    /// Ends when all input has been put or refused, or when it makes no sense to go on. Throws `OutputClosed`, and what
-    /// reading the input throws.
+    /// Ends when all input has been put or refused, or when it makes no sense to go on. Throws when the results cannot
+    /// be written.
     func run() async throws -> PutOutcome {
         let (events, sender) = AsyncStream.makeStream(of: Event.self)
         let backlog = Backlog(max: Self.backlogMax)
         async let reported = self.report(events, backlog)
-        var stopped: WeirError?
-        do {
-            stopped = try await self.feed(sender, backlog)
-        } catch {
-            self.producer.cancel()
-            sender.finish()
-            _ = try await reported
-            throw error
-        }
+        let stopped = await self.feed(sender, backlog)
         sender.finish()
         var outcome = try await reported
         if outcome.stopped == nil { outcome.stopped = stopped }
@@ -42,23 +34,35 @@ struct PutSession: Sendable {
 
     // MARK: Feeding
 
-    /// Returns what the producer failed with, if it did.
-    private func feed(_ sender: AsyncStream<Event>.Continuation, _ backlog: Backlog) async throws -> WeirError? {
+    /// Returns what ended it before the end of the input, if something did.
+    private func feed(_ sender: AsyncStream<Event>.Continuation, _ backlog: Backlog) async -> Failure? {
         let batcher = self.producer.batcher { results in
             backlog.add(results.count)
             sender.yield(.results(results))
         }
+        var stopped: Failure?
         do {
             try await self.feed(batcher, sender, backlog)
+        } catch {
+            stopped = Self.failure(error)
+            self.input.stop()
+        }
+        do {
+            // What was taken gets its results, whatever they are.
             try await batcher.drain()
             try await self.producer.finish()
-            return nil
-        } catch let error as WeirError {
-            self.input.stop()
-            // What is still under way gets its results, which are failures.
+        } catch {
             self.producer.cancel()
-            try? await batcher.drain()
-            return error
+            stopped = stopped ?? Self.failure(error)
+        }
+        return stopped
+    }
+
+    private static func failure(_ error: any Error) -> Failure {
+        switch error {
+        case let failure as Failure: failure
+        case let error as WeirError: Failure(error)
+        default: Failure(.failed, "\(error)")
         }
     }
 
@@ -121,7 +125,7 @@ struct PutSession: Sendable {
             case .results(let results):
                 order.add(results, visit)
                 if outcome.stopped == nil, let error = Self.givesUp(results) {
-                    outcome.stopped = error
+                    outcome.stopped = Failure(error)
                     self.input.stop()
                     self.producer.cancel()
                 }
@@ -141,7 +145,7 @@ struct PutSession: Sendable {
         return outcome
     }
 
-    private static let nobodyReads = WeirError(.internalFailure, "nobody reads the results any more")
+    private static let nobodyReads = Failure(.failed, "nobody reads the results any more")
 
     /// The server has been silent for too long: nothing that comes later would fare better.
     private static func givesUp(_ results: PutResults) -> WeirError? {

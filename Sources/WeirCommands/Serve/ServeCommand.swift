@@ -100,7 +100,7 @@ struct ServeCommand: AsyncParsableCommand {
         if weir_raise_open_files(nil) != 0 {
             Messages.write("the number of open files could not be raised: there may be fewer connections than allowed")
         }
-        var logger = Logger(label: "weir", factory: { StreamLogHandler.standardError(label: $0) })
+        var logger = Logger(label: "weir", factory: { _ in LineLogHandler() })
         logger.logLevel = settings.logLevel
         try await self.serve(settings, logger)
     }

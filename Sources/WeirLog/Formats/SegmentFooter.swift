@@ -124,6 +124,15 @@ package struct SegmentFooter: Hashable, Sendable {
             self.checksum = checksum
         }
 
+        /// Bytes that say something; zeros follow to the end of the block.
+        package static let bytes = SegmentFooter.trailerBytes
+
+        /// Whether a block is a trailer but for its damage: its magic is right, or wrong in a bit.
+        package static func resembles(_ block: UnsafeRawBufferPointer) -> Bool {
+            block.count >= Self.bytes
+                && (block.integer(UInt64.self, at: 0) ^ SegmentFooter.magic).nonzeroBitCount <= 1
+        }
+
         package func write(to block: UnsafeMutableRawBufferPointer) {
             block.initializeMemory(as: UInt8.self, repeating: 0)
             block.store(SegmentFooter.magic, at: 0)

@@ -42,7 +42,7 @@ extension StreamSettings {
 /// ```
 extension StreamDescription {
     /// A name of one byte and nothing optional set.
-    static let wireBytesMin = 8 + 3 + 17 + 4 + 8 + 4 + 8 + 8
+    static let wireBytesMin = 8 + 3 + 17 + 8 + 4 + 8 + 8
 
     func encode(into writer: inout ByteWriter) {
         writer.write(self.id.rawValue)

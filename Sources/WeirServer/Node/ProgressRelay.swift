@@ -61,7 +61,7 @@ final class ProgressRelay: Sendable {
 final class LoopInbox: Sendable {
     /// The reports in order; neighbours that say the same are joined.
     struct Reports {
-        enum Report {
+        enum Report: Hashable {
             case durable(LSN)
             case failed(durable: LSN, reason: String)
             case recovered

@@ -90,8 +90,8 @@ extension PutBatch {
         self.requests[position].entries = firstEntry..<self.entries.count
     }
 
-    /// The usual case of a put that the server routes: no rate and no refusal is in its way, so all of it is stored, and
-    /// every record goes straight to its shard's run. False when each shard must be judged by itself.
+    /// The usual case of a put that the server routes: no rate and no refusal is in its way, so all of it is stored,
+    /// and every record goes straight to its shard's run. False when each shard must be judged by itself.
     private mutating func commitAtOnce(
         _ position: Int, _ log: LogCore, _ stream: StreamState, _ around: PutSurroundings, _ ordered: OrderedPuts
     ) -> Bool {

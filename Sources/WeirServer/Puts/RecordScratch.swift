@@ -3,8 +3,8 @@ import CWeir
 import WeirModel
 import WeirStorage
 
-/// A record of a put on its way through the server. Its `hash` says where its hash key is: from 0 among the computed ones,
-/// below 0 (`~position`) among the explicit ones.
+/// A record of a put on its way through the server. Its `hash` says where its hash key is: from 0 among the computed
+/// ones, below 0 (`~position`) among the explicit ones.
 typealias PutRecord = RoutedRecord
 
 /// Memory for the records of a few puts, kept from one batch of puts to the next: nothing is allocated for a record.

@@ -31,8 +31,8 @@ extension LogCore {
         return Appended(firstIndex: first, arrivalMillis: arrival, lsn: self.open.lsn)
     }
 
-    /// Appends `count` records lying back to back in stored form. The server is their writer: it joins them with those of
-    /// other requests for the same shard in this commit.
+    /// Appends `count` records lying back to back in stored form. The server is their writer: it joins them with those
+    /// of other requests for the same shard in this commit.
     package func appendRecords(
         _ shard: ShardState, records: UnsafeRawBufferPointer, count: Int, nowMillis: Int64
     ) throws(WeirError) -> Appended {
@@ -46,8 +46,8 @@ extension LogCore {
         return Appended(firstIndex: first, arrivalMillis: arrival, lsn: self.open.lsn)
     }
 
-    /// Appends the events that `command` leads to. They open a commit, so that every batch in it was admitted after them.
-    /// Returns no events when there is nothing to change.
+    /// Appends the events that `command` leads to. They open a commit, so that every batch in it was admitted after
+    /// them. Returns no events when there is nothing to change.
     package func submit(
         _ command: CatalogCommand, nowMillis: Int64
     ) throws(WeirError) -> Submitted {
@@ -61,8 +61,10 @@ extension LogCore {
             } catch {
                 preconditionFailure("the catalog refuses its own plan: \(error)")
             }
-            self.follow(event, closing: self.open.lsn)
+            self.follow(event, lsn: self.open.lsn)
             self.catalogLSN = self.open.lsn
+            self.comingCatalogs.removeAll { $0.lsn == self.open.lsn }
+            self.comingCatalogs.append((self.open.lsn, self.catalog))
         }
         return Submitted(events: events, lsn: self.catalogLSN)
     }
@@ -80,13 +82,13 @@ extension LogCore {
     }
 
     /// Brings the shards in step with the catalog after an event. `lsn` is the commit that holds it.
-    func follow(_ event: CatalogEvent, closing lsn: LSN) {
+    func follow(_ event: CatalogEvent, lsn: LSN) {
         guard event.changesRouting || self.isExpiry(event) else { return }
         let stream = event.stream
         self.knownOpenShards[stream] = nil
         if self.lastOpenShards?.map.stream == stream { self.lastOpenShards = nil }
         guard let state = self.catalog.stream(stream) else {
-            self.shards = self.shards.filter { $0.key.stream != stream }
+            self.take(shardsWhere: { $0.stream == stream }, lsn: lsn)
             return
         }
         var known: Set<ShardNumber> = []
@@ -102,8 +104,18 @@ extension LogCore {
             if shard.closed != nil, now.closedLSN == nil { now.closedLSN = lsn }
         }
         if self.isExpiry(event) {
-            self.shards = self.shards.filter { $0.key.stream != stream || known.contains($0.key.shard) }
+            self.take(shardsWhere: { $0.stream == stream && !known.contains($0.shard) }, lsn: lsn)
         }
+    }
+
+    /// Shards go with the event of commit `lsn`: at once for puts, when it is durable for readers.
+    private func take(shardsWhere goes: (ShardRef) -> Bool, lsn: LSN) {
+        let gone = self.shards.filter { goes($0.key) }
+        for (ref, shard) in gone {
+            if shard.closedLSN == nil { shard.closedLSN = lsn }
+            self.shards[ref] = nil
+        }
+        if !gone.isEmpty { self.leaving.append((lsn, gone)) }
     }
 
     private func isExpiry(_ event: CatalogEvent) -> Bool {

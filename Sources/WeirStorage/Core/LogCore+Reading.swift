@@ -32,10 +32,10 @@ extension LogCore {
     /// Plans a read from index, memory or disk. With `pinning`, segments in the answer are pinned for the reader.
     func read(_ request: ReadRequest, pinning: Bool) throws(WeirError) -> ReadStep {
         let (shard, stream) = try self.readable(request.shard)
-        let visible = try self.visibleStart(of: shard, stream, nowMillis: request.nowMillis)
+        let horizon = self.visibleHorizon(of: stream, nowMillis: request.nowMillis)
         let start: UInt64
-        switch visible {
-        case .at(let index): start = max(request.fromIndex, index)
+        switch self.start(of: shard, arrivedFrom: horizon, above: request.fromIndex) {
+        case .at(let index): start = index
         case .needsIndex(let segment): return self.needs(segment, pinning)
         }
         let asked = max(request.fromIndex, shard.firstIndex)
@@ -107,12 +107,15 @@ extension LogCore {
 
     func unpin(_ segment: Segment) { segment.pins -= 1 }
 
+    /// What a reader may know of a shard: nothing that a crash could undo.
     private func readable(_ ref: ShardRef) throws(WeirError) -> (ShardState, StreamState) {
-        guard let stream = self.catalog.stream(ref.stream) else {
-            if self.catalog.wasDeleted(ref.stream) { throw WeirError(.streamDeleted, "the stream was deleted") }
+        guard let stream = self.durableCatalog.stream(ref.stream) else {
+            if self.durableCatalog.wasDeleted(ref.stream) { throw WeirError(.streamDeleted, "the stream was deleted") }
             throw WeirError(.streamNotFound, "no stream has this id")
         }
-        guard let shard = self.shards[ref] else {
+        guard stream.shard(ref.shard) != nil,
+            let shard = self.shards[ref] ?? self.leaving.lazy.compactMap({ $0.shards[ref] }).first
+        else {
             throw WeirError(.shardNotFound, "stream \(stream.name) has no shard \(ref.shard)")
         }
         return (shard, stream)
@@ -128,10 +131,10 @@ extension LogCore {
     /// The children, when the closing is on disk and a reader has seen everything before it.
     private func endOfShard(_ shard: ShardState, reached index: UInt64) -> [ShardDescription]? {
         guard let closed = shard.closedLSN, closed <= self.durableLSN, index >= shard.durableEnd,
-            let description = self.catalog.shard(shard.ref), let closing = description.closed
+            let description = self.durableCatalog.shard(shard.ref), let closing = description.closed
         else { return nil }
         return closing.children.compactMap {
-            self.catalog.shard(ShardRef(stream: shard.ref.stream, shard: $0))
+            self.durableCatalog.shard(ShardRef(stream: shard.ref.stream, shard: $0))
         }
     }
 
@@ -148,21 +151,33 @@ extension LogCore {
         case needsIndex(Segment)
     }
 
+    /// The horizon that readers know: no crash lowers it, and no change that is about to become durable. `stream` is
+    /// durable.
+    private func visibleHorizon(of stream: StreamState, nowMillis: Int64) -> Int64 {
+        self.comingCatalogs.reduce(self.horizon(of: stream, nowMillis: nowMillis)) { horizon, coming in
+            guard let later = coming.catalog.stream(stream.id) else { return horizon }
+            return min(horizon, self.horizon(of: later, nowMillis: nowMillis))
+        }
+    }
+
     /// The first record that retention, trim and size cap leave visible.
     func visibleStart(
         of shard: ShardState, _ stream: StreamState, nowMillis: Int64
     ) throws(WeirError) -> VisibleStart {
-        self.start(of: shard, arrivedFrom: self.horizon(of: stream, nowMillis: nowMillis))
+        self.start(of: shard, arrivedFrom: self.visibleHorizon(of: stream, nowMillis: nowMillis))
     }
 
-    /// The first record that arrived at or after `millis`; the durable end when there is none.
-    func start(of shard: ShardState, arrivedFrom millis: Int64) -> VisibleStart {
+    /// The first record from `above` on that arrived at or after `millis`; the durable end when there is none. Looks only
+    /// into the segment that holds the answer: a read needs one index, not that of the horizon and its own, which would
+    /// push each other out of a small memory for ever.
+    func start(of shard: ShardState, arrivedFrom millis: Int64, above: UInt64 = 0) -> VisibleStart {
         guard let run = shard.runs.first(where: { $0.lastArrivalMillis >= millis }) else {
-            return .at(shard.durableEnd)
+            return .at(max(above, shard.durableEnd))
         }
+        if above >= run.endIndex { return .at(above) }
         guard let index = self.index(of: shard, in: run.segment) else { return .needsIndex(run.segment) }
         let position = index.position(ofArrival: millis)
-        return .at(position < index.entries.count ? index.entries[position].firstIndex : run.endIndex)
+        return .at(max(above, position < index.entries.count ? index.entries[position].firstIndex : run.endIndex))
     }
 
     /// Where an iterator begins, or the index that must be loaded to know.
@@ -175,7 +190,8 @@ extension LogCore {
             guard millis <= max(nowMillis, self.lastMillis) else {
                 throw WeirError(.invalidArgument, "the timestamp \(millis) ms lies in the future")
             }
-            return self.start(of: shard, arrivedFrom: max(millis, self.horizon(of: stream, nowMillis: nowMillis)))
+            let horizon = self.visibleHorizon(of: stream, nowMillis: nowMillis)
+            return self.start(of: shard, arrivedFrom: max(millis, horizon))
         case .atSequenceNumber(let number): return .at(try self.index(of: number, in: shard))
         case .afterSequenceNumber(let number): return .at(try self.index(of: number, in: shard) + 1)
         }

@@ -27,8 +27,8 @@ extension LogCore {
         max(stream.horizonMillis, max(nowMillis, self.lastMillis) - stream.settings.retentionMillis)
     }
 
-    /// Records that arrived before may be deleted. Later than hiding by min(1 h, a tenth of the retention), except where
-    /// an operator or a size cap decided.
+    /// Records that arrived before may be deleted. Later than hiding by min(1 h, a tenth of the retention), except
+    /// where an operator or a size cap decided.
     private func deletable(of stream: StreamState, nowMillis: Int64) -> Int64 {
         let retention = stream.settings.retentionMillis
         let grace = min(3_600_000, retention / 10)
@@ -36,7 +36,11 @@ extension LogCore {
     }
 
     /// Seconds-scale upkeep: size caps, expired closed shards, segments whose records are all gone. Returns a warning.
-    func retain(nowMillis: Int64, nowNanos: UInt64) -> String? {
+    /// `space` is that of the disk now, when it could be asked.
+    package func retain(nowMillis: Int64, nowNanos: UInt64, space: (free: Int64, total: Int64)?) -> String? {
+        self.retentionDue = false
+        self.lastRetentionNanos = nowNanos
+        if let space { self.diskSpace = space }
         guard case .serving = self.state else { return nil }
         let now = max(nowMillis, self.lastMillis)
         self.capSizes(nowMillis: now)
@@ -101,25 +105,24 @@ extension LogCore {
     }
 
     private func announceDrop(of segment: Segment) -> LSN {
-        self.collectIndex(of: segment)
         let event = LogEvent.segmentDropped(file: segment.header.file, useCount: segment.header.useCount)
         self.append(event: event.kind, payload: event.encode())
-        for (ref, _) in segment.index ?? [:] { self.forget(segment, ref) }
-        if segment.index == nil || segment.index?.isEmpty == true {
-            for ref in self.shards.keys { self.forget(segment, ref) }
-        }
-        segment.index = nil
         return self.open.lsn
     }
 
-    private func forget(_ segment: Segment, _ ref: ShardRef) {
-        self.shards[ref]?.runs.removeAll { $0.segment === segment }
+    /// No shard has records in the segment any more.
+    private func forget(_ segment: Segment) {
+        self.collectIndex(of: segment)
+        for shard in self.shards.values { shard.runs.removeAll { $0.segment === segment } }
+        segment.index = nil
     }
 
-    /// Files whose dropping is durable and that no reader holds go back to the pool.
+    /// Files whose dropping is durable and that no reader holds go back to the pool. Until then readers find the
+    /// records, hidden or not: what hides them may not be durable yet either.
     func reclaimDropped() {
         guard self.dropping.contains(where: { $0.lsn <= self.durableLSN && $0.segment.pins == 0 }) else { return }
         for item in self.dropping where item.lsn <= self.durableLSN && item.segment.pins == 0 {
+            self.forget(item.segment)
             self.recyclable.append(
                 RecyclableFile(
                     file: item.segment.header.file, useCount: item.segment.header.useCount, size: item.segment.size))

@@ -3,17 +3,17 @@ import WeirLog
 import WeirModel
 
 /// A segment to be made ready: a recycled file when there is one that fits, else a new one.
-struct SegmentPreparation {
+package struct SegmentPreparation {
     let header: SegmentHeader
     /// The file exists and was written over its whole length before.
-    let recycled: Bool
+    package let recycled: Bool
     /// Write zeros over a new file, so that commits overwrite instead of extending: slower now, faster later.
     let zeroed: Bool
 }
 
 extension LogCore {
     /// Bytes that all log files take on disk.
-    var logBytes: Int64 {
+    package var logBytes: Int64 {
         var total: Int64 = 0
         for segment in self.segments { total += Int64(segment.size) }
         for segment in self.ready { total += Int64(segment.size) }
@@ -30,11 +30,13 @@ extension LogCore {
         self.configuration.freeBytesFloor ?? min(2 << 30, self.diskSpace.total / 20)
     }
 
-    /// Segments start small and double with the log, from 4 to 256 MiB by default.
+    /// Segments start small and double with the log, from 4 to 256 MiB by default; where space is short they are
+    /// smaller.
     private func nextSegmentBytes(atLeast bytes: Int) -> Int {
         let used = self.segments.reduce(0) { $0 + $1.plannedEnd }
         var size = self.configuration.segmentBytesMin
         while size < used, size < self.configuration.segmentBytesMax { size *= 2 }
+        while size > self.configuration.segmentBytesMin, !self.mayGrow(by: size) { size /= 2 }
         while size < bytes { size *= 2 }
         return size
     }
@@ -55,7 +57,8 @@ extension LogCore {
         if room >= bytes || self.mayGrow(by: self.nextSegmentBytes(atLeast: bytes)) { return nil }
         if self.diskSpace.free - Int64(bytes) <= self.freeBytesFloor {
             return
-                "the disk has \(self.diskSpace.free) bytes free and puts stop at \(self.freeBytesFloor): free some space"
+                "the disk has \(self.diskSpace.free) bytes free and puts stop at \(self.freeBytesFloor): "
+                + "free some space"
         }
         return "the log takes \(self.logBytes) of the \(self.logBytesMax) bytes it may (log-max-bytes): "
             + "shorten a retention, set a maximum size, or raise the budget"
@@ -84,6 +87,8 @@ extension LogCore {
         }
         let file = self.nextFile
         self.nextFile += 1
+        // Known before the disk is asked again.
+        self.diskSpace.free -= Int64(size)
         return SegmentPreparation(
             header: self.segmentHeader(file: file, useCount: 1, order: order, size: size), recycled: false,
             zeroed: zeroed)
@@ -112,7 +117,9 @@ extension LogCore {
             self.ready.sort { $0.header.order < $1.header.order }
         case .failure(let error):
             self.preparationFailure = error
-            if preparation.recycled {
+            if !preparation.recycled {
+                self.diskSpace.free += Int64(preparation.header.size)
+            } else {
                 self.recyclable.append(
                     RecyclableFile(
                         file: preparation.header.file, useCount: preparation.header.useCount,
@@ -136,6 +143,9 @@ extension LogCore {
             RecyclableFile(file: segment.header.file, useCount: segment.header.useCount, size: segment.size))
     }
 
+    /// Another attempt at making a segment may be made: there may be space again.
+    package func unblock() { self.preparationFailure = nil }
+
     /// Whether another segment should be prepared in the background: one ahead, a second when the log is busy.
     func wantsPreparation() -> SegmentPreparation? {
         guard case .serving = self.state, !self.preparing, self.ready.count < 2, let active = self.active else {
@@ -149,9 +159,15 @@ extension LogCore {
     }
 }
 
-extension SegmentPreparation {
-    /// Makes the file, or the old one new: header copies one after the other with a sync between, so that a crash leaves
-    /// either the old use or the new one.
+extension SegmentPreparation: CustomStringConvertible {
+    package var description: String {
+        "\(Segment.fileName(self.header.file)), use \(self.header.useCount), order \(self.header.order), "
+            + "\(self.header.size) bytes"
+    }
+
+    /// Makes the file, or the old one new: header copies one after the other with a sync between, so that a crash
+    /// leaves
+    /// one that is whole, of the old use or of the new one.
     func perform(_ fileSystem: any FileSystem) throws(FileError) -> any File {
         let name = Segment.fileName(self.header.file)
         let size = Int(self.header.size)
@@ -162,14 +178,27 @@ extension SegmentPreparation {
             file = try fileSystem.open(name, .create(bytes: size))
             if self.zeroed { try self.writeZeros(file, size) }
         }
+        let first = self.recycled ? try self.copyToWriteFirst(fileSystem) : 0
         let block = AlignedMemory(bytes: LogFormat.block)
         self.header.write(to: block.raw)
-        for copy in 0..<2 {
+        for copy in [first, 1 - first] {
             try file.write(UnsafeRawBufferPointer(block.raw), at: copy * LogFormat.block)
             try file.sync()
         }
         if !self.recycled { try fileSystem.syncFolder() }
         return file
+    }
+
+    /// The header copy that can be spared: not the newest whole one, which a crash may have left alone.
+    private func copyToWriteFirst(_ fileSystem: any FileSystem) throws(FileError) -> Int {
+        let blocks = AlignedMemory(bytes: SegmentHeader.bytes)
+        let file = try fileSystem.open(Segment.fileName(self.header.file), .readDisk)
+        _ = try file.read(at: 0, into: blocks.raw)
+        let uses = [0, 1].map { copy in
+            let raw = UnsafeRawBufferPointer(blocks.raw).slice(copy * LogFormat.block, LogFormat.block)
+            return (try? SegmentHeader(reading: raw))?.useCount ?? 0
+        }
+        return uses[0] > uses[1] ? 1 : 0
     }
 
     private func writeZeros(_ file: any File, _ size: Int) throws(FileError) {

@@ -5,7 +5,7 @@ import WeirLog
 import WeirModel
 
 /// The machines as of the closing of one commit; a file is made of it when that commit is durable.
-struct PendingSnapshot {
+package struct PendingSnapshot {
     let lsn: LSN
     var checksum: UInt32?
     let timeMillis: Int64
@@ -89,11 +89,20 @@ extension LogCore {
     }
 
     /// A full segment's footer that can be written now.
-    func takeFooter() -> (segment: Segment, footer: SegmentFooter)? {
+    func takeFooter() -> FooterJob? {
         guard !self.footersDue.isEmpty else { return nil }
         let segment = self.footersDue.removeFirst()
         self.collectIndex(of: segment)
-        return (segment, self.footer(of: segment))
+        let footer = self.footer(of: segment)
+        return FooterJob(segment: segment, footer: footer, size: self.finalSize(of: segment, footer))
+    }
+
+    /// A segment of this term keeps its size, so that it can be recycled; one that a crash left half full is cut.
+    private func finalSize(of segment: Segment, _ footer: SegmentFooter) -> Int {
+        guard segment.header.term < self.term else { return segment.size }
+        let entries = footer.shards.reduce(0) { $0 + $1.index.entries.count }
+        let cut = segment.durableEnd + SegmentFooter.diskBytes(shards: footer.shards.count, entries: entries)
+        return min(cut, segment.size)
     }
 
     func footer(of segment: Segment) -> SegmentFooter {
@@ -112,14 +121,15 @@ extension LogCore {
         self.trimIndexes()
     }
 
-    /// Gives up indexes of full segments, the longest unused first, above the bound; their footers are on disk.
+    /// Gives up indexes of full segments, the longest unused first, above the bound; their footers are on disk. The one
+    /// used last stays whatever its size: somebody has just loaded it and is about to look into it.
     func trimIndexes() {
         func bytes(_ segment: Segment) -> Int { segment.plannedEntries * MemoryLayout<IndexEntry>.stride }
         var held = self.segments.filter { $0.index != nil && $0.footerWritten }
         var total = held.reduce(0) { $0 + bytes($1) }
         guard total > self.configuration.indexBytesMax else { return }
         held.sort { $0.indexUse < $1.indexUse }
-        for segment in held where total > self.configuration.indexBytesMax {
+        for segment in held.dropLast() where total > self.configuration.indexBytesMax {
             segment.index = nil
             total -= bytes(segment)
         }
@@ -137,8 +147,8 @@ extension LogCore {
 }
 
 extension SegmentFooter {
-    /// Behind the last commit, and its trailer in the last block of the file. Not needed for safety: when it is missing,
-    /// the segment is scanned.
+    /// Behind the last commit, and its trailer in the last block of the file. Not needed for safety: when it is
+    /// missing, the segment is scanned.
     func write(to file: any File, size: Int, useCount: UInt32) throws(FileError) {
         let bytes = self.encode()
         let padded = AlignedMemory(bytes: LogFormat.padded(bytes.count))

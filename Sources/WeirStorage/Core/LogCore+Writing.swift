@@ -4,7 +4,7 @@ import WeirLog
 import WeirModel
 
 /// What a writer thread does next.
-enum WriterTask {
+package enum WriterTask {
     case write(WriteJob)
     /// No segment has room and none is ready: make one now, then ask again.
     case prepare(SegmentPreparation)
@@ -13,7 +13,7 @@ enum WriterTask {
 }
 
 /// A commit on its way to the disk. `seal` is called in order of LSN; `perform` then in parallel.
-final class WriteJob: Sendable {
+package final class WriteJob: Sendable, CustomStringConvertible {
     let commit: CommitInProgress
     let segment: Segment
     private let header: CommitHeader
@@ -26,39 +26,58 @@ final class WriteJob: Sendable {
         self.pool = pool
     }
 
+    package var lsn: LSN { self.commit.lsn }
+    package var description: String {
+        "\(self.lsn) of term \(self.term), \(self.header.eventCount) events, \(self.header.batchCount) batches, "
+            + "\(self.header.length) bytes, at \(self.commit.offset) of \(Segment.fileName(self.segment.header.file))"
+    }
+    package var term: UInt64 { self.segment.header.term }
+    /// What the first commit of the job's term is chained to.
+    package var cut: CommitPoint { self.segment.header.cut }
+
     /// Frames, checks and chains the commit; returns the point that the next one chains to.
-    func seal(previous: CommitPoint) -> CommitPoint {
+    package func seal(previous: CommitPoint) -> CommitPoint {
         var header = self.header
         header.previous = previous
         return self.commit.seal(header: header)
     }
 
     /// Writes and syncs. After success the commit is on disk.
-    func perform() throws(FileError) {
+    package func perform() throws(FileError) {
+        try self.write()
+        try self.sync()
+    }
+
+    /// The first half of `perform`.
+    package func write() throws(FileError) {
         let length = self.commit.header?.paddedLength ?? 0
         let bytes = UnsafeRawBufferPointer(rebasing: self.commit.buffer.raw[0..<length])
         try self.segment.file.write(bytes, at: self.commit.offset)
-        try self.segment.file.sync()
+    }
+
+    /// The second half.
+    package func sync() throws(FileError) {
+        try self.segment.sync()
         self.commit.shrink(pool: self.pool)
     }
 }
 
 /// What became visible with a write.
-struct Acknowledged {
-    let durable: LSN
-    let shards: [ShardRef]
+package struct Acknowledged {
+    package let durable: LSN
+    package let shards: [ShardRef]
 }
 
 extension LogCore {
     /// Whether there is something to write and room in the pipeline.
-    var hasWork: Bool {
+    package var hasWork: Bool {
         if case .stopped = self.state { return false }
         if case .recovering = self.state { return false }
         return self.pipeline.mayWrite && (!self.closed.isEmpty || !self.open.isEmpty)
     }
 
     /// The next commit for the disk: an older closed one, or the open one as it is.
-    func takeTask() -> WriterTask? {
+    package func takeTask() -> WriterTask? {
         guard self.hasWork else { return nil }
         if self.closed.isEmpty { self.closeOpen() }
         let commit = self.closed[0]
@@ -116,9 +135,9 @@ extension LogCore {
     }
 
     /// A write returned success. Publishes what is acknowledged by it, in order.
-    func written(_ commit: CommitInProgress, nowNanos: UInt64) -> Acknowledged {
+    package func written(_ job: WriteJob, nowNanos: UInt64) -> Acknowledged {
         self.lastActivityNanos = nowNanos
-        let acknowledged = self.pipeline.written(commit.lsn)
+        let acknowledged = self.pipeline.written(job.lsn)
         var shards: [ShardRef] = []
         for _ in acknowledged {
             let commit = self.writing.removeFirst()
@@ -129,7 +148,7 @@ extension LogCore {
     }
 
     /// A write or a sync failed. Nothing above the watermark will be acknowledged; the owner recovers under a new term.
-    func failed() {
+    package func failed() {
         _ = self.pipeline.failed()
         self.state = .recovering
         self.closed.removeAll()
@@ -157,7 +176,7 @@ extension LogCore {
         }
         self.tail.append(commit, segment: segment)
         self.countCommit(bytes: header.paddedLength, batches: commit.entries.count)
-        if header.eventCount > 0 { shards += self.shardsClosed(by: commit.lsn) }
+        if header.eventCount > 0 { shards += self.publishEvents(of: commit.lsn) }
         if let pending = self.pendingSnapshot, pending.lsn == commit.lsn {
             self.pendingSnapshot?.checksum = header.checksum
         }
@@ -216,12 +235,17 @@ extension LogCore {
         if segment.index == nil { segment.index = [:] }
     }
 
-    private func shardsClosed(by lsn: LSN) -> [ShardRef] {
-        self.shards.values.filter { $0.closedLSN == lsn }.map(\.ref)
+    /// The events of a commit are durable: readers see what they changed. Returns the shards that ended with them.
+    private func publishEvents(of lsn: LSN) -> [ShardRef] {
+        if let last = self.comingCatalogs.last(where: { $0.lsn <= lsn }) { self.durableCatalog = last.catalog }
+        self.comingCatalogs.removeAll { $0.lsn <= lsn }
+        let gone = self.leaving.filter { $0.lsn <= lsn }.flatMap { $0.shards.keys }
+        self.leaving.removeAll { $0.lsn <= lsn }
+        return self.shards.values.filter { $0.closedLSN == lsn }.map(\.ref) + gone
     }
 
     /// When nothing happens for a while: one empty commit, so that the disk itself proves what was acknowledged.
-    func closeIdle(nowNanos: UInt64, after idleNanos: UInt64) {
+    package func closeIdle(nowNanos: UInt64, after idleNanos: UInt64) {
         guard case .serving = self.state, self.pipeline.isIdle, self.open.isEmpty, self.provenLSN < self.lastContentLSN,
             nowNanos >= self.lastActivityNanos + idleNanos
         else { return }

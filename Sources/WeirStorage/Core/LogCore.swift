@@ -6,23 +6,30 @@ import WeirModel
 /// One log as it runs: catalog, shards, the open commit, the pipeline, segments, index and memory tail.
 ///
 /// It decides and keeps books; it does no I/O and reads no clock. Writer and background threads take work from it and
-/// report back; the simulator does the same with one thread and a disk that forgets. Everything here runs under the log's
-/// lock.
+/// report back; the simulator does the same with one thread and a disk that forgets. Everything here runs under the
+/// log's lock.
 ///
 /// The machines run ahead of the disk. What is told to anybody carries an LSN and waits until `durableLSN` reaches it.
 package final class LogCore {
     let configuration: StorageConfiguration
     let logID: UInt64
-    let term: UInt64
+    package let term: UInt64
     /// The last valid commit when the term began.
-    let cut: CommitPoint
+    package let cut: CommitPoint
     let pool: BufferPool
 
+    /// Runs ahead of the disk: what puts and commands are judged by.
     package internal(set) var catalog: Catalog
     var shards: [ShardRef: ShardState] = [:]
     /// The open shards of streams that are put to through the server's routing.
     var knownOpenShards: [StreamID: OpenShards] = [:]
     var lastOpenShards: OpenShards?
+    /// The catalog as of `durableLSN`, which no crash undoes: what readers see.
+    package internal(set) var durableCatalog: Catalog
+    /// What it becomes when these commits are durable, in order.
+    var comingCatalogs: [(lsn: LSN, catalog: Catalog)] = []
+    /// Shards that an event took away which is not durable yet: readers still find them.
+    var leaving: [(lsn: LSN, shards: [ShardRef: ShardState])] = []
     var pipeline: CommitPipeline
     var open: CommitInProgress
     /// Closed, in order, waiting for the disk or being written.
@@ -68,6 +75,7 @@ package final class LogCore {
     var trimmed: [StreamID: Int64] = [:]
     /// A segment filled up: look at once whether an older one can go, not only at the next tick.
     var retentionDue = false
+    var lastRetentionNanos: UInt64 = 0
     var clockWatch: ClockWatch
 
     var state = State.serving
@@ -108,6 +116,7 @@ package final class LogCore {
         self.cut = cut
         self.pool = pool
         self.catalog = catalog
+        self.durableCatalog = catalog
         self.pipeline = CommitPipeline(last: cut.lsn, next: firstLSN)
         self.open = CommitInProgress(
             lsn: firstLSN, catalogVersion: catalog.version, buffer: CommitBuffer(pool.take(bytes: 0), pool: pool))
@@ -135,6 +144,11 @@ package final class LogCore {
         case .stopped(let reason): WeirError(.unavailable, "the node has stopped: \(reason)")
         case .closing: WeirError(.unavailable, "the node is shutting down")
         }
+    }
+
+    /// For the term after this one, when a write has failed.
+    package var continuation: Recovery.Continuation {
+        .init(logID: self.logID, lsn: self.open.lsn, clockWatch: self.clockWatch)
     }
 
     package func shard(_ ref: ShardRef) -> ShardState? { self.shards[ref] }

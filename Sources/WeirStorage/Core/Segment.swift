@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
+import Synchronization
 import WeirCatalog
 import WeirLog
 import WeirModel
 
-/// A log segment in use: its file, how far it is written, and what lies in it. Owned by the `LogCore`; readers hold it to
-/// pin the file.
+/// A log segment in use: its file, how far it is written, and what lies in it. Owned by the `LogCore`; readers hold it
+/// to pin the file.
 final class Segment: @unchecked Sendable {
     // Unchecked: all that changes is touched under the log's lock only; `file` and `header` never change.
     let header: SegmentHeader
     let file: any File
+    /// Whether a sync of the file has failed.
+    private let syncFailed = Mutex(false)
     /// Bytes of the file; less once an unfinished one was cut.
     var size: Int
     /// For readers, through the page cache; opened at the first read.
@@ -52,6 +55,22 @@ final class Segment: @unchecked Sendable {
         self.durableEnd = SegmentHeader.bytes
     }
 
+    /// One sync at a time, and none after one that failed: the system may have given up the pages of the other commit
+    /// in flight with those of the one that was told so, and would call the next sync a success.
+    func sync() throws(FileError) {
+        try self.syncFailed.withLock { failed throws(FileError) in
+            guard !failed else {
+                throw FileError(.io, "an earlier sync of \(Self.fileName(self.header.file)) has failed")
+            }
+            do throws(FileError) {
+                try self.file.sync()
+            } catch {
+                failed = true
+                throw error
+            }
+        }
+    }
+
     static func fileName(_ file: UInt64) -> String {
         let digits = String(file)
         return "segment-" + String(repeating: "0", count: max(0, 8 - digits.count)) + digits + ".log"
@@ -76,9 +95,9 @@ final class Segment: @unchecked Sendable {
 package final class ShardState {
     package let ref: ShardRef
     package let creationSecond: UInt64
-    let firstIndex: UInt64
+    package let firstIndex: UInt64
     /// The index that the next record gets; runs ahead of the disk.
-    var nextIndex: UInt64
+    package internal(set) var nextIndex: UInt64
     /// The index after the last record that is on disk.
     package internal(set) var durableEnd: UInt64
     /// The commit that closed it; the closing is visible when that is durable.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import WeirModel
 
-/// What the server frames itself: records of many requests, collected in the order they came and joined per shard when the
-/// commit is sealed.
+/// What the server frames itself: records of many requests, collected in the order they came and joined per shard when
+/// the commit is sealed.
 final class Staging {
     /// The records of one shard, with consecutive indexes: one batch of the commit.
     struct Run: BitwiseCopyable {
@@ -78,8 +78,8 @@ final class Staging {
         self.framedBytes += Self.runHeaderBytes
     }
 
-    /// Copies records of many shards, each to its shard's run: the loop that decides what a record costs when requests are
-    /// spread over many shards.
+    /// Copies records of many shards, each to its shard's run: the loop that decides what a record costs when requests
+    /// are spread over many shards.
     func add(
         _ records: UnsafePointer<RoutedRecord>, count: Int, to open: OpenShards, outcome: RoutedOutcome,
         arrivalMillis: Int64, lsn: UInt64

@@ -23,10 +23,30 @@ package struct RecoveryReport: Sendable {
 /// Rebuilds the machines from snapshot and log, decides which commits count, makes sure that they are on the disk, and
 /// begins a new term. The same at a start and after a failed write.
 ///
-/// The order matters: (1) headers, and from them the terms and their cuts; (2) the newest whole snapshot; (3) segments in
-/// order, footers where the snapshot covers them, commits otherwise; (4) what was never proven acknowledged is written
-/// again and synced, before anybody is told of it; (5) a segment of the new term whose header names the cut.
-struct Recovery {
+/// The order matters: (1) headers, and from them the terms and their cuts; (2) the newest whole snapshot; (3) segments
+/// in order, footers where the snapshot covers them, commits otherwise; (4) what was never proven acknowledged is
+/// written again and synced, before anybody is told of it; (5) a segment of the new term whose header names the cut.
+package struct Recovery {
+    /// What begins.
+    package enum Start {
+        /// A process; the number names the log when the folder is empty.
+        case process(newLogID: UInt64)
+        /// A term after a failed write in the same process.
+        case continuing(Continuation)
+    }
+
+    /// What a term takes over from the one that failed before it in the same process.
+    package struct Continuation {
+        let logID: UInt64
+        /// Numbers up to here were given out: somebody may still wait for one of them.
+        let lsn: LSN
+        /// Since the start of the process, not of the term: or a clock that jumped would count as right.
+        let clockWatch: ClockWatch
+    }
+
+    /// Segments of earlier terms above the newest snapshot: with so many, the new term takes a snapshot.
+    private static let uncoveredMax = 4
+
     let fileSystem: any FileSystem
     let configuration: StorageConfiguration
     let clock: any Clock
@@ -63,25 +83,39 @@ struct Recovery {
         self.catalog = Catalog(bounds: configuration.bounds)
     }
 
-    /// `newLogID` names the log when the folder is empty.
-    static func run(
+    package static func run(
         _ fileSystem: any FileSystem, _ configuration: StorageConfiguration, clock: any Clock, pool: BufferPool,
-        newLogID: UInt64
+        start: Start
     ) throws(StorageError) -> (core: LogCore, report: RecoveryReport) {
         var recovery = Recovery(fileSystem: fileSystem, configuration: configuration, clock: clock, pool: pool)
-        let core = try recovery.run(newLogID: newLogID)
+        let core: LogCore
+        switch start {
+        case .process(let newLogID): core = try recovery.run(newLogID: newLogID)
+        case .continuing(let failed):
+            recovery.highestLSN = failed.lsn
+            core = try recovery.run(newLogID: failed.logID)
+            core.clockWatch = failed.clockWatch
+        }
         return (core, recovery.report)
     }
 
     private mutating func run(newLogID: UInt64) throws(StorageError) -> LogCore {
         let folder = try DataFolder(self.fileSystem)
         let logID = folder.logID ?? newLogID
+        do throws(FileError) {
+            // Ours, and of an unfinished start or snapshot: nothing names them.
+            for name in folder.unfinished { try self.fileSystem.remove(name) }
+            // A file that the last process made is seen, and perhaps its name is not yet on the disk: it is about to be
+            // used.
+            try self.fileSystem.syncFolder()
+        } catch {
+            throw StorageError("the data folder \(self.fileSystem.name) cannot be opened: \(error)")
+        }
         if folder.logID == nil { try folder.initialize(self.fileSystem, logID: logID) }
         for name in folder.unknown where name != "lost+found" {
             self.report.lines.append("\(name) in the data folder is not Weir's: left alone")
         }
         do throws(FileError) {
-            for name in folder.unfinished { try self.fileSystem.remove(name) }
             let headers = try self.readHeaders(folder, logID: logID)
             try self.loadSnapshot(folder, logID: logID)
             let cuts = TermCuts(headers.map(\.header))
@@ -112,8 +146,9 @@ struct Recovery {
                 try? SegmentHeader(reading: raw.slice($0, LogFormat.block))
             }
             guard let header = copies.max(by: { $0.useCount < $1.useCount }) else {
-                if raw.allSatisfy({ $0 == 0 }) {
-                    // Reserved and never used: a crash came between.
+                // The second copy is written when the first is on the disk, and the segment is used after both: without
+                // a second one a crash came while the file was made.
+                if raw.slice(LogFormat.block, LogFormat.block).isZero {
                     self.recyclable.append(.init(file: number, useCount: 0, size: file.size))
                 } else {
                     self.report.damaged.append(.init(file: name, offset: 0, length: SegmentHeader.bytes))
@@ -157,7 +192,7 @@ struct Recovery {
         self.lastMillis = snapshot.timeMillis
         self.dropped = Set(snapshot.dropped)
         self.last = snapshot.point
-        self.highestLSN = snapshot.point.lsn
+        self.highestLSN = max(self.highestLSN, snapshot.point.lsn)
         self.proven = snapshot.point.lsn
         for position in snapshot.positions {
             let ref = ShardRef(stream: position.stream, shard: position.shard)
@@ -172,7 +207,8 @@ struct Recovery {
 
     // MARK: What was never proven acknowledged
 
-    /// A sync may have failed and its pages may read as if they were on disk: write them again, sync, and only then go on.
+    /// A sync may have failed and its pages may read as if they were on disk: write them again, sync, and only then go
+    /// on.
     private mutating func rewriteUnproven() throws(FileError) {
         let again = self.unproven.filter { $0.lsn > self.proven }
         for item in again {
@@ -210,6 +246,9 @@ struct Recovery {
         core.catalogLSN = min(self.catalogLSN, self.last.lsn)
         core.recyclable = self.recyclable
         core.lastActivityNanos = self.clock.monotonicNanos
+        // A node that never fills a segment between its crashes would never take one otherwise, and keep every segment.
+        let covered = self.snapshotPoint?.lsn ?? .none
+        core.snapshotWanted = self.segments.count { $0.last.lsn > covered } >= Self.uncoveredMax
         for segment in self.segments {
             segment.closed = true
             if !segment.footerWritten { core.footersDue.append(segment) }

@@ -8,11 +8,11 @@ import Musl
 import Darwin
 #endif
 
-/// A lock with two conditions to wait on, around a value that is not `Sendable`. Workers wait for work, of which each piece
-/// wakes one; others wait for a change, which wakes all of them.
+/// A lock with two conditions to wait on, around a value that is not `Sendable`. Workers wait for work, of which each
+/// piece wakes one; others wait for a change, which wakes all of them.
 package final class Monitor<Value>: @unchecked Sendable {
-    // Unchecked: the value is reached only through `withLock`, one thread at a time. The standard Mutex has no condition
-    // that a thread could wait for.
+    // Unchecked: the value is reached only through `withLock`, one thread at a time. The standard Mutex has no
+    // condition that a thread could wait for.
     private let mutex: UnsafeMutablePointer<pthread_mutex_t>
     private let work: UnsafeMutablePointer<pthread_cond_t>
     private let change: UnsafeMutablePointer<pthread_cond_t>

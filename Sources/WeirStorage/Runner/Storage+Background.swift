@@ -5,42 +5,21 @@ extension Storage {
     private static let tickMillis = 25
     private static let idleNanos: UInt64 = 50_000_000
 
-    private enum Work {
-        case prepare(SegmentPreparation)
-        case footer(Segment, SegmentFooter)
-        case snapshot(PendingSnapshot)
-        case remove([String])
-    }
-
-    /// The upkeep thread: segments ahead, footers, snapshots, retention, the idle commit. Nothing here is on the way of a put.
+    /// The upkeep thread: segments ahead, footers, snapshots, retention, the idle commit. Nothing here is on the way of
+    /// a put.
     func runBackground() {
-        var lastRetention: UInt64 = 0
         var warning: String?
         var goodbye = false
         while true {
             let now = self.clock.monotonicNanos
-            let wall = self.clock.wallMillis
-            if now - lastRetention >= 1_000_000_000 || self.monitor.withLock({ $0.core.retentionDue }) {
-                lastRetention = now
-                let space = try? self.fileSystem.space()
-                let said = self.withLog { core -> String? in
-                    if let space { core.diskSpace = space }
-                    core.retentionDue = false
-                    return core.retain(nowMillis: wall, nowNanos: now)
-                }
-                if let said, said != warning { self.handler(.notice(said)) }
-                warning = said
-            }
+            self.retain(now, &warning)
             let closing = self.monitor.withLock { $0.closing }
             if closing, !goodbye {
                 goodbye = true
                 self.sayGoodbye()
             }
             self.withLog { $0.closeIdle(nowNanos: now, after: Self.idleNanos) }
-            if let work = self.nextWork(goodbye: goodbye) {
-                self.perform(work)
-                continue
-            }
+            if self.doUpkeep() { continue }
             if goodbye { break }
             // Sleeps a tick; shutting down wakes it.
             let woken: Bool? = self.monitor.wait(milliseconds: Self.tickMillis) { $0.closing ? true : nil }
@@ -50,21 +29,22 @@ extension Storage {
         self.monitor.wakeAll()
     }
 
+    private func retain(_ now: UInt64, _ warning: inout String?) {
+        guard self.monitor.withLock({ $0.core.retentionIsDue(nowNanos: now) }) else { return }
+        let space = try? self.fileSystem.space()
+        let wall = self.clock.wallMillis
+        let said = self.withLog { $0.retain(nowMillis: wall, nowNanos: now, space: space) }
+        if let said, said != warning { self.handler(.notice(said)) }
+        warning = said
+    }
+
     /// No more requests; a snapshot makes the next start short, an empty commit proves what was acknowledged.
     private func sayGoodbye() {
-        self.withLog { core in
-            guard case .serving = core.state else { return }
-            core.state = .closing
-            core.snapshotWanted = core.lastContentLSN > (core.snapshots.last?.lsn ?? .none)
-            if !core.open.isEmpty || core.snapshotWanted { core.closeOpen() }
-        }
+        self.withLog { $0.beginClosing() }
         self.monitor.wakeAll()
         self.awaitDurable()
-        while let work = self.nextWork(goodbye: true) { self.perform(work) }
-        self.withLog { core in
-            guard case .closing = core.state else { return }
-            core.closeOpen()
-        }
+        while self.doUpkeep() {}
+        self.withLog { $0.finishClosing() }
         self.monitor.wakeAll()
         self.awaitDurable()
     }
@@ -76,54 +56,22 @@ extension Storage {
         }
     }
 
-    private func nextWork(goodbye: Bool) -> Work? {
+    /// Does one task; false when there is none.
+    private func doUpkeep() -> Bool {
+        let task = self.monitor.withLock { running -> UpkeepTask? in
+            guard let task = running.core.nextUpkeep() else { return nil }
+            running.busy += 1
+            return task
+        }
+        guard let task else { return false }
+        let result = task.result(self.fileSystem)
+        if case .failure(let error) = result { self.handler(.notice("upkeep: \(error)")) }
+        // A recovery waits for what is under way, so the core is still the one that gave the task.
         self.monitor.withLock { running in
-            let core = running.core
-            if case .stopped = core.state { return nil }
-            if case .recovering = core.state { return nil }
-            if let footer = core.takeFooter() { return .footer(footer.segment, footer.footer) }
-            if let snapshot = core.takeSnapshot() { return .snapshot(snapshot) }
-            let old = core.takeOldSnapshots() + core.takeUseless()
-            if !old.isEmpty { return .remove(old) }
-            if !goodbye, let preparation = core.wantsPreparation() { return .prepare(preparation) }
-            return nil
+            running.core.finished(task, result)
+            running.busy -= 1
         }
-    }
-
-    private func perform(_ work: Work) {
-        do throws(FileError) {
-            switch work {
-            case .prepare(let preparation):
-                self.prepare(preparation)
-            case .footer(let segment, let footer):
-                let size = self.footerSize(segment, footer)
-                try footer.write(to: segment.file, size: size, useCount: segment.header.useCount)
-                self.withLog { $0.footerDone(segment, size: size) }
-            case .snapshot(let snapshot):
-                do throws(FileError) {
-                    let checksum = try snapshot.perform(self.fileSystem)
-                    self.withLog { $0.snapshotDone(snapshot, checksum: checksum) }
-                } catch {
-                    self.withLog { $0.snapshotFailed() }
-                    throw error
-                }
-            case .remove(let names):
-                for name in names { try self.fileSystem.remove(name) }
-                try self.fileSystem.syncFolder()
-            }
-        } catch {
-            self.handler(.notice("upkeep: \(error)"))
-        }
-    }
-
-    /// A segment of this term keeps its size, so that it can be recycled; one that a crash left half full is cut.
-    private func footerSize(_ segment: Segment, _ footer: SegmentFooter) -> Int {
-        self.withLog { core in
-            guard segment.header.term < core.term else { return segment.size }
-            let entries = footer.shards.reduce(0) { $0 + $1.index.entries.count }
-            let cut =
-                Int(footer.endOffset) + SegmentFooter.diskBytes(shards: footer.shards.count, entries: entries)
-            return min(cut, segment.size)
-        }
+        self.monitor.wakeAll()
+        return true
     }
 }

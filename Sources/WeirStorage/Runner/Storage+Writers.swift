@@ -14,28 +14,31 @@ extension Storage {
             do throws(FileError) {
                 try job.perform()
             } catch {
-                self.writeFailed(job, error)
+                self.writeFailed(error)
                 continue
             }
-            let end = self.clock.monotonicNanos
-            self.syncTimes.record(nanos: end - start)
-            let result = self.monitor.withLock { running -> (Acknowledged?, Bool) in
-                // A write of a term that failed meanwhile counts for nothing.
-                guard running.core.term == job.segment.header.term, case .running = running.core.pipeline.phase else {
-                    return (nil, false)
-                }
-                let acknowledged = running.core.written(job.commit, nowNanos: end)
-                if !acknowledged.shards.isEmpty { running.failures = 0 }
-                return (acknowledged, running.core.hasWork)
-            }
-            if result.1 { self.monitor.wakeWorker() }
-            if self.monitor.withLock({ $0.closing }) { self.monitor.wakeAll() }
-            if let acknowledged = result.0 {
-                self.handler(.durable(acknowledged.durable, shards: acknowledged.shards))
-            }
+            self.wrote(job, startNanos: start)
         }
         self.monitor.withLock { $0.writers -= 1 }
         self.monitor.wakeAll()
+    }
+
+    private func wrote(_ job: WriteJob, startNanos: UInt64) {
+        let end = self.clock.monotonicNanos
+        self.syncTimes.record(nanos: end - startNanos)
+        let result = self.monitor.withLock { running -> (acknowledged: Acknowledged?, more: Bool, changed: Bool) in
+            running.busy -= 1
+            // The other write in flight failed meanwhile: this one counts for nothing.
+            guard case .running = running.core.pipeline.phase else { return (nil, false, true) }
+            let acknowledged = running.core.written(job, nowNanos: end)
+            if acknowledged.durable >= job.lsn { running.failures = 0 }
+            return (acknowledged, running.core.hasWork, running.closing)
+        }
+        if result.more { self.monitor.wakeWorker() }
+        if result.changed { self.monitor.wakeAll() }
+        if let acknowledged = result.acknowledged {
+            self.handler(.durable(acknowledged.durable, shards: acknowledged.shards))
+        }
     }
 
     /// The next sealed commit; `nil` at the end.
@@ -45,9 +48,7 @@ extension Storage {
                 guard let task = self.waitForTask() else { return .some(nil) }
                 switch task {
                 case .write(let job):
-                    if seal.term != job.segment.header.term {
-                        seal = SealState(previous: job.segment.header.cut, term: job.segment.header.term)
-                    }
+                    if seal.term != job.term { seal = SealState(previous: job.cut, term: job.term) }
                     seal.previous = job.seal(previous: seal.previous)
                     return .some(job)
                 case .prepare(let preparation):
@@ -62,9 +63,13 @@ extension Storage {
         }
     }
 
+    /// Waits for something to do; `nil` at the end. Whoever gets a task is busy until it has reported.
     private func waitForTask() -> WriterTask? {
         let taken: Taken = self.monitor.waitForWork { running in
-            if let task = running.core.takeTask() { return .task(task) }
+            if let task = running.core.takeTask() {
+                running.busy += 1
+                return .task(task)
+            }
             if case .stopped = running.core.state { return .ended }
             return running.closing && running.background == 0 && !running.core.hasWork ? .ended : nil
         }
@@ -73,40 +78,38 @@ extension Storage {
     }
 
     /// Makes a segment on the calling thread and reports it.
-    func prepare(_ preparation: SegmentPreparation) {
-        let result: Result<any File, FileError>
-        do throws(FileError) {
-            result = .success(try preparation.perform(self.fileSystem))
-        } catch {
-            result = .failure(error)
-            self.handler(.notice("a log segment could not be made: \(error)"))
+    private func prepare(_ preparation: SegmentPreparation) {
+        let task = UpkeepTask.prepare(preparation)
+        let result = task.result(self.fileSystem)
+        if case .failure(let error) = result { self.handler(.notice("a log segment could not be made: \(error)")) }
+        self.monitor.withLock { running in
+            running.core.finished(task, result)
+            running.busy -= 1
         }
-        self.monitor.withLock { $0.core.prepared(preparation, result) }
+        self.monitor.wakeAll()
     }
 
-    /// There is work and no segment for it. Without space nothing is lost by waiting: what was admitted stays in memory, new
-    /// puts are refused, and it goes on when there is space again. Any other failure is one of the disk.
+    /// There is work and no segment for it. Without space nothing is lost by waiting: what was admitted stays in
+    /// memory, new puts are refused, and it goes on when there is space again. Any other failure is one of the disk.
     private func blocked(_ error: FileError) {
-        guard error.kind == .noSpace else {
-            self.monitor.withLock { $0.core.failed() }
-            self.recoverFromFailure(error.description)
-            return
-        }
+        guard error.kind == .noSpace else { return self.writeFailed(error) }
+        self.monitor.withLock { $0.busy -= 1 }
+        self.monitor.wakeAll()
         _ = self.monitor.wait(milliseconds: 200) { running -> Bool? in
             if case .stopped = running.core.state { return true }
             return nil
         }
-        self.monitor.withLock { $0.core.preparationFailure = nil }
+        self.monitor.withLock { $0.core.unblock() }
     }
 
-    private func writeFailed(_ job: WriteJob, _ error: FileError) {
+    private func writeFailed(_ error: FileError) {
         let first = self.monitor.withLock { running -> Bool in
-            guard running.core.term == job.segment.header.term, case .running = running.core.pipeline.phase else {
-                return false
-            }
+            running.busy -= 1
+            guard case .running = running.core.pipeline.phase else { return false }
             running.core.failed()
             return true
         }
+        self.monitor.wakeAll()
         // Only the first of the writes in flight starts the recovery; the other one's result counts for nothing.
         if first { self.recoverFromFailure(error.description) }
     }

@@ -24,7 +24,7 @@ package enum Progress: Sendable {
 /// Everything that is acknowledged, read or answered goes through `Progress.durable` first. `withLog` is the one way to
 /// the state; it is short and does no I/O.
 package final class Storage: Sendable {
-    let fileSystem: any FileSystem
+    package let fileSystem: any FileSystem
     let configuration: StorageConfiguration
     let clock: any Clock
     let monitor: Monitor<Running>
@@ -44,6 +44,8 @@ package final class Storage: Sendable {
 
     struct Running {
         var core: LogCore
+        /// Tasks taken from the core and not yet reported: a recovery waits until there are none.
+        var busy = 0
         var background = 0
         var writers = 0
         var closing = false
@@ -61,7 +63,15 @@ package final class Storage: Sendable {
         } catch {
             throw StorageError(error.description)
         }
-        return try Storage(fileSystem, configuration, clock: clock, handler: handler)
+        return try Storage.open(configuration, on: fileSystem, clock: clock, handler: handler)
+    }
+
+    /// As above, on a file system that is there already: a simulated one, or a real folder that was opened before.
+    package static func open(
+        _ configuration: StorageConfiguration, on fileSystem: any FileSystem, clock: any Clock,
+        handler: @escaping @Sendable (Progress) -> Void
+    ) throws(StorageError) -> Storage {
+        try Storage(fileSystem, configuration, clock: clock, handler: handler)
     }
 
     private init(
@@ -74,7 +84,8 @@ package final class Storage: Sendable {
         self.handler = handler
         self.pool = BufferPool(keep: 16)
         let recovered = try Recovery.run(
-            fileSystem, configuration, clock: clock, pool: self.pool, newLogID: UInt64.random(in: 1...UInt64.max))
+            fileSystem, configuration, clock: clock, pool: self.pool,
+            start: .process(newLogID: UInt64.random(in: 1...UInt64.max)))
         self.report = recovered.report
         self.sealing = Mutex(SealState(previous: recovered.core.cut, term: recovered.core.term))
         self.monitor = Monitor(Running(core: recovered.core))
@@ -147,21 +158,24 @@ package final class Storage: Sendable {
     // MARK: Recovery while running
 
     /// A write failed: forget the machines, read the disk again under a new term. Gives up after repeated failure.
+    /// The core is in recovery already, so nobody takes a task; what is under way must end first, or it would write to
+    /// files that the new term uses.
     func recoverFromFailure(_ reason: String) {
         let durable = self.monitor.withLock { $0.core.durableLSN }
         self.handler(.failed(durable: durable, reason: reason))
+        let _: Void? = self.monitor.wait { $0.busy == 0 ? () : nil }
         let failures = self.monitor.withLock { running in
             running.failures += 1
             return running.failures
         }
-        let logID = self.monitor.withLock { $0.core.logID }
+        let failed = self.monitor.withLock { $0.core.continuation }
         guard failures <= 3 else {
             self.stop("writing to \(self.fileSystem.name) failed \(failures) times: \(reason)")
             return
         }
         do throws(StorageError) {
             let recovered = try Recovery.run(
-                self.fileSystem, self.configuration, clock: self.clock, pool: self.pool, newLogID: logID)
+                self.fileSystem, self.configuration, clock: self.clock, pool: self.pool, start: .continuing(failed))
             let core = recovered.core
             self.monitor.withLock { $0.core = core }
             self.handler(.recovered)

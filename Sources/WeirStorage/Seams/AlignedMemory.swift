@@ -2,6 +2,14 @@
 import CWeir
 import WeirLog
 
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#else
+import Darwin
+#endif
+
 /// Memory at a block boundary, as direct I/O wants it; given back at the end of its life.
 package final class AlignedMemory: @unchecked Sendable {
     // Unchecked: the bytes have one writer at a time by the rules of their owner, and are only read once shared.
@@ -12,7 +20,7 @@ package final class AlignedMemory: @unchecked Sendable {
             fatalError("out of memory: \(bytes) bytes for a buffer")
         }
         self.raw = UnsafeMutableRawBufferPointer(start: memory, count: bytes)
-        self.raw.initializeMemory(as: UInt8.self, repeating: 0)
+        memset(memory, 0, bytes)
     }
 
     /// Without the zeros: for buffers that are written before they are read.
@@ -24,4 +32,12 @@ package final class AlignedMemory: @unchecked Sendable {
     }
 
     deinit { weir_aligned_free(self.raw.baseAddress) }
+}
+
+extension UnsafeRawBufferPointer {
+    /// Whether all bytes are zero.
+    var isZero: Bool {
+        guard let first = self.first else { return true }
+        return first == 0 && memcmp(self.baseAddress!, self.baseAddress! + 1, self.count - 1) == 0
+    }
 }

@@ -71,8 +71,10 @@ package struct PosixFileSystem: FileSystem {
         }
     }
 
-    package func list() throws(FileError) -> [String] {
-        guard let folder = opendir(self.name) else { throw FileError.system("cannot list", self.name) }
+    package func list() throws(FileError) -> [String] { try Self.list(self.name) }
+
+    static func list(_ path: String) throws(FileError) -> [String] {
+        guard let folder = opendir(path) else { throw FileError.system("cannot list", path) }
         defer { closedir(folder) }
         var names: [String] = []
         while let entry = readdir(folder) {

@@ -14,6 +14,7 @@ struct ProducerSimulation {
         var chunks = 60
         /// As a server with one log answers: what is stored is acknowledged in order; only refusals overtake.
         var answersInOrder = true
+        var serverForgetsOrder = false
         var shards = 3
     }
 
@@ -58,6 +59,7 @@ struct ProducerSimulation {
             .init(configuration, retry: RetryPolicy(firstPauseMillis: 1, longestPauseMillis: 20)))
         self.server = ModelServer(shards: options.shards)
         self.server.faults.poisonOneIn = options.poisonOneIn
+        self.server.faults.forgetsOrder = options.serverForgetsOrder
         self.keys = (0..<10).map { "key-\($0)" }
     }
 
@@ -140,7 +142,7 @@ struct ProducerSimulation {
             let explicit = self.dice.oneIn(6) ? HashKey(partitionKey: self.keys[key]) : nil
             withUnsafeBytes(of: id.littleEndian) { data in
                 Array(self.keys[key].utf8).withUnsafeBytes { key in
-                    chunk.append(key: key, explicitHashKey: explicit, data: data)
+                    chunk.records.append(key: key, explicitHashKey: explicit, data: data)
                 }
             }
         }

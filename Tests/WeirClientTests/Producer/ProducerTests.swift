@@ -12,6 +12,9 @@ import WeirModel
     ) async throws -> (WeirClient, Producer) {
         try node.makeStream("s", shards: shards)
         let client = try node.client(clock: clock)
+        var configuration = configuration
+        // Only where the clock is the test's may time run out.
+        if clock is SystemClock { configuration.timeout = nil }
         return (client, try await client.producer(try StreamName("s"), configuration))
     }
 

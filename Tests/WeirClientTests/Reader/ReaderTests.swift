@@ -17,7 +17,7 @@ import WeirModel
 
     private func put(_ range: Range<Int>, _ client: WeirClient) async throws {
         let producer = try await client.producer(
-            try StreamName("s"), .init(batchRecords: 10, linger: .milliseconds(1), groupRecordsMin: 1))
+            try StreamName("s"), .init(batchRecords: 10, linger: .milliseconds(1), timeout: nil, groupRecordsMin: 1))
         let results = try await producer.putBatch(
             range.map { ProducerRecord(partitionKey: "key-\($0 % 7)", data: Array("\($0)".utf8)) })
         #expect(results.allSatisfy { if case .success = $0 { true } else { false } })
@@ -194,7 +194,7 @@ import WeirModel
         let clock = ManualClock()
         let client = try node.client(clock: clock)
         node.script { _ in .store }
-        let producer = try await client.producer(try StreamName("s"), .init(linger: .zero))
+        let producer = try await client.producer(try StreamName("s"), .init(linger: .zero, timeout: nil))
         _ = try await producer.put(key: "a", data: [49])
         // Subscribed, but nothing is pushed: the records are trimmed between the listing and the push.
         node.state.withLock { $0.batchesPerPush = 0 }
@@ -249,7 +249,7 @@ import WeirModel
         try node.makeStream("s", shards: 1)
         let client = try node.client()
         let producer = try await client.producer(
-            try StreamName("s"), .init(batchRecords: 10, linger: .zero, groupRecordsMin: 1))
+            try StreamName("s"), .init(batchRecords: 10, linger: .zero, timeout: nil, groupRecordsMin: 1))
         _ = try await producer.putBatch(
             (0..<400).map { _ in ProducerRecord(partitionKey: "k", data: [UInt8](repeating: 0, count: 1000)) })
         node.state.withLock { $0.batchesPerPush = 1 }

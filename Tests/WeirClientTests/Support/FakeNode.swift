@@ -62,7 +62,10 @@ final class FakeNode: Sendable {
     func client(
         clock: any ClientClock = SystemClock(), _ change: (inout ClientConfiguration) -> Void = { _ in }
     ) throws -> WeirClient {
-        var configuration = ClientConfiguration(retry: RetryPolicy(firstPauseMillis: 1, longestPauseMillis: 5))
+        // Other tests may keep all processors busy for long: nothing here may fail for that.
+        var configuration = ClientConfiguration(
+            callTimeout: .seconds(100), connectTimeout: .seconds(100), pingInterval: .seconds(100),
+            retry: RetryPolicy(firstPauseMillis: 1, longestPauseMillis: 5))
         change(&configuration)
         let dice = Mutex(SeededGenerator(seed: 4))
         return try WeirClient(

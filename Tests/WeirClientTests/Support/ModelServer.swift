@@ -28,6 +28,8 @@ struct ModelServer {
         var throttleOneIn = 4
         var poisonOneIn = 0
         var refuseWholeOneIn = 20
+        /// A server that forgets the rule of ordered puts.
+        var forgetsOrder = false
     }
 
     /// A put that was carried out and not answered.
@@ -174,9 +176,10 @@ struct ModelServer {
     ) {
         let shard = self.shards[Int(number.rawValue)]
         guard
-            self.ordered.mayAdmit(
-                .init(Self.stream, number), sequence: put.sequence, seenThrough: put.seenThrough,
-                ancestors: { shard.ancestors })
+            self.faults.forgetsOrder
+                || self.ordered.mayAdmit(
+                    .init(Self.stream, number), sequence: put.sequence, seenThrough: put.seenThrough,
+                    ancestors: { shard.ancestors })
         else { return self.refuse(number, ids.count, .behind, put, &round) }
         if self.faults.poisonOneIn > 0, dice.oneIn(self.faults.poisonOneIn) {
             return self.refuse(number, ids.count, .recordTooLarge, put, &round)

@@ -189,8 +189,8 @@ import WeirModel
         object.write(to: output)
         #expect(
             output.text
-                == "{\"text\":\"a\\nb\",\"none\":null,\"count\":7,\"rate\":1234.6,\"when\":1.500,\"list\":[\"x\",\"y\"],"
-                + "\"yes\":true}\n")
+                == "{\"text\":\"a\\nb\",\"none\":null,\"count\":7,\"rate\":1234.6,\"when\":1.500,"
+                + "\"list\":[\"x\",\"y\"],\"yes\":true}\n")
     }
 
     @Test(

@@ -56,17 +56,34 @@ import WeirModel
         #expect(outcome.failure == Failure(.failed, "1 record put, 1 line not\n  line 2: it has no field 3"))
     }
 
-    @Test func givingUpMeansTryAgain() {
+    @Test func tellsTheFirstFailuresAndEachReasonOnce() {
         var outcome = PutOutcome()
         for _ in 0..<1200 { outcome.count(.put(PutReceipt(sequenceNumber: ReadPositionTests.sequence))) }
         for _ in 0..<7 { outcome.count(.failed(WeirError(.timedOut, "no answer"))) }
-        outcome.stopped = WeirError(.timedOut, "no answer")
+        for line in 1208...1213 { outcome.count(.refused(WeirError(.invalidArgument, "line \(line): no field 2"))) }
+        outcome.stopped = Failure(.tryAgain, "no answer")
         let failure = outcome.failure
-        #expect(failure?.status == .tryAgain)
+        #expect(failure?.status == .failed)
         #expect(
-            failure?.description
-                == "1,200 records put, 7 lines not; gave up: no answer\n  line 1201: no answer\n  line 1202: no answer\n"
-                + "  line 1203: no answer\n  line 1204: no answer\n  line 1205: no answer\n  and 2 more")
+            failure?.description == """
+                1,200 records put, 13 lines not; gave up: no answer
+                  line 1201: no answer
+                  line 1208: no field 2
+                  line 1209: no field 2
+                  line 1210: no field 2
+                  line 1211: no field 2
+                  and 8 more
+                """)
+    }
+
+    @Test func failuresThatPassMeanTryAgain() {
+        var outcome = PutOutcome()
+        outcome.count(.failed(WeirError(.timedOut, "no answer")))
+        #expect(outcome.failure?.status == .tryAgain)
+        outcome.stopped = Failure(.tryAgain, "no answer")
+        #expect(outcome.failure?.status == .tryAgain)
+        outcome.stopped = Failure(.failed, "the input could not be read")
+        #expect(outcome.failure?.status == .failed)
     }
 
     @Test func aPermanentFailureIsNotCoveredByOnesThatPass() {

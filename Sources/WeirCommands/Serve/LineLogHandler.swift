@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+import CWeir
+import Logging
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#else
+import Darwin
+#endif
+
+/// What the server tells, one line each on stderr: `2026-01-31T12:00:00.042Z notice stopping reason=...`.
+struct LineLogHandler: LogHandler {
+    var logLevel = Logger.Level.info
+    var metadata: Logger.Metadata = [:]
+    var metadataProvider: Logger.MetadataProvider?
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { self.metadata[key] }
+        set { self.metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) {
+        var line = Self.line(event, self.metadata, nowMillis: weir_wall_milliseconds())
+        // One write, so that lines of several threads do not mix.
+        line.withUTF8 { _ = system_write(STDERR_FILENO, $0.baseAddress, $0.count) }
+    }
+
+    static func line(_ event: LogEvent, _ metadata: Logger.Metadata, nowMillis: Int64) -> String {
+        let fields = metadata.merging(event.metadata ?? [:]) { $1 }.sorted { $0.key < $1.key }
+        let output = OutputBytes(capacity: 256)
+        output.append(text: "\(Self.time(nowMillis)) \(event.level.rawValue) ")
+        Self.append(event.message.description, to: output)
+        for (key, value) in fields {
+            output.append(text: " \(key)=")
+            let text = value.description
+            let needsQuotes = text.isEmpty || text.contains(where: { $0 == " " || $0 == "\"" })
+            if needsQuotes { output.append(jsonString: text) } else { Self.append(text, to: output) }
+        }
+        output.append("\n")
+        return output.text
+    }
+
+    /// Always with milliseconds, so that lines stay in columns.
+    private static func time(_ millis: Int64) -> String {
+        let text = TimeText.describe(millis)
+        return text.utf8.count == 20 ? text.dropLast() + ".000Z" : text
+    }
+
+    /// What others sent may stand in a message: it stays in its line.
+    private static func append(_ text: String, to output: OutputBytes) {
+        var text = text
+        text.withUTF8 { output.append(visible: UnsafeRawBufferPointer($0)) }
+    }
+}

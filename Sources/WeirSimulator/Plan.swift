@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+import WeirCatalog
+import WeirStorage
+import WeirTestKit
+
+/// What a run is like, drawn from its seed: the disk's nature, sizes, and how often things go wrong.
+struct Plan: CustomStringConvertible {
+    let direct: Bool
+    let ignoresAdvice: Bool
+    let configuration: StorageConfiguration
+    let capacity: Int
+    /// One crash in so many operations that change the disk; 0 is none.
+    let crashEvery: Int
+    /// One failed write or sync in so many operations; 0 is none.
+    let failEvery: Int
+    let clockJumps: Bool
+    let fillsDisk: Bool
+    /// Bytes of a record's data, at most.
+    let recordBytesMax: Int
+    let recordsMax: Int
+    let keys: Int
+
+    init(_ random: inout SplitMix64) {
+        self.direct = random.chance(1, of: 2)
+        self.ignoresAdvice = !self.direct && random.chance(1, of: 4)
+        var configuration = StorageConfiguration(folder: "(simulated)")
+        configuration.segmentBytesMin = random.pick([64 << 10, 64 << 10, 128 << 10])
+        configuration.segmentBytesMax = random.pick([64 << 10, 64 << 10, 256 << 10])
+        configuration.tailBytes = random.pick([8 << 10, 64 << 10, 4 << 20])
+        configuration.indexBytesMax = random.pick([0, 2000, 1 << 20])
+        configuration.pendingBytesMax = random.pick([256 << 10, 16 << 20])
+        configuration.logBytesMax = random.pick([4 << 20, 1 << 30, 1 << 30])
+        configuration.freeBytesFloor = 512 << 10
+        configuration.bounds = Catalog.Bounds(streamsMax: 4, openShardsMax: 40)
+        self.configuration = configuration
+        self.capacity = random.pick([16 << 20, 1 << 30])
+        self.crashEvery = random.pick([0, 40, 150, 150])
+        self.failEvery = random.pick([0, 0, 60, 200])
+        self.clockJumps = random.chance(1, of: 6)
+        self.fillsDisk = random.chance(1, of: 6)
+        self.recordBytesMax = random.pick([60, 400, 3000, 20_000])
+        self.recordsMax = random.pick([1, 5, 20])
+        self.keys = random.pick([3, 20])
+    }
+
+    var description: String {
+        "\(self.direct ? "direct" : "buffered")\(self.ignoresAdvice ? ", advice ignored" : ""), segments of "
+            + "\(self.configuration.segmentBytesMin >> 10) to \(self.configuration.segmentBytesMax >> 10) KiB, tail "
+            + "\(self.configuration.tailBytes >> 10) KiB, index \(self.configuration.indexBytesMax) bytes, "
+            + "a crash every \(self.crashEvery) and a failure every \(self.failEvery) changes of the disk"
+            + "\(self.clockJumps ? ", the clock jumps" : "")\(self.fillsDisk ? ", the disk fills" : ""), records up to "
+            + "\(self.recordBytesMax) bytes, \(self.recordsMax) a put, \(self.keys) keys"
+    }
+}

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+import WeirCatalog
+import WeirLog
+import WeirModel
+import WeirStorage
+import WeirTestKit
+
+extension Simulation {
+    /// After each step: what must hold at every moment.
+    func audit() throws(Violation) {
+        do {
+            try self.core.checkBooks()
+            if self.tally.steps.isMultiple(of: 16) { try self.core.catalog.checkInvariants() }
+        } catch {
+            throw Violation("\(error)")
+        }
+        if self.tally.steps.isMultiple(of: 200) { try self.auditAll() }
+    }
+
+    /// A new core's catalog: one that was there before, and nothing that was told is undone.
+    func checkCatalog() throws(Violation) {
+        let now = self.core.catalog
+        do {
+            try now.checkInvariants()
+            try now.checkSuccession(of: self.told)
+        } catch {
+            throw Violation("after a recovery: \(error)")
+        }
+        for earlier in [(lsn: LSN.none, catalog: self.told)] + self.untold
+        where earlier.catalog.version == now.version {
+            guard earlier.catalog.encodeSnapshot() == now.encodeSnapshot() else {
+                throw Violation("after a recovery the catalog of version \(now.version) is another one")
+            }
+        }
+        self.told = now
+        self.untold.removeAll()
+        for stream in self.toldDeleted where now.stream(stream) != nil {
+            throw Violation("\(stream) was told to be deleted, and is there again")
+        }
+    }
+
+    /// Reads everything that can be read and compares it with what was put.
+    func auditAll() throws(Violation) {
+        let armed = self.armed
+        self.armed = nil
+        defer { self.armed = armed }
+        for ref in self.checker.knownShards {
+            if self.told.wasDeleted(ref.stream) {
+                guard self.wantedDeleted.contains(ref.stream) else {
+                    throw Violation("\(ref.stream) is gone, and nobody deleted it")
+                }
+                self.checker.forget(ref.stream)
+                continue
+            }
+            try self.audit(ref)
+        }
+    }
+
+    private func audit(_ ref: ShardRef) throws(Violation) {
+        let stream = self.told.stream(ref.stream)
+        let horizon = stream?.horizonMillis ?? 0
+        let retention = stream?.settings.retentionMillis ?? .max / 4
+        let visibleFrom = max(horizon, max(self.now, self.highestStamp) - retention)
+        // A change on its way that hides less counts already: or it would bring back what it finds hidden.
+        let hiddenBefore = self.untold.reduce(max(horizon, self.now - retention)) { hidden, coming in
+            guard let later = coming.catalog.stream(ref.stream) else { return hidden }
+            return min(hidden, max(later.horizonMillis, self.now - later.settings.retentionMillis))
+        }
+        guard self.told.shard(ref) != nil else {
+            // It left the list: everything in it is hidden.
+            try self.checker.audited(ref, indexes: 0..<0, visibleFrom: visibleFrom, hiddenBefore: hiddenBefore)
+            return
+        }
+        var index: UInt64 = 0
+        var first: UInt64?
+        while true {
+            let result = try self.readOnce(ref, from: index, maxBytes: 1 << 20)
+            guard let result else { return }
+            if result.recordCount == 0 {
+                guard result.nextIndex >= result.durableEnd else {
+                    throw Violation("a reader of \(ref) stands still at \(result.nextIndex) of \(result.durableEnd)")
+                }
+                index = result.nextIndex
+                break
+            }
+            if let first, result.missed > 0 {
+                throw Violation("\(ref) has a gap of \(result.missed) records in \(first)..<\(result.nextIndex)")
+            }
+            first = first ?? result.firstIndex
+            index = result.nextIndex
+        }
+        try self.checker.audited(
+            ref, indexes: (first ?? index)..<index, visibleFrom: visibleFrom, hiddenBefore: hiddenBefore)
+    }
+
+    /// Reads once and judges what came. `nil` when a fault was played in it, or when the stream is gone.
+    func readOnce(
+        _ ref: ShardRef, from index: UInt64, maxBytes: Int, maxRecords: Int = 10_000
+    ) throws(Violation) -> ReadResult? {
+        let faults = self.faults
+        let request = ReadRequest(
+            shard: ref, fromIndex: index, maxRecords: maxRecords, maxBytes: maxBytes, nowMillis: self.now)
+        switch self.readNow(request) {
+        case .success(let result):
+            try self.judge(result, of: ref, from: index)
+            return result
+        case .failure(let error):
+            if self.faults > faults || self.disk.isDown { return nil }
+            try self.judge(error, of: ref)
+            return nil
+        }
+    }
+
+    private func judge(_ error: WeirError, of ref: ShardRef) throws(Violation) {
+        switch error.code {
+        case .streamDeleted where self.wantedDeleted.contains(ref.stream): self.toldDeleted.insert(ref.stream)
+        case .streamNotFound where self.told.stream(ref.stream) == nil: break
+        case .shardNotFound where self.told.shard(ref) == nil: break
+        default: throw Violation("a read of \(ref) is refused: \(error)")
+        }
+    }
+
+    private func judge(_ result: ReadResult, of ref: ShardRef, from index: UInt64) throws(Violation) {
+        var next = result.firstIndex
+        for chunk in result.chunks {
+            let problem: Violation? = chunk.withBytes { raw in
+                do throws(Violation) {
+                    try self.judge(raw, of: ref, result, &next)
+                    return nil
+                } catch {
+                    return error
+                }
+            }
+            if let problem { throw problem }
+        }
+        guard next == result.nextIndex else {
+            throw Violation("a read of \(ref) holds records up to \(next), and says up to \(result.nextIndex)")
+        }
+        if let trimmed = self.toldTrimmed[ref], result.recordCount > 0, result.firstIndex < trimmed,
+            !self.clockWentBack
+        {
+            throw Violation("\(ref) returns index \(result.firstIndex); what is below \(trimmed) was told to be gone")
+        }
+        if result.missed > 0 { self.toldTrimmed[ref] = max(self.toldTrimmed[ref] ?? 0, result.firstIndex) }
+        try self.checker.toldEnd(result.durableEnd, of: ref)
+    }
+
+    private func judge(
+        _ raw: UnsafeRawBufferPointer, of ref: ShardRef, _ result: ReadResult, _ next: inout UInt64
+    ) throws(Violation) {
+        var offset = 0
+        do {
+            while offset < raw.count {
+                let placement = try Placement(reading: raw.slice(offset, Placement.bytes))
+                let body = raw.slice(offset + Placement.bytes, placement.bodyLength)
+                let header = try BatchBody.header(of: body)
+                var cursor = RecordCursor(records: body.slice(BatchBody.headerBytes, header.recordsLength))
+                for index in placement.firstIndex..<placement.endIndex {
+                    guard let record = try cursor.next() else { throw Violation("a batch of \(ref) lacks records") }
+                    guard index >= result.firstIndex, index < result.nextIndex else { continue }
+                    guard index == next else { throw Violation("a read of \(ref) goes from \(next) to \(index)") }
+                    next += 1
+                    try self.checker.read(record, of: ref, at: index, arrivalMillis: placement.arrivalMillis)
+                }
+                offset += placement.totalLength
+            }
+        } catch let error as Violation {
+            throw error
+        } catch {
+            throw Violation("a read of \(ref) returns what is no batch: \(error)")
+        }
+    }
+}

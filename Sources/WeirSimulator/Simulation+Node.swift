@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: Apache-2.0
+import WeirCatalog
+import WeirLog
+import WeirModel
+import WeirStorage
+import WeirTestKit
+
+extension Simulation: LogHolder {
+    package func withCore<R, E: Error>(_ body: (LogCore) throws(E) -> R) throws(E) -> R { try body(self.core) }
+
+    // MARK: Writers
+
+    /// One of the writer threads takes a commit, touches the disk, or reports.
+    func write() throws(Violation) {
+        // A writer that has a commit goes on with it; a free one takes one.
+        var choices: [Int?] = Array(self.writers.indices)
+        if self.writers.count < LogFormat.depthMax, self.core.hasWork { choices.append(nil) }
+        guard !choices.isEmpty else { return }
+        guard let position = self.random.pick(choices) else { return try self.takeCommit() }
+        if self.writers[position].result == nil { self.touchDisk(position) } else { try self.report(position) }
+    }
+
+    private func takeCommit() throws(Violation) {
+        switch self.core.takeTask() {
+        case .write(let job):
+            if self.chainTerm != job.term { (self.chain, self.chainTerm) = (job.cut, job.term) }
+            self.chain = job.seal(previous: self.chain)
+            let number = self.writers.contains { $0.number == 0 } ? 1 : 0
+            self.writers.append(Writer(number: number, job: job))
+            self.trace.note("writer \(number) takes \(job)")
+            if self.breakage == .acknowledgesBeforeWriting { try self.tellDurable(job.lsn) }
+        case .prepare(let preparation):
+            let task = UpkeepTask.prepare(preparation)
+            self.trace.note("a writer makes \(preparation)")
+            let result = task.result(self.fileSystem)
+            guard !self.disk.isDown else { return }
+            self.finish(task, result)
+        case .blocked(let error):
+            self.tally.full += 1
+            self.trace.note("blocked: \(error)")
+            if error.kind == .noSpace { self.core.unblock() } else { try self.fail(error) }
+        case nil: break
+        }
+    }
+
+    /// Writes the commit, or syncs it.
+    func touchDisk(_ position: Int) {
+        let writer = self.writers[position]
+        do throws(FileError) {
+            if writer.isWritten { try writer.job.sync() } else { try writer.job.write() }
+            self.trace.note("writer \(writer.number) has \(writer.isWritten ? "synced" : "written") \(writer.job.lsn)")
+            if writer.isWritten { self.writers[position].result = .success(()) }
+            self.writers[position].isWritten = true
+        } catch {
+            self.writers[position].result = .failure(error)
+            self.trace.note("writer \(writer.number) failed with \(writer.job.lsn): \(error)")
+        }
+    }
+
+    private func report(_ position: Int) throws(Violation) {
+        let writer = self.writers.remove(at: position)
+        switch writer.result {
+        case .success:
+            let acknowledged = self.core.written(writer.job, nowNanos: self.clock.monotonicNanos)
+            self.tally.commits += 1
+            self.trace.note("writer \(writer.number) reports \(writer.job.lsn): durable \(acknowledged.durable)")
+            let durable = self.breakage == .acknowledgesOutOfOrder ? writer.job.lsn : acknowledged.durable
+            try self.tellDurable(durable)
+        case .failure(let error): try self.fail(error)
+        case nil: break
+        }
+    }
+
+    /// Whatever waited for this is answered.
+    func tellDurable(_ lsn: LSN) throws(Violation) {
+        try self.checker.durable(lsn.rawValue)
+        while let first = self.untold.first, first.lsn <= lsn {
+            self.told = first.catalog
+            self.untold.removeFirst()
+        }
+    }
+
+    // MARK: Upkeep
+
+    func doUpkeep() throws(Violation) {
+        guard let now = self.upkeep else {
+            guard let task = self.core.nextUpkeep() else { return }
+            self.trace.note("upkeep: \(task)")
+            self.upkeep = Upkeep(task: task)
+            return
+        }
+        if let result = now.result {
+            self.upkeep = nil
+            self.finish(now.task, result)
+        } else {
+            self.performUpkeep()
+        }
+    }
+
+    private func performUpkeep() {
+        guard let task = self.upkeep?.task else { return }
+        self.mayNest = true
+        let result = task.result(self.fileSystem)
+        self.mayNest = false
+        self.upkeep?.result = result
+        if case .failure(let error) = result { self.trace.note("upkeep failed: \(error)") }
+    }
+
+    private func finish(_ task: UpkeepTask, _ result: Result<UpkeepDone, FileError>) {
+        self.core.finished(task, result)
+        guard case .success = result else { return }
+        switch task {
+        case .prepare(let preparation):
+            self.tally.rolls += 1
+            if preparation.recycled { self.tally.recycled += 1 }
+        case .footer: self.tally.footers += 1
+        case .snapshot: self.tally.snapshots += 1
+        case .remove: break
+        }
+    }
+
+    func tick() throws(Violation) {
+        let nanos = self.clock.monotonicNanos
+        if self.core.retentionIsDue(nowNanos: nanos) {
+            let space = try? self.fileSystem.space()
+            if let warning = self.core.retain(nowMillis: self.now, nowNanos: nanos, space: space) {
+                self.trace.note("retention: \(warning)")
+            }
+            if self.breakage == .recyclesEarly { self.recycleEarly() }
+        }
+        self.core.closeIdle(nowNanos: nanos, after: 50_000_000)
+        self.noteCatalog()
+    }
+
+    /// The catalog as it is now will be told when its last event is durable.
+    func noteCatalog() {
+        let lsn = self.core.catalogLSN
+        guard self.core.catalog.version != (self.untold.last?.catalog ?? self.told).version else { return }
+        self.untold.append((lsn, self.core.catalog))
+        self.highestStamp = max(self.highestStamp, self.now)
+        if self.breakage == .describesTooEarly {
+            self.told = self.core.catalog
+            self.untold.removeAll()
+        }
+    }
+
+    // MARK: Ends and beginnings
+
+    /// A write failed: the node recovers in the process.
+    private func fail(_ error: FileError) throws(Violation) {
+        self.tally.failures += 1
+        self.trace.note("FAILED above \(self.core.durableLSN): \(error)")
+        self.core.failed()
+        // What is under way ends; nobody listens to it.
+        for position in self.writers.indices {
+            while self.writers[position].result == nil { self.touchDisk(position) }
+        }
+        if self.upkeep?.result == nil { self.performUpkeep() }
+        guard !self.disk.isDown else { return }
+        self.writers.removeAll()
+        self.upkeep = nil
+        self.checker.lostTrack()
+        let faults = self.faults
+        switch self.recover(.continuing(self.core.continuation)) {
+        case .success(let recovered): try self.adopt(recovered.core, recovered.report)
+        case .failure(let error):
+            if self.disk.isDown { return }
+            try self.excuse(error, faultsBefore: faults)
+            self.trace.note("STOPPED: \(error)")
+            self.disk.restart(powerCut: false)
+            try self.boot()
+        }
+    }
+
+    /// After an operation in which the machine stopped: a new process.
+    func surviveCrash() throws(Violation) {
+        guard self.disk.isDown else { return }
+        let powerCut = self.random.chance(2, of: 3)
+        self.tally.crashes += 1
+        if powerCut { self.tally.powerCuts += 1 }
+        self.trace.note(powerCut ? "POWER CUT" : "KILLED")
+        self.disk.restart(powerCut: powerCut)
+        try self.boot()
+    }
+
+    /// Starts a process; again and again when it crashes in its recovery.
+    func boot() throws(Violation) {
+        self.writers.removeAll()
+        self.upkeep = nil
+        self.checker.lostTrack()
+        self.nextLogID += 1
+        for attempt in 0..<50 {
+            if self.plan.crashEvery > 0, attempt < 4, self.random.chance(1, of: 3) {
+                self.armed = (self.random.within(1...12), self.random.chance(3, of: 4) ? .crash : .failed)
+            }
+            let faults = self.faults
+            switch self.recover(.process(newLogID: self.nextLogID)) {
+            case .success(let recovered):
+                try self.adopt(recovered.core, recovered.report)
+                return
+            case .failure(let error):
+                self.trace.note("does not start: \(error)")
+                if self.disk.isDown {
+                    self.tally.crashes += 1
+                    self.disk.restart(powerCut: self.random.chance(1, of: 2))
+                } else {
+                    try self.excuse(error, faultsBefore: faults)
+                    self.disk.restart(powerCut: false)
+                }
+            }
+        }
+        throw Violation("the node does not start in 50 attempts")
+    }
+
+    /// A start may fail when something went wrong with the disk in it, or when it was full.
+    private func excuse(_ error: StorageError, faultsBefore: Int) throws(Violation) {
+        if self.faults > faultsBefore { return }
+        guard self.disk.capacity < self.plan.capacity else { throw Violation("the node does not start: \(error)") }
+        self.disk.capacity = self.plan.capacity
+    }
+
+    private func recover(
+        _ start: Recovery.Start
+    ) -> Result<(core: LogCore, report: RecoveryReport), StorageError> {
+        self.breakBeforeRecovery()
+        self.isRecovering = true
+        defer { self.isRecovering = false }
+        do throws(StorageError) {
+            return .success(
+                try Recovery.run(
+                    self.fileSystem, self.plan.configuration, clock: self.clock, pool: self.pool, start: start))
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    private func adopt(_ core: LogCore, _ report: RecoveryReport) throws(Violation) {
+        self.tally.recoveries += 1
+        self.core = core
+        self.trace.note("term \(core.term) after \(core.cut.lsn), \(report.commitsReplayed) commits replayed")
+        for line in report.lines { self.trace.note("report: \(line)") }
+        guard report.damaged.isEmpty else {
+            throw Violation("the recovery reports damage where there was none: \(report.lines)")
+        }
+        try self.checkCatalog()
+        self.checker.begin { core.catalog.shard($0) != nil }
+        try self.auditAll()
+    }
+
+    /// A clean stop, then a start, perhaps much later.
+    func stopAndStart() throws(Violation) {
+        self.trace.note("STOP")
+        self.core.beginClosing()
+        try self.drain()
+        guard !self.disk.isDown else { return }
+        self.core.finishClosing()
+        try self.drain()
+        guard !self.disk.isDown else { return }
+        self.disk.restart(powerCut: self.random.chance(1, of: 2))
+        try self.boot()
+    }
+
+    /// Lets the threads work until nothing is left to do.
+    func drain() throws(Violation) {
+        for _ in 0..<2_000 {
+            if self.disk.isDown { return }
+            if self.writers.isEmpty, self.upkeep == nil, !self.core.hasWork {
+                guard let task = self.core.nextUpkeep() else { return }
+                self.upkeep = Upkeep(task: task)
+                continue
+            }
+            if self.random.chance(1, of: 3) { try self.doUpkeep() } else { try self.write() }
+            if self.disk.capacity < self.plan.capacity { self.disk.capacity = self.plan.capacity }
+        }
+        throw Violation("the node does not come to rest")
+    }
+
+    /// Everything heals; everything must come to rest, be there, and be there after a last restart.
+    func end() throws(Violation) {
+        self.forgetFaults()
+        self.disk.capacity = self.plan.capacity
+        self.trace.note("END")
+        try self.drain()
+        if self.core.unavailable() != nil { throw Violation("the node does not serve at the end") }
+        try self.auditAll()
+        self.core.beginClosing()
+        try self.drain()
+        self.core.finishClosing()
+        try self.drain()
+        self.disk.restart(powerCut: true)
+        let crashes = self.tally.crashes
+        self.writers.removeAll()
+        self.upkeep = nil
+        self.checker.lostTrack()
+        switch self.recover(.process(newLogID: 0)) {
+        case .success(let recovered): try self.adopt(recovered.core, recovered.report)
+        case .failure(let error): throw Violation("the node does not start at the end: \(error)")
+        }
+        precondition(crashes == self.tally.crashes)
+        try self.checker.checkOrder()
+    }
+}

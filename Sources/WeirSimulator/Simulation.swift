@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+import WeirCatalog
+import WeirLog
+import WeirModel
+import WeirStorage
+import WeirTestKit
+
+/// One history from one seed: clients, a node, its disk and its clocks, on one thread, with auditors after each step.
+///
+/// The node is the real one: `Recovery`, `LogCore`, its tasks and its readers. Only the threads are played: who takes a
+/// task, when it touches the disk and when it reports is drawn from the seed.
+package final class Simulation: @unchecked Sendable {
+    // Unchecked: one thread; the file system calls back on it.
+    let seed: UInt64
+    let steps: Int
+    let plan: Plan
+    let breakage: Breakage?
+    package let fileSystem: any FileSystem
+    let disk: SimFileSystem
+    let clock: ManualClock
+    let pool = BufferPool(keep: 4)
+    var random: SplitMix64
+    var trace: Trace
+    var tally = Tally()
+
+    // The node, as a process
+    var core: LogCore!
+    /// What the next commit of the term is chained to.
+    var chain = CommitPoint.origin
+    var chainTerm: UInt64 = 0
+    var writers: [Writer] = []
+    var upkeep: Upkeep?
+    var nextLogID: UInt64 = 1
+
+    // What goes wrong
+    /// Operations that change the disk until the fault.
+    var armed: (countdown: Int, fault: DiskFault)?
+    /// Faults that were played so far.
+    var faults = 0
+    var isRecovering = false
+    var isNested = false
+    var mayNest = false
+    var clockWentBack = false
+    /// Times that were ever stamped, the highest.
+    var highestStamp: Int64 = 0
+
+    // What anybody was told
+    var checker = HistoryChecker()
+    var told: Catalog
+    var untold: [(lsn: LSN, catalog: Catalog)] = []
+    var toldDeleted: Set<StreamID> = []
+    var wantedDeleted: Set<StreamID> = []
+    /// Records below were told to be trimmed.
+    var toldTrimmed: [ShardRef: UInt64] = [:]
+    var nextName = 0
+
+    struct Writer {
+        let number: Int
+        let job: WriteJob
+        /// Written, and not yet synced.
+        var isWritten = false
+        var result: Result<Void, FileError>?
+    }
+
+    struct Upkeep {
+        let task: UpkeepTask
+        var result: Result<UpkeepDone, FileError>?
+    }
+
+    package init(seed: UInt64, steps: Int, traces: Bool = false, breakage: Breakage? = nil) {
+        self.seed = seed
+        self.steps = steps
+        self.breakage = breakage
+        self.random = SplitMix64(seed: seed)
+        self.plan = Plan(&self.random)
+        self.trace = Trace(isOn: traces)
+        let disk = SimFileSystem(seed: seed &* 7919 &+ 1, direct: self.plan.direct, capacity: self.plan.capacity)
+        self.disk = disk
+        self.fileSystem = disk
+        self.clock = ManualClock()
+        self.told = Catalog(bounds: self.plan.configuration.bounds)
+    }
+
+    package struct Outcome: Sendable {
+        package let seed: UInt64
+        package let violation: Violation?
+        package let tally: Tally
+        package let trace: [String]
+    }
+
+    /// Plays the history to its end, or to the first broken rule.
+    package func run() -> Outcome {
+        self.disk.ignoreAdvice(self.plan.ignoresAdvice)
+        self.disk.decideFaults { [unowned self] in self.decide($0) }
+        var violation: Violation?
+        do throws(Violation) {
+            self.trace.note("seed \(self.seed): \(self.plan)")
+            try self.boot()
+            while self.tally.steps < self.steps {
+                self.tally.steps += 1
+                try self.step()
+                try self.surviveCrash()
+                try self.audit()
+            }
+            try self.end()
+        } catch {
+            violation = error
+            self.trace.note("VIOLATION: \(error)")
+        }
+        self.disk.decideFaults(nil)
+        self.tally.acknowledged = self.checker.acknowledged
+        self.tally.observed = self.checker.observed
+        return Outcome(seed: self.seed, violation: violation, tally: self.tally, trace: self.trace.lines)
+    }
+
+    private func step() throws(Violation) {
+        self.armFaults()
+        switch self.random.weighted([26, 80, 26, 8, 9, 4, 4, 10, 1, 1]) {
+        case 0: try self.put()
+        case 1: try self.write()
+        case 2: try self.doUpkeep()
+        case 3: try self.tick()
+        case 4: try self.read()
+        case 5: try self.resolve()
+        case 6: try self.command()
+        case 7: self.passTime()
+        case 8: try self.fillDisk()
+        default: if self.random.chance(1, of: 6) { try self.stopAndStart() }
+        }
+    }
+
+    private func passTime() {
+        let millis: Int64
+        switch self.random.below(20) {
+        case 0...1: millis = Int64(self.random.within(600_000...2_400_000))
+        case 2...4: millis = Int64(self.random.within(1_000...60_000))
+        default: millis = Int64(self.random.within(0...100))
+        }
+        self.clock.advance(millis: millis)
+        if self.plan.clockJumps, self.random.chance(1, of: 12) {
+            let jump = Int64(self.random.within(-7_200_000...7_200_000))
+            if jump < 0 { self.clockWentBack = true }
+            self.clock.jump(millis: jump)
+            self.trace.note("the wall clock jumps by \(jump) ms")
+        }
+        self.trace.note("time: \(self.clock.wallMillis)")
+    }
+
+    private func fillDisk() throws(Violation) {
+        guard self.plan.fillsDisk else { return }
+        if self.disk.capacity < self.plan.capacity {
+            self.disk.capacity = self.plan.capacity
+            self.trace.note("the disk has space again")
+        } else {
+            self.disk.capacity = self.disk.usedBytes + self.random.below(200 << 10)
+            self.trace.note("the disk is full but for \(self.disk.capacity - self.disk.usedBytes) bytes")
+        }
+    }
+
+    private func armFaults() {
+        guard self.armed == nil else { return }
+        if self.plan.crashEvery > 0, self.random.chance(1, of: self.plan.crashEvery) {
+            self.armed = (self.random.within(1...12), .crash)
+        } else if self.plan.failEvery > 0, self.random.chance(1, of: self.plan.failEvery) {
+            self.armed = (self.random.within(1...8), .failed)
+        }
+    }
+
+    /// Asked by the disk before each operation.
+    private func decide(_ operation: DiskOperation) -> DiskFault? {
+        if let lie = self.lie(about: operation) { return lie }
+        if self.mayNest, !self.isNested, self.random.chance(1, of: 10) {
+            self.isNested = true
+            self.stepBeside()
+            self.isNested = false
+        }
+        guard operation.changes, let (countdown, fault) = self.armed else { return nil }
+        guard countdown <= 1 else {
+            self.armed = (countdown - 1, fault)
+            return nil
+        }
+        self.armed = nil
+        self.faults += 1
+        self.trace.note("\(fault == .crash ? "CRASH" : "FAULT") in \(operation)")
+        return fault
+    }
+
+    /// Other threads touch the disk while one is in the midst of its operations.
+    private func stepBeside() {
+        if let position = self.writers.indices.first(where: { self.writers[$0].result == nil }) {
+            self.touchDisk(position)
+        }
+    }
+
+    func forgetFaults() { self.armed = nil }
+
+    var now: Int64 { self.clock.wallMillis }
+}

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+import WeirCatalog
+import WeirLog
+
+extension LogCore {
+    /// Every rule that holds between two calls, for the simulator and tests; throws the first one broken.
+    package func checkBooks() throws(FormatError) {
+        func require(_ holds: Bool, _ rule: @autoclosure () -> String) throws(FormatError) {
+            if !holds { throw FormatError("the log's books: \(rule())") }
+        }
+        let orders = self.segments.map(\.header.order)
+        try require(zip(orders, orders.dropFirst()).allSatisfy { $0 < $1 }, "segments stand in the order of replay")
+        if let active = self.active {
+            try require(self.segments.last === active, "the active segment is the newest")
+            try require(
+                self.ready.allSatisfy { $0.header.order > active.header.order },
+                "a segment that is ready comes after the active one")
+            try require(active.header.term == self.term, "the active segment belongs to this term")
+        }
+        let files =
+            self.segments.map(\.header.file) + self.ready.map(\.header.file) + self.recyclable.map(\.file)
+            + self.dropping.map(\.segment.header.file)
+        try require(Set(files).count == files.count, "a file has one use at a time: \(files.sorted())")
+        try require(Set(self.snapshots.map(\.lsn)).count == self.snapshots.count, "a snapshot is listed once")
+        for (ref, shard) in self.shards.sorted(by: { ($0.key.stream, $0.key.shard) < ($1.key.stream, $1.key.shard) }) {
+            try require(shard.durableEnd <= shard.nextIndex, "\(ref) is not ahead of itself")
+            for (one, next) in zip(shard.runs, shard.runs.dropFirst()) {
+                try require(
+                    one.endIndex <= next.firstIndex && one.segment.header.order < next.segment.header.order
+                        && one.lastArrivalMillis <= next.lastArrivalMillis,
+                    "the stretches of \(ref) follow each other: \(one.firstIndex)..<\(one.endIndex), then "
+                        + "\(next.firstIndex)..<\(next.endIndex)")
+            }
+            try require(
+                shard.runs.allSatisfy { run in
+                    self.segments.contains { $0 === run.segment }
+                        || self.dropping.contains { $0.segment === run.segment }
+                },
+                "\(ref) has records only in segments of the log")
+            try require((shard.runs.last?.endIndex ?? 0) <= shard.durableEnd, "\(ref) shows only what is durable")
+        }
+    }
+
+    /// Files whose dropping has been announced and is not yet durable, or whose readers are not yet gone.
+    package var droppingFiles: [String] { self.dropping.map { Segment.fileName($0.segment.header.file) } }
+}

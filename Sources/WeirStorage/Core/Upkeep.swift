@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+import WeirLog
+
+/// Work beside the way of a put: decided under the log's lock, done without it, reported under it again. The upkeep
+/// thread and the simulator go the same way.
+package enum UpkeepTask {
+    case prepare(SegmentPreparation)
+    case footer(FooterJob)
+    case snapshot(PendingSnapshot)
+    /// Files that nothing needs any more: old snapshots, dropped segments of a useless size.
+    case remove([String])
+}
+
+/// What a task gave.
+package enum UpkeepDone {
+    case prepared(any File)
+    case footer
+    case snapshot(checksum: UInt32)
+    case removed
+}
+
+/// The index of a full segment on its way to the end of its file.
+package struct FooterJob {
+    let segment: Segment
+    let footer: SegmentFooter
+    /// Bytes of the file from then on.
+    let size: Int
+}
+
+extension UpkeepTask: CustomStringConvertible {
+    package var description: String {
+        switch self {
+        case .prepare(let preparation): "make \(preparation)"
+        case .footer(let job):
+            "footer of \(Segment.fileName(job.segment.header.file)), up to \(job.footer.last.lsn), \(job.size) bytes"
+        case .snapshot(let snapshot): "snapshot of \(snapshot.lsn)"
+        case .remove(let names): "remove \(names.joined(separator: ", "))"
+        }
+    }
+}
+
+extension UpkeepTask {
+    /// Does the work on the calling thread.
+    package func perform(_ fileSystem: any FileSystem) throws(FileError) -> UpkeepDone {
+        switch self {
+        case .prepare(let preparation): return .prepared(try preparation.perform(fileSystem))
+        case .footer(let job):
+            try job.footer.write(to: job.segment.file, size: job.size, useCount: job.segment.header.useCount)
+            return .footer
+        case .snapshot(let snapshot): return .snapshot(checksum: try snapshot.perform(fileSystem))
+        case .remove(let names):
+            for name in names { try fileSystem.remove(name) }
+            try fileSystem.syncFolder()
+            return .removed
+        }
+    }
+
+    /// As `perform`, with the failure as a value.
+    package func result(_ fileSystem: any FileSystem) -> Result<UpkeepDone, FileError> {
+        do throws(FileError) { return .success(try self.perform(fileSystem)) } catch { return .failure(error) }
+    }
+}
+
+extension LogCore {
+    private static let retentionNanos: UInt64 = 1_000_000_000
+
+    /// The most urgent upkeep, or nothing. One task at a time; `finished` reports it.
+    package func nextUpkeep() -> UpkeepTask? {
+        switch self.state {
+        case .stopped, .recovering: return nil
+        case .serving, .closing: break
+        }
+        if let footer = self.takeFooter() { return .footer(footer) }
+        if let snapshot = self.takeSnapshot() { return .snapshot(snapshot) }
+        let old = self.takeOldSnapshots() + self.takeUseless()
+        if !old.isEmpty { return .remove(old) }
+        return self.wantsPreparation().map { .prepare($0) }
+    }
+
+    /// A task ended, well or not. It must be one of this core: what an earlier term began counts for nothing.
+    package func finished(_ task: UpkeepTask, _ result: Result<UpkeepDone, FileError>) {
+        switch (task, result) {
+        case (.prepare(let preparation), .success(.prepared(let file))): self.prepared(preparation, .success(file))
+        case (.prepare(let preparation), .failure(let error)): self.prepared(preparation, .failure(error))
+        case (.footer(let job), .success): self.footerDone(job.segment, size: job.size)
+        case (.snapshot(let snapshot), .success(.snapshot(let checksum))):
+            self.snapshotDone(snapshot, checksum: checksum)
+        case (.snapshot, .failure): self.snapshotFailed()
+        default: break
+        }
+    }
+
+    /// Whether `retain` should be called: every second, and when a segment filled up.
+    package func retentionIsDue(nowNanos: UInt64) -> Bool {
+        self.retentionDue || nowNanos >= self.lastRetentionNanos + Self.retentionNanos
+    }
+
+    /// No more requests are taken; what was admitted becomes durable, with a snapshot that makes the next start short.
+    package func beginClosing() {
+        guard case .serving = self.state else { return }
+        self.state = .closing
+        self.snapshotWanted = self.lastContentLSN > (self.snapshots.last?.lsn ?? .none)
+        if !self.open.isEmpty || self.snapshotWanted { self.closeOpen() }
+    }
+
+    /// The last commit of a clean stop: empty, it proves what was acknowledged.
+    package func finishClosing() {
+        guard case .closing = self.state else { return }
+        self.closeOpen()
+    }
+}
