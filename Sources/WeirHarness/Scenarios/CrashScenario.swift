@@ -21,6 +21,8 @@ package struct CrashScenario: Sendable {
     package var lifeMillis = 1...500
     /// In one of so many lives the shards are split, merged or rescaled, perhaps at the moment of the kill; 0: never.
     package var reshardsOneIn = 3
+    /// After every so many kills `weir verify` looks at what is left; 0: only in the end.
+    package var verifiesOneIn = 5
     /// One of so many kills hits a server that is still starting; 0: none.
     package var killsWhileStarting = 8
     /// Where the data folder is made; `nil` is the system's place for temporary files.
@@ -84,6 +86,7 @@ package struct CrashScenario: Sendable {
         await client.close()
         let report = try await self.judge(last, stream, load, reader, lives)
         try await last.stop()
+        try await Self.verify(weir, folder)
         return report
     }
 
@@ -132,6 +135,7 @@ package struct CrashScenario: Sendable {
                 lives.whileStarting += 1
                 lives.killsMillis.append(weir_wall_milliseconds())
             }
+            if self.verifiesOneIn > 0 && kill % self.verifiesOneIn == 0 { try await Self.verify(weir, first.folder) }
             server = try await ServerProcess.start(weir, folder: first.folder, port: first.port)
             lives.starts.add(server.startMilliseconds)
             self.onProgress(
@@ -139,6 +143,11 @@ package struct CrashScenario: Sendable {
                     + "\(load.acknowledged) acknowledged, \(reader.count) read")
         }
         return (lives, server)
+    }
+
+    /// What a kill cuts off is no damage.
+    private static func verify(_ weir: Weir, _ folder: String) async throws {
+        try await weir.run(["verify", folder], within: .seconds(300)).expect(0)
     }
 
     /// Changes the shards of the stream while this life lasts. Its value: whether the change was acknowledged; one that
