@@ -93,6 +93,8 @@ let package = Package(
             dependencies: ["WeirStorage", "WeirCatalog", "WeirLog", "WeirModel", "WeirTestKit"],
             swiftSettings: settings),
         .testTarget(
+            name: "WeirSimulatorTests", dependencies: ["WeirSimulator"], swiftSettings: settings),
+        .testTarget(
             name: "WeirServerTests",
             dependencies: [
                 "CWeir", "WeirCatalog", "WeirLog", "WeirModel", "WeirProtocol", "WeirServer", "WeirStorage", logging,

@@ -35,8 +35,9 @@ def main():
 
     def produce(seconds):
         out = subprocess.check_output(
-            [args.weir, "bench", "produce", "--server", address, "--connections", "8", "--in-flight", "8", "--batch", "500",
-             "--size", "100", "--shards", "4", "--max-size", "1GiB", "--seconds", str(seconds), "--warmup", "0", "--json"],
+            [args.weir, "bench", "produce", "--server", address, "--connections", "8", "--in-flight", "8",
+             "--batch", "500", "--size", "100", "--shards", "4", "--max-size", "1GiB", "--seconds", str(seconds),
+             "--warmup", "0", "--json"],
             text=True)
         row = json.loads([line for line in out.splitlines() if line.startswith("{")][-1])
         return row["total_acked"] / 500
@@ -61,7 +62,8 @@ def main():
         print(f"| bytes written to the disk | {(io_after['write_bytes'] - io_before['write_bytes']) / batches:,.0f} |")
         if shutil.which("strace"):
             trace = os.path.join(work, "trace")
-            tracer = subprocess.Popen(["strace", "-f", "-c", "-o", trace, "-p", str(server.pid)], stderr=subprocess.DEVNULL)
+            tracer = subprocess.Popen(
+                ["strace", "-f", "-c", "-o", trace, "-p", str(server.pid)], stderr=subprocess.DEVNULL)
             time.sleep(0.5)
             batches = produce(3)
             tracer.send_signal(signal.SIGINT)

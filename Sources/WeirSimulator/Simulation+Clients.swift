@@ -10,12 +10,14 @@ extension Simulation {
 
     // MARK: Puts
 
-    /// A client puts records of a few keys: grouped by shard by itself, or by the server.
+    /// A client puts records of a few keys: grouped by shard by itself, or routed by the server.
     func put() throws(Violation) {
         guard !self.streams.isEmpty else { return try self.create() }
         let stream = self.random.pick(self.streams)
-        let staged = self.random.chance(1, of: 2)
         let count = self.random.within(1...self.plan.recordsMax)
+        let way = self.random.below(3)
+        guard way > 0 else { return try self.putRouted(count, to: stream) }
+        let staged = way == 1
         var groups: [(shard: ShardNumber, keys: [Int])] = []
         for _ in 0..<count {
             let key = self.random.below(self.plan.keys)
@@ -29,6 +31,80 @@ extension Simulation {
         for group in groups {
             try self.put(group.keys, to: ShardRef(stream: stream.id, shard: group.shard), staged: staged)
         }
+    }
+
+    /// The server routes each record; all lie in one commit.
+    private func putRouted(_ count: Int, to stream: StreamState) throws(Violation) {
+        let open = self.core.openShards(of: stream)
+        let outcome = RoutedOutcome()
+        var builder = BatchBodyBuilder()
+        var records: [SimRecord] = []
+        var lengths: [Int] = []
+        for _ in 0..<count {
+            let record = SimRecord(
+                id: self.checker.nextID + records.count, key: self.random.below(self.plan.keys),
+                length: self.random.within(8...self.plan.recordBytesMax))
+            let before = builder.recordsLength
+            record.append(to: &builder)
+            lengths.append(builder.recordsLength - before)
+            records.append(record)
+        }
+        let body = builder.finish()
+        let result: Result<LSN, WeirError> = body.withUnsafeBytes { raw in
+            var position = BatchBody.headerBytes
+            var routed: [RoutedRecord] = []
+            for (record, length) in zip(records, lengths) {
+                let shard = stream.map.position(of: record.hashKey)
+                routed.append(
+                    RoutedRecord(
+                        bytes: raw.baseAddress! + position, length: UInt32(length), payload: UInt32(length), hash: 0,
+                        shard: Int32(shard)))
+                position += length
+            }
+            do throws(WeirError) {
+                return .success(
+                    try self.core.appendRouted(
+                        routed, count: count, bytes: position - BatchBody.headerBytes, to: open, outcome: outcome,
+                        nowMillis: self.now))
+            } catch {
+                return .failure(error)
+            }
+        }
+        switch result {
+        case .success(let lsn): try self.admit(records, routed: outcome, to: stream, lsn)
+        case .failure(let error): try self.refused(error, stream.id.description)
+        }
+    }
+
+    private func admit(
+        _ records: [SimRecord], routed outcome: RoutedOutcome, to stream: StreamState, _ lsn: LSN
+    ) throws(Violation) {
+        var taken = [UInt64](repeating: 0, count: outcome.entries.count)
+        self.trace.note("put \(records.count) routed to \(stream.id), \(lsn)")
+        for (place, record) in records.enumerated() {
+            let number = Int(outcome.recordEntries[place])
+            let entry = outcome.entries[number]
+            let ref = ShardRef(stream: stream.id, shard: ShardNumber(entry.shard))
+            guard let shard = self.core.shard(ref), shard.creationSecond == entry.creationSecond else {
+                throw Violation("a routed put names \(ref), which the log does not know so")
+            }
+            self.highestStamp = max(self.highestStamp, entry.arrivalMillis)
+            try self.checker.admitted(
+                [record], to: ref, creationSecond: shard.creationSecond, shardFirstIndex: shard.firstIndex,
+                at: entry.firstIndex + taken[number], arrivalMillis: entry.arrivalMillis, lsn: lsn.rawValue)
+            taken[number] += 1
+        }
+        for (entry, count) in zip(outcome.entries, taken) where UInt64(entry.count) != count {
+            throw Violation("a routed put counts \(entry.count) records for a shard that took \(count)")
+        }
+    }
+
+    private func refused(_ error: WeirError, _ what: String) throws(Violation) {
+        self.trace.note("put to \(what) refused: \(error)")
+        guard [.unavailable, .storageFull].contains(error.code) else {
+            throw Violation("a put to \(what) is refused: \(error)")
+        }
+        if error.code == .storageFull { self.tally.full += 1 }
     }
 
     private func put(_ keys: [Int], to ref: ShardRef, staged: Bool) throws(Violation) {
@@ -66,12 +142,7 @@ extension Simulation {
             try self.checker.admitted(
                 records, to: ref, creationSecond: shard.creationSecond, shardFirstIndex: shard.firstIndex,
                 at: appended.firstIndex, arrivalMillis: appended.arrivalMillis, lsn: appended.lsn.rawValue)
-        case .failure(let error):
-            self.trace.note("put to \(ref) refused: \(error)")
-            guard [.unavailable, .storageFull].contains(error.code) else {
-                throw Violation("a put to \(ref) is refused: \(error)")
-            }
-            if error.code == .storageFull { self.tally.full += 1 }
+        case .failure(let error): try self.refused(error, ref.description)
         }
     }
 

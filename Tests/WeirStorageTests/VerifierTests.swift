@@ -8,7 +8,8 @@ import WeirModel
 @testable import WeirStorage
 
 @Suite struct VerifierTests {
-    /// A folder with everything in it: full and unfinished segments, footers, snapshots, staged and grouped batches, events.
+    /// A folder with everything in it: full and unfinished segments, footers, snapshots, staged and grouped batches,
+    /// events.
     private static func makeFolder() throws -> TemporaryFolder {
         let folder = try TemporaryFolder()
         let name = try StreamName("orders")
@@ -85,7 +86,8 @@ import WeirModel
         try handle.write(contentsOf: [byte])
     }
 
-    /// Bytes that must be what was written, and which of them to try with all eight bits: the heads of everything, and a
+    /// Bytes that must be what was written, and which of them to try with all eight bits: the heads of everything, and
+    /// a
     /// sample of bodies and padding.
     private static func live(_ name: String, _ bytes: [UInt8]) throws -> [(position: Int, allBits: Bool)] {
         guard name.hasSuffix(".log") else {

@@ -18,6 +18,15 @@ package final class TCPTransport: Transport {
     private let host: String
     private let port: Int
     private let group: MultiThreadedEventLoopGroup
+    private let attempts = Mutex(Attempts())
+
+    /// Event loops must not be asked for anything once they end, so the end waits for attempts that are under way.
+    private struct Attempts {
+        var next = 0
+        var underWay: [Int: [any Channel]] = [:]
+        var isShutDown = false
+        var waiting: [CheckedContinuation<Void, Never>] = []
+    }
 
     package init(host: String, port: Int, threads: Int) {
         self.host = host
@@ -29,6 +38,8 @@ package final class TCPTransport: Transport {
         to receiver: any FrameReceiver, timeout: Duration
     ) async throws(WeirError) -> any FrameConnection {
         let connection = TCPConnection()
+        guard let attempt = self.begin() else { throw Self.shutDown }
+        defer { self.end(attempt) }
         do {
             let bootstrap = ClientBootstrap(group: self.group)
                 .channelOption(.tcpOption(.tcp_nodelay), value: 1)
@@ -40,6 +51,7 @@ package final class TCPTransport: Transport {
                 .connectTimeout(.nanoseconds(Int64(clamping: timeout.nanos)))
                 .channelInitializer { channel in
                     channel.eventLoop.makeCompletedFuture {
+                        guard self.mayGoOn(attempt, channel) else { throw Self.shutDown }
                         try channel.pipeline.syncOperations.addHandler(FrameHandler(receiver))
                     }
                 }
@@ -50,7 +62,50 @@ package final class TCPTransport: Transport {
         return connection
     }
 
+    private static let shutDown = WeirError(
+        .unavailable, "the client is closed", verdict: .init(maybeStored: false, retry: .never))
+
+    private func begin() -> Int? {
+        self.attempts.withLock { state in
+            guard !state.isShutDown else { return nil }
+            state.next += 1
+            state.underWay[state.next] = []
+            return state.next
+        }
+    }
+
+    /// Remembers a channel of an attempt, so that shutting down need not wait until it has connected.
+    private func mayGoOn(_ attempt: Int, _ channel: any Channel) -> Bool {
+        self.attempts.withLock { state in
+            state.underWay[attempt]?.append(channel)
+            return !state.isShutDown
+        }
+    }
+
+    private func end(_ attempt: Int) {
+        let waiting = self.attempts.withLock { state -> [CheckedContinuation<Void, Never>] in
+            state.underWay[attempt] = nil
+            guard state.underWay.isEmpty else { return [] }
+            defer { state.waiting = [] }
+            return state.waiting
+        }
+        for continuation in waiting { continuation.resume() }
+    }
+
+    /// Ends attempts to connect, then the event loops.
     package func shutdown() async {
+        let channels = self.attempts.withLock { state in
+            state.isShutDown = true
+            return state.underWay.values.flatMap { $0 }
+        }
+        for channel in channels { channel.close(promise: nil) }
+        await withCheckedContinuation { continuation in
+            let isQuiet = self.attempts.withLock { state in
+                if !state.underWay.isEmpty { state.waiting.append(continuation) }
+                return state.underWay.isEmpty
+            }
+            if isQuiet { continuation.resume() }
+        }
         try? await self.group.shutdownGracefully()
     }
 

@@ -6,7 +6,8 @@ import WeirModel
 ///
 /// ```
 /// 0 u64 magic "WEIRSNP1" | u32 format version | u32 CRC-32C of all behind byte 16 | u64 length of all behind byte 24
-/// 24 log id, LSN and checksum of the commit, time, next indexes per shard, dropped segments, catalog
+/// 24 log id, LSN and checksum of the commit, time, next file number, next indexes per shard,
+///    dropped and live segments, catalog
 /// ```
 package struct SnapshotFile: Hashable, Sendable {
     static let magic: UInt64 = 0x3150_4e53_5249_4557
@@ -23,7 +24,8 @@ package struct SnapshotFile: Hashable, Sendable {
         }
     }
 
-    package struct Dropped: Hashable, Sendable {
+    /// A segment file in one of its uses.
+    package struct Use: Hashable, Sendable {
         package let file: UInt64
         package let useCount: UInt32
 
@@ -36,19 +38,26 @@ package struct SnapshotFile: Hashable, Sendable {
     package let logID: UInt64
     package let point: CommitPoint
     package let timeMillis: Int64
+    /// No file had a number from here on: so that none is given again after its file was unlinked.
+    package let nextFile: UInt64
     package let positions: [Position]
-    package let dropped: [Dropped]
+    /// Dropped in this use and any before it; their files may still be there.
+    package let dropped: [Use]
+    /// With commits up to this one: a start misses a file that is gone.
+    package let live: [Use]
     package let catalog: [UInt8]
 
     package init(
-        logID: UInt64, point: CommitPoint, timeMillis: Int64, positions: [Position], dropped: [Dropped],
-        catalog: [UInt8]
+        logID: UInt64, point: CommitPoint, timeMillis: Int64, nextFile: UInt64, positions: [Position],
+        dropped: [Use], live: [Use], catalog: [UInt8]
     ) {
         self.logID = logID
         self.point = point
         self.timeMillis = timeMillis
+        self.nextFile = nextFile
         self.positions = positions
         self.dropped = dropped
+        self.live = live
         self.catalog = catalog
     }
 
@@ -62,16 +71,19 @@ package struct SnapshotFile: Hashable, Sendable {
         writer.write(self.point.lsn.rawValue)
         writer.write(self.point.checksum)
         writer.write(self.timeMillis)
+        writer.write(self.nextFile)
         writer.write(UInt32(self.positions.count))
         for position in self.positions {
             writer.write(position.stream.rawValue)
             writer.write(position.shard.rawValue)
             writer.write(position.nextIndex)
         }
-        writer.write(UInt32(self.dropped.count))
-        for dropped in self.dropped {
-            writer.write(dropped.file)
-            writer.write(dropped.useCount)
+        for uses in [self.dropped, self.live] {
+            writer.write(UInt32(uses.count))
+            for use in uses {
+                writer.write(use.file)
+                writer.write(use.useCount)
+            }
         }
         writer.write(UInt32(self.catalog.count))
         writer.append(self.catalog)
@@ -105,6 +117,7 @@ package struct SnapshotFile: Hashable, Sendable {
             let logID: UInt64 = try reader.read()
             let point = CommitPoint(lsn: LSN(try reader.read()), checksum: try reader.read())
             let timeMillis: Int64 = try reader.read()
+            let nextFile: UInt64 = try reader.read()
             var positions: [Position] = []
             let positionCount = Int(try reader.read(UInt32.self))
             guard positionCount <= reader.remaining / 20 else { throw MalformedBytes("too many positions") }
@@ -114,19 +127,23 @@ package struct SnapshotFile: Hashable, Sendable {
                         stream: StreamID(try reader.read()), shard: ShardNumber(try reader.read()),
                         nextIndex: try reader.read()))
             }
-            var dropped: [Dropped] = []
-            let droppedCount = Int(try reader.read(UInt32.self))
-            guard droppedCount <= reader.remaining / 12 else { throw MalformedBytes("too many dropped segments") }
-            for _ in 0..<droppedCount {
-                dropped.append(Dropped(file: try reader.read(), useCount: try reader.read()))
-            }
+            let dropped = try Self.readUses(&reader)
+            let live = try Self.readUses(&reader)
             let catalog = Array(try reader.readBytes(Int(try reader.read(UInt32.self))))
             try reader.expectEnd()
             self.init(
-                logID: logID, point: point, timeMillis: timeMillis, positions: positions, dropped: dropped,
-                catalog: catalog)
+                logID: logID, point: point, timeMillis: timeMillis, nextFile: nextFile, positions: positions,
+                dropped: dropped, live: live, catalog: catalog)
         } catch {
             throw FormatError("a snapshot: \(error)")
         }
+    }
+
+    private static func readUses(_ reader: inout ByteReader) throws(MalformedBytes) -> [Use] {
+        let count = Int(try reader.read(UInt32.self))
+        guard count <= reader.remaining / 12 else { throw MalformedBytes("\(count) segments do not fit") }
+        var uses: [Use] = []
+        for _ in 0..<count { uses.append(Use(file: try reader.read(), useCount: try reader.read())) }
+        return uses
     }
 }

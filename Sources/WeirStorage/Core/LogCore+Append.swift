@@ -62,6 +62,7 @@ extension LogCore {
                 preconditionFailure("the catalog refuses its own plan: \(error)")
             }
             self.follow(event, lsn: self.open.lsn)
+            if case .trimStream = command { self.noteTrim(event) }
             self.catalogLSN = self.open.lsn
             self.comingCatalogs.removeAll { $0.lsn == self.open.lsn }
             self.comingCatalogs.append((self.open.lsn, self.catalog))
@@ -98,7 +99,7 @@ extension LogCore {
             let now =
                 self.shards[ref]
                 ?? ShardState(
-                    ref: ref, creationSecond: shard.creationSecond, firstIndex: shard.firstIndex,
+                    ref: ref, term: self.term, creationSecond: shard.creationSecond, firstIndex: shard.firstIndex,
                     nextIndex: shard.firstIndex)
             if self.shards[ref] == nil { self.shards[ref] = now }
             if shard.closed != nil, now.closedLSN == nil { now.closedLSN = lsn }
@@ -124,6 +125,10 @@ extension LogCore {
     }
 
     private func checkMayAppend(to shard: ShardState, bytes: Int) throws(WeirError) {
+        guard shard.term == self.term else {
+            throw WeirError(
+                .unavailable, "the node has recovered from a failed write; look up \(shard.ref.shard) again")
+        }
         guard shard.isOpen else {
             throw WeirError(.wrongShard, "\(shard.ref.shard) is closed: it was split or merged; refresh the shard map")
         }

@@ -19,6 +19,7 @@ extension LogCore {
         }
         let files =
             self.segments.map(\.header.file) + self.ready.map(\.header.file) + self.recyclable.map(\.file)
+            + self.recycling.map(\.file) + self.removing.map(\.file) + self.setAside.map(\.file)
             + self.dropping.map(\.segment.header.file)
         try require(Set(files).count == files.count, "a file has one use at a time: \(files.sorted())")
         try require(Set(self.snapshots.map(\.lsn)).count == self.snapshots.count, "a snapshot is listed once")

@@ -45,9 +45,17 @@ extension LogCore {
                 self.emptyResult(of: shard, at: min(start, max(shard.durableEnd, request.fromIndex)), missed: missed))
         }
         guard let run = shard.runs.first(where: { $0.endIndex > start }) else {
-            throw WeirError(.internalFailure, "\(shard.ref.shard) has no records from index \(start) on in its index")
+            // They were damaged: the reader is told how many, and goes on behind them.
+            let lost = shard.durableEnd - start
+            return .done(self.emptyResult(of: shard, at: shard.durableEnd, missed: missed + lost))
         }
         guard let index = self.index(of: shard, in: run.segment) else { return self.needs(run.segment, pinning) }
+        guard index.endIndex > start else {
+            throw WeirError(
+                .damaged,
+                "the index of \(Segment.fileName(run.segment.header.file)) does not hold index \(start) of "
+                    + "\(shard.ref.shard)")
+        }
         return self.step(request, shard, run: run, index: index, start: start, missed: missed, pinning: pinning)
     }
 
@@ -167,7 +175,8 @@ extension LogCore {
         self.start(of: shard, arrivedFrom: self.visibleHorizon(of: stream, nowMillis: nowMillis))
     }
 
-    /// The first record from `above` on that arrived at or after `millis`; the durable end when there is none. Looks only
+    /// The first record from `above` on that arrived at or after `millis`; the durable end when there is none. Looks
+    /// only
     /// into the segment that holds the answer: a read needs one index, not that of the horizon and its own, which would
     /// push each other out of a small memory for ever.
     func start(of shard: ShardState, arrivedFrom millis: Int64, above: UInt64 = 0) -> VisibleStart {

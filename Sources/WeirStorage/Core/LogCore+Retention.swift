@@ -41,6 +41,9 @@ extension LogCore {
         self.retentionDue = false
         self.lastRetentionNanos = nowNanos
         if let space { self.diskSpace = space }
+        self.footersDue += self.footersFailed
+        self.footersFailed.removeAll()
+        self.preparationPauses = false
         guard case .serving = self.state else { return nil }
         let now = max(nowMillis, self.lastMillis)
         self.capSizes(nowMillis: now)
@@ -53,8 +56,14 @@ extension LogCore {
             return "the wall clock has moved \(drift / 1000) s against the monotonic clock since the start: expired "
                 + "records are hidden but not deleted until the clock is right again or the server is restarted"
         }
-        self.dropSegments(nowMillis: now)
+        // By the clock itself, not by the highest time ever stamped: that may come from a clock that was wrong.
+        self.dropSegments(nowMillis: nowMillis)
         return nil
+    }
+
+    /// Streams whose horizon an operator raised: what is below may be deleted at once.
+    func noteTrim(_ event: CatalogEvent) {
+        if case .horizonRaised(let raised) = event { self.trimmed[raised.stream] = raised.horizonMillis }
     }
 
     private func capSizes(nowMillis: Int64) {
@@ -84,10 +93,12 @@ extension LogCore {
     /// Announces the end of segments in which nothing lives any more. They are used again when that is durable.
     private func dropSegments(nowMillis: Int64) {
         // Cuts of terms stand in headers: an older segment must have its final end before a header may go.
-        guard self.segments.allSatisfy({ $0.footerWritten || !$0.closed }), self.footersDue.isEmpty else { return }
+        guard self.segments.allSatisfy({ $0.footerWritten || $0.isDamaged || !$0.closed }) else { return }
         let safe = self.recyclableUpTo
         for segment in self.segments where segment !== self.active && segment.closed {
             guard segment.last.lsn <= safe, segment.pins == 0, self.isDead(segment, nowMillis: nowMillis) else {
+                // One without an end keeps the cuts that come after it.
+                if segment.isDamaged { break }
                 continue
             }
             self.dropping.append((segment, self.announceDrop(of: segment)))
@@ -133,9 +144,9 @@ extension LogCore {
     /// Files too small for the log as it is now; they were dropped durably, so they may be unlinked.
     func takeUseless() -> [String] {
         let useful = self.configuration.segmentBytesMin
-        let useless = self.recyclable.filter { $0.size < useful }
+        self.removing = self.recyclable.filter { $0.size < useful }
         self.recyclable.removeAll { $0.size < useful }
-        return useless.map { Segment.fileName($0.file) }
+        return self.removing.map { Segment.fileName($0.file) }
     }
 
     /// Called when the watermark rose.

@@ -7,8 +7,8 @@ package struct SegmentPreparation {
     let header: SegmentHeader
     /// The file exists and was written over its whole length before.
     package let recycled: Bool
-    /// Write zeros over a new file, so that commits overwrite instead of extending: slower now, faster later.
-    let zeroed: Bool
+    /// No commit waits for it: zeros are written over a new file, so that commits overwrite instead of extending.
+    let ahead: Bool
 }
 
 extension LogCore {
@@ -17,7 +17,7 @@ extension LogCore {
         var total: Int64 = 0
         for segment in self.segments { total += Int64(segment.size) }
         for segment in self.ready { total += Int64(segment.size) }
-        for file in self.recyclable { total += Int64(file.size) }
+        for file in self.recyclable + self.recycling + self.removing + self.setAside { total += Int64(file.size) }
         for item in self.dropping { total += Int64(item.segment.size) }
         return total
     }
@@ -71,8 +71,8 @@ extension LogCore {
     }
 
     /// Plans the next segment and takes its numbers; the caller makes it and reports with `prepared`.
-    func planPreparation(atLeast bytes: Int, zeroed: Bool) -> SegmentPreparation {
-        self.preparing = true
+    func planPreparation(atLeast bytes: Int, ahead: Bool) -> SegmentPreparation {
+        self.preparing += 1
         let size = self.nextSegmentBytes(atLeast: bytes)
         let order = self.nextOrder
         self.nextOrder += 1
@@ -83,7 +83,7 @@ extension LogCore {
             self.recycling.append(file)
             return SegmentPreparation(
                 header: self.segmentHeader(file: file.file, useCount: file.useCount + 1, order: order, size: file.size),
-                recycled: true, zeroed: false)
+                recycled: true, ahead: ahead)
         }
         let file = self.nextFile
         self.nextFile += 1
@@ -91,7 +91,7 @@ extension LogCore {
         self.diskSpace.free -= Int64(size)
         return SegmentPreparation(
             header: self.segmentHeader(file: file, useCount: 1, order: order, size: size), recycled: false,
-            zeroed: zeroed)
+            ahead: ahead)
     }
 
     private func segmentHeader(file: UInt64, useCount: UInt32, order: UInt64, size: Int) -> SegmentHeader {
@@ -102,7 +102,7 @@ extension LogCore {
 
     /// A planned segment was made, or could not be.
     func prepared(_ preparation: SegmentPreparation, _ result: Result<any File, FileError>) {
-        self.preparing = false
+        self.preparing -= 1
         self.recycling.removeAll { $0.file == preparation.header.file }
         switch result {
         case .success(let file):
@@ -116,15 +116,17 @@ extension LogCore {
             self.ready.append(segment)
             self.ready.sort { $0.header.order < $1.header.order }
         case .failure(let error):
-            self.preparationFailure = error
-            if !preparation.recycled {
+            // What was made ahead is made again later; only what a commit waits for is missed.
+            if preparation.ahead { self.preparationPauses = true } else { self.preparationFailure = error }
+            guard preparation.recycled else {
                 self.diskSpace.free += Int64(preparation.header.size)
-            } else {
-                self.recyclable.append(
-                    RecyclableFile(
-                        file: preparation.header.file, useCount: preparation.header.useCount,
-                        size: Int(preparation.header.size)))
+                return
             }
+            // A file on which the disk failed is not written to again.
+            self.setAside.append(
+                RecyclableFile(
+                    file: preparation.header.file, useCount: preparation.header.useCount,
+                    size: Int(preparation.header.size)))
         }
     }
 
@@ -148,14 +150,14 @@ extension LogCore {
 
     /// Whether another segment should be prepared in the background: one ahead, a second when the log is busy.
     func wantsPreparation() -> SegmentPreparation? {
-        guard case .serving = self.state, !self.preparing, self.ready.count < 2, let active = self.active else {
-            return nil
-        }
+        guard case .serving = self.state, self.preparing == 0, !self.preparationPauses, self.ready.count < 2,
+            let active = self.active
+        else { return nil }
         // A log that hardly moves needs nothing ahead.
         guard active.plannedEnd > active.size / 2 || self.segments.count > 2 else { return nil }
         let size = self.nextSegmentBytes(atLeast: 0)
-        guard !self.recyclable.isEmpty || self.mayGrow(by: size) else { return nil }
-        return self.planPreparation(atLeast: 0, zeroed: true)
+        guard self.recyclable.contains(where: { $0.size >= size / 4 }) || self.mayGrow(by: size) else { return nil }
+        return self.planPreparation(atLeast: 0, ahead: true)
     }
 }
 
@@ -176,7 +178,7 @@ extension SegmentPreparation: CustomStringConvertible {
             file = try fileSystem.open(name, .log)
         } else {
             file = try fileSystem.open(name, .create(bytes: size))
-            if self.zeroed { try self.writeZeros(file, size) }
+            if self.ahead { try self.writeZeros(file, size) }
         }
         let first = self.recycled ? try self.copyToWriteFirst(fileSystem) : 0
         let block = AlignedMemory(bytes: LogFormat.block)

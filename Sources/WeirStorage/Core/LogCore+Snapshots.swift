@@ -10,8 +10,10 @@ package struct PendingSnapshot {
     var checksum: UInt32?
     let timeMillis: Int64
     let catalog: Catalog
+    let nextFile: UInt64
     let positions: [SnapshotFile.Position]
-    let dropped: [SnapshotFile.Dropped]
+    let dropped: [SnapshotFile.Use]
+    let live: [SnapshotFile.Use]
     let logID: UInt64
 
     static func fileName(_ lsn: LSN) -> String {
@@ -30,8 +32,8 @@ package struct PendingSnapshot {
     func perform(_ fileSystem: any FileSystem) throws(FileError) -> UInt32 {
         let bytes = SnapshotFile(
             logID: self.logID, point: CommitPoint(lsn: self.lsn, checksum: self.checksum ?? 0),
-            timeMillis: self.timeMillis, positions: self.positions, dropped: self.dropped,
-            catalog: self.catalog.encodeSnapshot()
+            timeMillis: self.timeMillis, nextFile: self.nextFile, positions: self.positions, dropped: self.dropped,
+            live: self.live, catalog: self.catalog.encodeSnapshot()
         ).encode()
         try fileSystem.replace(Self.fileName(self.lsn), with: bytes)
         return SnapshotFile.checksum(of: bytes)
@@ -43,14 +45,16 @@ extension LogCore {
     /// taking it costs nothing until it changes.
     func captureSnapshot(lsn: LSN) -> PendingSnapshot {
         PendingSnapshot(
-            lsn: lsn, checksum: nil, timeMillis: self.lastMillis, catalog: self.catalog,
+            lsn: lsn, checksum: nil, timeMillis: self.lastMillis, catalog: self.catalog, nextFile: self.nextFile,
             positions: self.shards.values.map {
                 .init(stream: $0.ref.stream, shard: $0.ref.shard, nextIndex: $0.nextIndex)
             }.sorted { ($0.stream, $0.shard) < ($1.stream, $1.shard) },
-            dropped: (self.recyclable + self.recycling).map {
+            dropped: (self.recyclable + self.recycling + self.removing + self.setAside).map {
                 .init(file: $0.file, useCount: $0.useCount)
-            }
-                + self.dropping.map { .init(file: $0.segment.header.file, useCount: $0.segment.header.useCount) },
+            } + self.dropping.map { .init(file: $0.segment.header.file, useCount: $0.segment.header.useCount) },
+            live: self.segments.filter { $0.last.lsn > .none }.map {
+                .init(file: $0.header.file, useCount: $0.header.useCount)
+            },
             logID: self.logID)
     }
 
@@ -74,11 +78,14 @@ extension LogCore {
 
     func snapshotFailed() { self.snapshotRunning = false }
 
-    /// Snapshots that may be unlinked: two are kept, and the newest is named by a durable commit.
+    /// Snapshots that may be unlinked: two are kept, and the newest is named by a durable commit. Damaged ones go with
+    /// the
+    /// others, when there are two whole ones again.
     func takeOldSnapshots() -> [String] {
-        guard self.unnamedSnapshot <= self.durableLSN, self.snapshots.count > 2 else { return [] }
-        let old = self.snapshots.dropLast(2).map(\.name)
-        self.snapshots.removeFirst(old.count)
+        guard self.unnamedSnapshot <= self.durableLSN, self.snapshots.count >= 2 else { return [] }
+        let old = self.damagedSnapshots + self.snapshots.dropLast(2).map(\.name)
+        self.snapshots.removeFirst(self.snapshots.count - 2)
+        self.damagedSnapshots.removeAll()
         return old
     }
 

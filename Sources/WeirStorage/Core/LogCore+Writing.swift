@@ -93,7 +93,7 @@ extension LogCore {
                 SegmentHeader.bytes + bytes
                 + SegmentFooter.diskBytes(shards: commit.entryCount, entries: commit.entryCount)
             if let failure = self.preparationFailure { return .blocked(failure) }
-            return .prepare(self.planPreparation(atLeast: need, zeroed: false))
+            return .prepare(self.planPreparation(atLeast: need, ahead: false))
         }
         self.closed.removeFirst()
         guard self.pipeline.startWriting() == commit.lsn else { preconditionFailure("commits are written in order") }

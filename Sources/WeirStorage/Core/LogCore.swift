@@ -49,21 +49,32 @@ package final class LogCore {
     var nextFile: UInt64
     /// Files whose records were dropped: may be used again.
     var recyclable: [RecyclableFile] = []
+    /// Dropped files that are being unlinked.
+    var removing: [RecyclableFile] = []
+    /// Dropped files on which the disk failed: not used again by this process.
+    var setAside: [RecyclableFile] = []
     /// Dropped by an event that is not yet durable.
     var dropping: [(segment: Segment, lsn: LSN)] = []
-    var preparing = false
+    /// Segments that are being made, and not yet reported.
+    var preparing = 0
+    /// One could not be made ahead: the next attempt is with the next look at retention.
+    var preparationPauses = false
     /// Taken from `recyclable` and not yet under its new header.
     var recycling: [RecyclableFile] = []
-    /// A prepared segment could not be made; told with the next refused put.
+    /// A segment that a commit waits for could not be made.
     var preparationFailure: FileError?
 
     var snapshots: [SnapshotName] = []
+    /// Found unreadable at the start.
+    var damagedSnapshots: [String] = []
     var snapshotWanted = false
     var pendingSnapshot: PendingSnapshot?
     var snapshotRunning = false
     /// The commit that names the newest snapshot.
     var unnamedSnapshot = LSN.none
     var footersDue: [Segment] = []
+    /// Could not be written; tried again with the next look at retention.
+    var footersFailed: [Segment] = []
     var indexClock: UInt64 = 0
     var diskSpace: (free: Int64, total: Int64)
     /// Acknowledged bytes up to which the disk itself proves that it was acknowledged.

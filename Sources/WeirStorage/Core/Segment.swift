@@ -29,6 +29,8 @@ final class Segment: @unchecked Sendable {
     var acknowledged = LSN.none
     var timeMillis: Int64 = 0
     var closed = false
+    /// Holds a range that cannot be read: it keeps its bytes as they are and gets no footer.
+    var isDamaged = false
     /// The footer is on disk, so the index may leave memory.
     var footerWritten = false
     /// What lies in it by stream, for retention and size caps.
@@ -94,6 +96,8 @@ final class Segment: @unchecked Sendable {
 /// A shard as the log knows it: where it goes on, and where its records lie.
 package final class ShardState {
     package let ref: ShardRef
+    /// The term of the log that knows it: after a recovery every shard has a new state.
+    let term: UInt64
     package let creationSecond: UInt64
     package let firstIndex: UInt64
     /// The index that the next record gets; runs ahead of the disk.
@@ -123,8 +127,9 @@ package final class ShardState {
         var lastArrivalMillis: Int64
     }
 
-    init(ref: ShardRef, creationSecond: UInt64, firstIndex: UInt64, nextIndex: UInt64) {
+    init(ref: ShardRef, term: UInt64, creationSecond: UInt64, firstIndex: UInt64, nextIndex: UInt64) {
         self.ref = ref
+        self.term = term
         self.creationSecond = creationSecond
         self.firstIndex = firstIndex
         self.nextIndex = nextIndex

@@ -86,6 +86,11 @@ extension LogCore {
         case (.snapshot(let snapshot), .success(.snapshot(let checksum))):
             self.snapshotDone(snapshot, checksum: checksum)
         case (.snapshot, .failure): self.snapshotFailed()
+        case (.footer(let job), .failure): self.footersFailed.append(job.segment)
+        case (.remove, .success): self.removing.removeAll()
+        case (.remove, .failure):
+            self.setAside += self.removing
+            self.removing.removeAll()
         default: break
         }
     }

@@ -24,8 +24,9 @@ package struct RecoveryReport: Sendable {
 /// begins a new term. The same at a start and after a failed write.
 ///
 /// The order matters: (1) headers, and from them the terms and their cuts; (2) the newest whole snapshot; (3) segments
-/// in order, footers where the snapshot covers them, commits otherwise; (4) what was never proven acknowledged is
-/// written again and synced, before anybody is told of it; (5) a segment of the new term whose header names the cut.
+/// in
+/// order, footers where the snapshot covers them, commits otherwise; (4) what was never proven acknowledged is written
+/// again and synced, before anybody is told of it; (5) a segment of the new term whose header names the cut.
 package struct Recovery {
     /// What begins.
     package enum Start {
@@ -54,12 +55,20 @@ package struct Recovery {
     var report = RecoveryReport()
 
     var catalog: Catalog
+    var term: UInt64 = 0
     var shards: [ShardRef: ShardState] = [:]
     var segments: [Segment] = []
     var recyclable: [LogCore.RecyclableFile] = []
+    /// Higher than the number of any file that ever was.
+    var nextFile: UInt64 = 1
     var snapshots: [LogCore.SnapshotName] = []
+    var damagedSnapshots: [String] = []
+    /// The commit whose state was loaded.
     var snapshotPoint: CommitPoint?
-    var dropped: Set<SnapshotFile.Dropped> = []
+    /// What the snapshot says of files: those that must be there, unless they were dropped since.
+    var expected: [SnapshotFile.Use] = []
+    /// Highest dropped use of each file.
+    var dropped: [UInt64: UInt32] = [:]
     var lastMillis: Int64 = 0
     /// The last commit that counts.
     var last = CommitPoint.origin
@@ -67,6 +76,7 @@ package struct Recovery {
     var seen = LSN.none
     /// The next commit follows a damaged range: its chain cannot be checked.
     var chainBroken = false
+    var lost = LostRecords()
     /// Higher than any number seen, valid or void.
     var highestLSN = LSN.none
     var catalogLSN = LSN.none
@@ -109,100 +119,34 @@ package struct Recovery {
             // used.
             try self.fileSystem.syncFolder()
         } catch {
-            throw StorageError("the data folder \(self.fileSystem.name) cannot be opened: \(error)")
+            throw self.cannotOpen(error)
         }
         if folder.logID == nil { try folder.initialize(self.fileSystem, logID: logID) }
         for name in folder.unknown where name != "lost+found" {
             self.report.lines.append("\(name) in the data folder is not Weir's: left alone")
         }
         do throws(FileError) {
-            let headers = try self.readHeaders(folder, logID: logID)
-            try self.loadSnapshot(folder, logID: logID)
-            let cuts = TermCuts(headers.map(\.header))
-            try self.replay(headers, cuts)
+            let candidates = try self.readHeaders(folder, logID: logID)
+            let cuts = TermCuts(candidates.map(\.header))
+            self.term = cuts.newestTerm + 1
+            self.loadSnapshot(folder, logID: logID)
+            try self.replay(candidates, cuts)
+            self.missAbsentFiles(candidates)
+            self.skipLostIndexes()
             try self.rewriteUnproven()
-            return try self.begin(folder, logID: logID, term: cuts.newestTerm + 1, headers: headers.map(\.header))
+            return try self.begin(logID: logID, nextOrder: (candidates.map(\.header.order).max() ?? 0) + 1)
         } catch {
-            throw StorageError("the data folder \(self.fileSystem.name) cannot be opened: \(error)")
+            throw self.cannotOpen(error)
         }
     }
 
-    // MARK: Headers and snapshot
-
-    struct Candidate {
-        let header: SegmentHeader
-        let file: any File
+    private func cannotOpen(_ error: FileError) -> StorageError {
+        StorageError("the data folder \(self.fileSystem.name) cannot be opened: \(error)")
     }
 
-    private mutating func readHeaders(_ folder: DataFolder, logID: UInt64) throws(FileError) -> [Candidate] {
-        var candidates: [Candidate] = []
-        for number in folder.segments {
-            let name = Segment.fileName(number)
-            let file = try self.fileSystem.open(name, .readDisk)
-            let blocks = AlignedMemory(bytes: SegmentHeader.bytes)
-            _ = try file.read(at: 0, into: blocks.raw)
-            let raw = UnsafeRawBufferPointer(blocks.raw)
-            let copies = [0, LogFormat.block].compactMap {
-                try? SegmentHeader(reading: raw.slice($0, LogFormat.block))
-            }
-            guard let header = copies.max(by: { $0.useCount < $1.useCount }) else {
-                // The second copy is written when the first is on the disk, and the segment is used after both: without
-                // a second one a crash came while the file was made.
-                if raw.slice(LogFormat.block, LogFormat.block).isZero {
-                    self.recyclable.append(.init(file: number, useCount: 0, size: file.size))
-                } else {
-                    self.report.damaged.append(.init(file: name, offset: 0, length: SegmentHeader.bytes))
-                    self.report.lines.append("both headers of \(name) are damaged: the segment is left alone")
-                }
-                continue
-            }
-            guard header.logID == logID, header.file == number else {
-                throw FileError(.io, "\(name) belongs to another log; nothing was touched")
-            }
-            candidates.append(Candidate(header: header, file: file))
-        }
-        return candidates.sorted { $0.header.order < $1.header.order }
-    }
-
-    private mutating func loadSnapshot(_ folder: DataFolder, logID: UInt64) throws(FileError) {
-        for (name, lsn) in folder.snapshots.reversed() { self.snapshots.append(.init(name: name, lsn: lsn)) }
-        for (name, lsn) in folder.snapshots {
-            do {
-                let bytes = try self.fileSystem.contents(of: name)
-                let snapshot = try bytes.withUnsafeBytes { try SnapshotFile(reading: $0) }
-                guard snapshot.logID == logID, snapshot.point.lsn == lsn else {
-                    throw FormatError("it belongs to another log or commit")
-                }
-                self.catalog = try snapshot.catalog.withUnsafeBytes {
-                    try Catalog(snapshot: $0, bounds: self.configuration.bounds)
-                }
-                self.restore(snapshot)
-                return
-            } catch {
-                self.report.damaged.append(.init(file: name, offset: 0, length: 0))
-                self.report.lines.append("snapshot \(name) cannot be used: \(error)")
-                self.snapshots.removeAll { $0.name == name }
-            }
-        }
-    }
-
-    private mutating func restore(_ snapshot: SnapshotFile) {
-        self.snapshotPoint = snapshot.point
-        self.catalogLSN = snapshot.point.lsn
-        self.lastMillis = snapshot.timeMillis
-        self.dropped = Set(snapshot.dropped)
-        self.last = snapshot.point
-        self.highestLSN = max(self.highestLSN, snapshot.point.lsn)
-        self.proven = snapshot.point.lsn
-        for position in snapshot.positions {
-            let ref = ShardRef(stream: position.stream, shard: position.shard)
-            guard let shard = self.catalog.shard(ref) else { continue }
-            let state = ShardState(
-                ref: ref, creationSecond: shard.creationSecond, firstIndex: shard.firstIndex,
-                nextIndex: position.nextIndex)
-            if shard.closed != nil { state.closedLSN = snapshot.point.lsn }
-            self.shards[ref] = state
-        }
+    mutating func reportDamage(_ range: DamagedRange, _ sentence: String) {
+        self.report.damaged.append(range)
+        self.report.lines.append(sentence)
     }
 
     // MARK: What was never proven acknowledged
@@ -212,13 +156,16 @@ package struct Recovery {
     private mutating func rewriteUnproven() throws(FileError) {
         let again = self.unproven.filter { $0.lsn > self.proven }
         for item in again {
+            let name = Segment.fileName(item.segment.header.file)
             let memory = AlignedMemory(uninitialized: item.length)
-            let source = try self.fileSystem.open(Segment.fileName(item.segment.header.file), .readDisk)
-            guard try source.read(at: item.offset, into: memory.raw) == item.length else {
-                throw FileError(.io, "\(Segment.fileName(item.segment.header.file)) became shorter while it was read")
-            }
-            let target = try self.fileSystem.open(Segment.fileName(item.segment.header.file), .log)
-            try target.write(UnsafeRawBufferPointer(memory.raw), at: item.offset)
+            let source = try self.fileSystem.open(name, .readDisk)
+            let count = try source.read(at: item.offset, into: memory.raw)
+            let bytes = UnsafeRawBufferPointer(memory.raw)
+            guard count == item.length, let header = try? CommitHeader(reading: bytes), header.lsn == item.lsn,
+                header.checksumMatches(bytes)
+            else { throw FileError(.io, "\(name) gives other bytes at \(item.offset) than a moment before") }
+            let target = try self.fileSystem.open(name, .log)
+            try target.write(bytes, at: item.offset)
             try target.sync()
         }
         if !again.isEmpty {
@@ -228,21 +175,18 @@ package struct Recovery {
 
     // MARK: A new term
 
-    private mutating func begin(
-        _ folder: DataFolder, logID: UInt64, term: UInt64, headers: [SegmentHeader]
-    ) throws(FileError) -> LogCore {
-        let nextFile = (folder.segments.max() ?? 0) + 1
-        let nextOrder = (headers.map(\.order).max() ?? 0) + 1
+    private mutating func begin(logID: UInt64, nextOrder: UInt64) throws(FileError) -> LogCore {
         let core = LogCore(
-            configuration: self.configuration, logID: logID, term: term, cut: self.last,
+            configuration: self.configuration, logID: logID, term: self.term, cut: self.last,
             firstLSN: LSN(max(self.highestLSN, self.last.lsn).rawValue + LogFormat.termGap), catalog: self.catalog,
-            lastMillis: self.lastMillis, nextOrder: nextOrder, nextFile: nextFile,
+            lastMillis: self.lastMillis, nextOrder: nextOrder, nextFile: self.nextFile,
             diskSpace: try self.fileSystem.space(),
             clockWatch: ClockWatch(wallMillis: self.clock.wallMillis, monotonicNanos: self.clock.monotonicNanos),
             pool: self.pool)
         core.shards = self.shards
         core.segments = self.segments
         core.snapshots = self.snapshots
+        core.damagedSnapshots = self.damagedSnapshots
         core.catalogLSN = min(self.catalogLSN, self.last.lsn)
         core.recyclable = self.recyclable
         core.lastActivityNanos = self.clock.monotonicNanos
@@ -251,9 +195,9 @@ package struct Recovery {
         core.snapshotWanted = self.segments.count { $0.last.lsn > covered } >= Self.uncoveredMax
         for segment in self.segments {
             segment.closed = true
-            if !segment.footerWritten { core.footersDue.append(segment) }
+            if !segment.footerWritten, !segment.isDamaged { core.footersDue.append(segment) }
         }
-        let preparation = core.planPreparation(atLeast: 0, zeroed: false)
+        let preparation = core.planPreparation(atLeast: 0, ahead: false)
         let file = try preparation.perform(self.fileSystem)
         core.prepared(preparation, .success(file))
         core.activateFirst()

@@ -3,14 +3,16 @@ import WeirCatalog
 import WeirLog
 import WeirModel
 
-/// Checks a data folder without changing it: the format file, both headers of each segment, every commit with its padding,
+/// Checks a data folder without changing it: the format file, both headers of each segment, every commit with its
+/// padding,
 /// the chain, batches and bodies, footers, snapshots. Free space is not judged: it may hold anything.
 package struct Verifier {
     private let fileSystem: any FileSystem
     private var report = VerifyReport()
     private var logID: UInt64?
 
-    /// Throws when the folder cannot be looked at: it does not exist, a server uses it, it is of another format version.
+    /// Throws when the folder cannot be looked at: it does not exist, a server uses it, it is of another format
+    /// version.
     package static func run(folder: String) throws(StorageError) -> VerifyReport {
         do throws(FileError) {
             return try Self.run(try ReadOnlyFolder(folder))

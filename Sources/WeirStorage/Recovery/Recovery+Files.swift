@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+import WeirCatalog
+import WeirLog
+import WeirModel
+
+/// What lies in the folder: segment headers and snapshots.
+extension Recovery {
+    /// A segment file with a whole header.
+    struct Candidate {
+        let header: SegmentHeader
+        let file: any File
+        var name: String { Segment.fileName(self.header.file) }
+        var use: SnapshotFile.Use { .init(file: self.header.file, useCount: self.header.useCount) }
+    }
+
+    /// The segments in the order of replay.
+    mutating func readHeaders(_ folder: DataFolder, logID: UInt64) throws(FileError) -> [Candidate] {
+        self.nextFile = (folder.segments.max() ?? 0) + 1
+        var candidates: [Candidate] = []
+        for number in folder.segments {
+            let name = Segment.fileName(number)
+            let file = try self.fileSystem.open(name, .readDisk)
+            let blocks = AlignedMemory(bytes: SegmentHeader.bytes + LogFormat.block)
+            _ = try file.read(at: 0, into: blocks.raw)
+            let raw = UnsafeRawBufferPointer(blocks.raw)
+            let copies = [0, LogFormat.block].map { try? SegmentHeader(reading: raw.slice($0, LogFormat.block)) }
+            guard let header = copies.compactMap({ $0 }).max(by: { $0.useCount < $1.useCount }) else {
+                self.readUnknownSegment(number, raw, size: file.size, logID: logID)
+                continue
+            }
+            guard header.logID == logID, header.file == number else {
+                throw FileError(.io, "\(name) belongs to another log or was renamed; nothing was touched")
+            }
+            candidates.append(Candidate(header: header, file: file))
+        }
+        let inOrder = candidates.sorted { $0.header.order < $1.header.order }
+        for (one, next) in zip(inOrder, inOrder.dropFirst()) where one.header.order == next.header.order {
+            throw FileError(.io, "\(one.name) and \(next.name) claim the same place in the log; nothing was touched")
+        }
+        return inOrder
+    }
+
+    /// A segment without a whole header was never used, when a crash came while it was made: the second copy is written
+    /// when the first is on the disk, and the first commit after both.
+    private mutating func readUnknownSegment(_ number: UInt64, _ raw: UnsafeRawBufferPointer, size: Int, logID: UInt64)
+    {
+        let first = try? CommitHeader(reading: raw.slice(SegmentHeader.bytes, LogFormat.block))
+        if raw.slice(LogFormat.block, LogFormat.block).isZero, first?.logID != logID {
+            self.recyclable.append(.init(file: number, useCount: 0, size: size))
+            return
+        }
+        let name = Segment.fileName(number)
+        self.reportDamage(
+            .init(file: name, offset: 0, length: SegmentHeader.bytes),
+            "both headers of \(name) are damaged: the segment is left alone")
+    }
+
+    /// Loads the newest snapshot that is whole; looks at the others too, because what is kept of the log depends on
+    /// them.
+    mutating func loadSnapshot(_ folder: DataFolder, logID: UInt64) {
+        for (name, lsn) in folder.snapshots {
+            do {
+                let bytes = try self.fileSystem.contents(of: name)
+                let snapshot = try bytes.withUnsafeBytes { try SnapshotFile(reading: $0) }
+                guard snapshot.logID == logID, snapshot.point.lsn == lsn else {
+                    throw FormatError("it belongs to another log or commit")
+                }
+                let catalog = try snapshot.catalog.withUnsafeBytes {
+                    try Catalog(snapshot: $0, bounds: self.configuration.bounds)
+                }
+                if self.snapshots.isEmpty { self.restore(snapshot, catalog) }
+                self.snapshots.insert(.init(name: name, lsn: lsn), at: 0)
+            } catch {
+                self.damagedSnapshots.append(name)
+                self.reportDamage(
+                    .init(file: name, offset: 0, length: 0), "snapshot \(name) cannot be used: \(error)")
+            }
+        }
+    }
+
+    private mutating func restore(_ snapshot: SnapshotFile, _ catalog: Catalog) {
+        self.catalog = catalog
+        self.snapshotPoint = snapshot.point
+        self.catalogLSN = snapshot.point.lsn
+        self.lastMillis = snapshot.timeMillis
+        self.nextFile = max(self.nextFile, snapshot.nextFile)
+        self.expected = snapshot.live
+        for use in snapshot.dropped { self.noteDropped(use.file, use.useCount) }
+        self.last = snapshot.point
+        self.highestLSN = max(self.highestLSN, snapshot.point.lsn)
+        self.proven = snapshot.point.lsn
+        for position in snapshot.positions {
+            let ref = ShardRef(stream: position.stream, shard: position.shard)
+            guard let shard = self.catalog.shard(ref) else { continue }
+            let state = ShardState(
+                ref: ref, term: self.term, creationSecond: shard.creationSecond, firstIndex: shard.firstIndex,
+                nextIndex: position.nextIndex)
+            if shard.closed != nil { state.closedLSN = snapshot.point.lsn }
+            self.shards[ref] = state
+        }
+    }
+
+    /// A use of a file was dropped, and with it every use before.
+    mutating func noteDropped(_ file: UInt64, _ useCount: UInt32) {
+        self.dropped[file] = max(self.dropped[file] ?? 0, useCount)
+        self.nextFile = max(self.nextFile, file + 1)
+    }
+
+    func isDropped(_ header: SegmentHeader) -> Bool { header.useCount <= self.dropped[header.file] ?? 0 }
+
+    /// Segments that the snapshot knew and nobody dropped must be there.
+    mutating func missAbsentFiles(_ candidates: [Candidate]) {
+        let present = Set(candidates.map(\.use))
+        for use in self.expected where !present.contains(use) && use.useCount > self.dropped[use.file] ?? 0 {
+            let name = Segment.fileName(use.file)
+            // What is there under the name is no free file, whatever it looks like.
+            self.recyclable.removeAll { $0.file == use.file }
+            self.reportDamage(
+                .init(file: name, offset: 0, length: 0),
+                "\(name) is missing or not the one that was there: the records that it held are gone")
+        }
+    }
+}

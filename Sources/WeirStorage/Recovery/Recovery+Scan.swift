@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+import WeirLog
+import WeirModel
+
+/// Which commits count, and what is damage.
+extension Recovery {
+    /// What stands behind a place where the history does not go on.
+    private enum Following {
+        /// Nothing that was acknowledged: the end of the log, or the history goes on in the next segment.
+        case end
+        /// Acknowledged commits are unreadable up to this offset, where one stands again (or the end of the file).
+        case damage(next: Int)
+    }
+
+    /// Walks the segments in order and takes every commit that counts.
+    mutating func replay(_ candidates: [Candidate], _ cuts: TermCuts) throws(FileError) {
+        for (position, candidate) in candidates.enumerated() {
+            if self.isDropped(candidate.header) {
+                self.recycle(candidate)
+            } else if try !self.takeFooter(of: candidate) {
+                try self.scan(candidate, later: candidates[(position + 1)...], cuts)
+            }
+        }
+        // Segments whose dropping was read later than themselves.
+        for segment in self.segments where self.isDropped(segment.header) {
+            for shard in self.shards.values { shard.runs.removeAll { $0.segment === segment } }
+            for shard in segment.currentShards where shard.currentSegment === segment {
+                shard.currentSegment = nil
+                shard.current = ShardIndex()
+            }
+            self.recyclable.append(
+                .init(file: segment.header.file, useCount: segment.header.useCount, size: segment.size))
+        }
+        self.segments = self.segments.filter { !self.isDropped($0.header) }
+    }
+
+    private mutating func recycle(_ candidate: Candidate) {
+        self.recyclable.append(
+            .init(file: candidate.header.file, useCount: candidate.header.useCount, size: candidate.file.size))
+    }
+
+    /// Reads commit by commit. At something that is no commit: damage when a later commit proves that it was
+    /// acknowledged, else the torn end of a term.
+    private mutating func scan(
+        _ candidate: Candidate, later: ArraySlice<Candidate>, _ cuts: TermCuts
+    ) throws(FileError) {
+        var scan = SegmentScan(header: candidate.header, file: candidate.file)
+        let segment = try self.segment(candidate)
+        var offset = SegmentHeader.bytes
+        var taken = 0
+        reading: while true {
+            if case .commit(let header, let bytes) = try scan.commit(at: offset), try self.counts(header, cuts) {
+                try self.take(header, bytes, at: offset, in: segment)
+                offset += header.paddedLength
+                taken += 1
+                continue
+            }
+            switch try self.whatFollows(offset, &scan, candidate, later, cuts) {
+            case .end:
+                try self.reportTorn(offset, candidate)
+                break reading
+            case .damage(let next):
+                self.noteDamage(candidate, offset..<next)
+                segment.isDamaged = true
+                guard next < scan.size else { break reading }
+                offset = next
+            }
+        }
+        self.report.bytesRead += offset
+        if taken == 0, !segment.isDamaged {
+            // Prepared and never used, or void from its first commit on.
+            self.recycle(candidate)
+            return
+        }
+        if segment.isDamaged { segment.last = CommitPoint(lsn: max(segment.last.lsn, self.seen), checksum: 0) }
+        segment.closed = true
+        self.segments.append(segment)
+    }
+
+    private mutating func noteDamage(_ candidate: Candidate, _ bytes: Range<Int>) {
+        let range = DamagedRange(file: candidate.name, offset: bytes.lowerBound, length: bytes.count)
+        self.reportDamage(
+            range, "damaged: \(range) held acknowledged commits; that range is refused, the rest served")
+        self.chainBroken = true
+        self.lost.pending += bytes.count
+    }
+
+    /// Whether a whole commit belongs to the history: not void, and chained to what came before.
+    private mutating func counts(_ header: CommitHeader, _ cuts: TermCuts) throws(FileError) -> Bool {
+        self.highestLSN = max(self.highestLSN, header.lsn)
+        if cuts.isVoid(header.lsn, term: header.term) { return false }
+        if let snapshot = self.snapshotPoint, header.lsn <= snapshot.lsn {
+            guard header.lsn < snapshot.lsn || header.point == snapshot else { return false }
+            self.chainBroken = false
+            // The snapshot knows what was lost.
+            self.lost.pending = 0
+            return true
+        }
+        guard self.chainBroken else { return header.previous == self.last }
+        guard header.lsn > self.last.lsn else { return false }
+        guard header.catalogVersion == self.catalog.version else {
+            let lost = header.catalogVersion - min(header.catalogVersion, self.catalog.version)
+            throw FileError(
+                .io,
+                "a damaged range held \(lost) changes of streams or shards "
+                    + "(\(self.report.damaged.last?.description ?? "")); nothing was touched: restore a backup")
+        }
+        self.chainBroken = false
+        self.lost.settle()
+        return true
+    }
+
+    private mutating func reportTorn(_ offset: Int, _ candidate: Candidate) throws(FileError) {
+        guard offset + LogFormat.block <= candidate.file.size else { return }
+        let block = AlignedMemory(bytes: LogFormat.block)
+        _ = try candidate.file.read(at: offset, into: block.raw)
+        guard let header = try? CommitHeader(reading: UnsafeRawBufferPointer(block.raw)),
+            header.logID == candidate.header.logID, header.useCount == candidate.header.useCount
+        else { return }
+        self.report.lines.append(
+            "\(candidate.name) ends in a commit that was not acknowledged (\(header.lsn) at byte \(offset)): cut off")
+    }
+
+    /// Looks behind `offset` for proof that something was acknowledged there.
+    private mutating func whatFollows(
+        _ offset: Int, _ scan: inout SegmentScan, _ candidate: Candidate, _ later: ArraySlice<Candidate>,
+        _ cuts: TermCuts
+    ) throws(FileError) -> Following {
+        var firstWhole: Int?
+        var position = offset + LogFormat.block
+        while let found = try self.nextCommit(&scan, from: position, before: scan.size, cuts) {
+            firstWhole = firstWhole ?? found.offset
+            if self.provesLoss(found.header) { return .damage(next: firstWhole ?? scan.size) }
+            position = found.offset + found.header.paddedLength
+        }
+        let next = firstWhole ?? scan.size
+        for candidate in later {
+            if candidate.header.cut.lsn > max(self.seen, self.last.lsn), candidate.header.term > scan.header.term {
+                return .damage(next: next)
+            }
+            var other = SegmentScan(header: candidate.header, file: candidate.file)
+            // What is damaged at its start is not longer than a commit.
+            let limit = min(other.size, SegmentHeader.bytes + SegmentScan.commitBytesMax + LogFormat.block)
+            guard var found = try self.nextCommit(&other, from: SegmentHeader.bytes, before: limit, cuts) else {
+                continue
+            }
+            if found.offset == SegmentHeader.bytes, self.goesOn(with: found.header) { return .end }
+            while !self.provesLoss(found.header) {
+                let behind = found.offset + found.header.paddedLength
+                guard let more = try self.nextCommit(&other, from: behind, before: other.size, cuts) else { break }
+                found = more
+            }
+            if self.provesLoss(found.header) { return .damage(next: next) }
+        }
+        return .end
+    }
+
+    /// The next whole commit that is not void and lies above all that was seen, from `start` on.
+    private mutating func nextCommit(
+        _ scan: inout SegmentScan, from start: Int, before end: Int, _ cuts: TermCuts
+    ) throws(FileError) -> (offset: Int, header: CommitHeader)? {
+        var position = start
+        while position < end {
+            guard case .commit(let header, _) = try scan.commit(at: position) else {
+                position += LogFormat.block
+                continue
+            }
+            self.highestLSN = max(self.highestLSN, header.lsn)
+            if !cuts.isVoid(header.lsn, term: header.term), header.lsn > self.seen { return (position, header) }
+            position += header.paddedLength
+        }
+        return nil
+    }
+
+    /// Whether a commit at the start of a later segment follows what was seen.
+    private func goesOn(with header: CommitHeader) -> Bool {
+        let covered = self.snapshotPoint?.lsn ?? .none
+        return header.lsn <= covered ? header.previous.lsn <= self.seen : header.previous == self.last
+    }
+
+    /// Whether a commit says that something above what was seen had been acknowledged. What a snapshot covers was.
+    private func provesLoss(_ header: CommitHeader) -> Bool {
+        let covered = self.snapshotPoint?.lsn ?? .none
+        return header.lsn <= covered || header.acknowledged > max(self.seen, covered)
+    }
+}
