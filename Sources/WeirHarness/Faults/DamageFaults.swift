@@ -74,7 +74,8 @@ enum DamageFaults {
         let server = try await scene.serve()
         let read = try await server.weir.succeed("get", "s", "--raw").lines
         try require(read == lines, "\(read.count) of \(lines.count) records are there")
-        try require(server.process.errors.text.contains(newest), "the damage is not told: \(server.process.errors.text)")
+        let told = server.process.errors.text
+        try require(told.contains(newest), "the damage is not told: \(told)")
         try await server.stop()
         return ""
     }

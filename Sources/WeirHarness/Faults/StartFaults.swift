@@ -136,7 +136,8 @@ enum StartFaults {
     /// For root a folder is only read-only where it is mounted so, which is done for this one process alone.
     private static func readOnlyMount(_ scene: Scene) async throws -> String {
         let mount = "mount --bind \"$DATA\" \"$DATA\" && mount -o remount,ro,bind \"$DATA\""
-        let command = "unshare --mount /bin/sh -c '\(mount) || exit 99; exec \"$WEIR\" serve --data-dir \"$DATA\" --listen 127.0.0.1:0'"
+        let serve = "exec \"$WEIR\" serve --data-dir \"$DATA\" --listen 127.0.0.1:0"
+        let command = "unshare --mount /bin/sh -c '\(mount) || exit 99; \(serve)'"
         let process = try await ChildProcess.start(
             "/bin/sh", ["-c", command], environment: ["WEIR": scene.weir.path, "DATA": scene.data])
         let ending = try await process.ended()
