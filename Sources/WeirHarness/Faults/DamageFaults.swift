@@ -6,6 +6,8 @@ enum DamageFaults {
     static let cases: [FaultCase] = [
         FaultCase("a flipped bit of a record is found by verify and by the server, which serves the rest", Self.record),
         FaultCase("a flipped bit of the newest snapshot costs nothing", Self.snapshot),
+        FaultCase("a damaged change of streams is refused by file and range, and nothing is touched", Self.change),
+        FaultCase("a segment that is gone or cut is told, and the server goes on", Self.lostSegment),
         FaultCase("verify refuses what is no data folder, and one that is in use", Self.noFolder),
     ]
 
@@ -78,6 +80,70 @@ enum DamageFaults {
         try require(told.contains(newest), "the damage is not told: \(told)")
         try await server.stop()
         return ""
+    }
+
+    /// What came after a change of streams was decided by it, so that nothing can be served without it.
+    private static func change(_ scene: Scene) async throws -> String {
+        let server = try await scene.serve()
+        try await server.weir.succeed("stream", "create", "needle-stream", "--shards", "1")
+        try await server.weir.run(["put", "needle-stream", "--key", "k"], input: .bytes(Array("one\ntwo\n".utf8)))
+            .expect(0)
+        // A server that ended well would leave a snapshot that holds the change too.
+        try await server.process.kill9()
+        let whole = try Files.picture(of: scene.data)
+        let name = try Self.flip(scene, "segment-", at: "needle-stream")
+        let before = try Files.picture(of: scene.data)
+        let said = try await scene.refusedServer()
+        try require(said.contains(name), "the file is not named: \(said)")
+        try require(try Files.picture(of: scene.data) == before, "the refused server changed the folder")
+        try await scene.weir.run("verify", scene.data).expect(1).expect(saying: scene.data)
+        // The bit that was flipped, put right.
+        try Files.write(try require(whole[name], "no bytes"), to: scene.data + "/" + name)
+        let next = try await scene.serve()
+        let read = try await next.weir.succeed("get", "needle-stream", "--raw").lines
+        try require(read == ["one", "two"], "with the bit put right it reads \(read)")
+        return said
+    }
+
+    private static func lostSegment(_ scene: Scene) async throws -> String {
+        let lines = try await Self.makeData(scene)
+        var told = try await Self.lose(scene, lines)
+        // Once more with a second term behind it, which proves what was there.
+        let next = try await scene.serve()
+        try await next.stop()
+        told += try await Self.lose(scene, lines)
+        return told
+    }
+
+    /// Takes the segment with the records away, then cuts it, and puts it back.
+    private static func lose(_ scene: Scene, _ lines: [String]) async throws -> String {
+        let whole = try Files.picture(of: scene.data)
+        let needle = Array("needle-0-".utf8)
+        let (name, bytes) = try require(
+            whole.first { Bytes.position(of: needle, in: $0.value) != nil }, "the records are in no file")
+        var told = ""
+        for rest in [nil, 8192, 16_384, 20_000] {
+            try Files.remove(scene.data + "/" + name)
+            if let rest { try Files.write(Array(bytes.prefix(rest)), to: scene.data + "/" + name) }
+            let server = try await scene.serve()
+            let said = server.process.errors.text
+            try require(said.contains(name), "what became of \(name) is not told: \(said)")
+            let read = try await server.weir.run("get", "s", "--raw")
+            try require(Set(read.lines).isSubset(of: Set(lines)), "it gives out what nobody put: \(read)")
+            try require(read.lines.count < lines.count, "all is there, without the bytes: \(read)")
+            // When they came nobody knows any more, so the horizon lies behind them; who goes on from one is told.
+            let shard = try require(
+                try await server.weir.succeed("shard", "list", "s", "--json").json().first, "no shard")
+            let first = try shard.text("startingSequenceNumber")
+            let next = try await server.weir.succeed("get", "s", "--shard", "0", "--from", first, "--raw")
+            try require(next.errors.contains("cannot be read"), "that records are missing is not told: \(next)")
+            try await server.provesThatItWorks()
+            try await server.stop()
+            told += said
+            for name in try Files.names(in: scene.data) { try Files.remove(scene.data + "/" + name) }
+            for (name, bytes) in whole { try Files.write(bytes, to: scene.data + "/" + name) }
+        }
+        return told
     }
 
     private static func noFolder(_ scene: Scene) async throws -> String {

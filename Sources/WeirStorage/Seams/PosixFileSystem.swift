@@ -46,6 +46,8 @@ package struct PosixFileSystem: FileSystem {
         }
     }
 
+    static func hasLockFile(_ folder: String) -> Bool { Glibc.access(folder + "/" + Self.lockName, F_OK) == 0 }
+
     private static func makeFolder(_ folder: String) throws(FileError) {
         if mkdir(folder, 0o755) == 0 || errno == EEXIST { return }
         if errno == ENOENT, let slash = folder.lastIndex(of: "/"), slash != folder.startIndex {
