@@ -14,7 +14,9 @@ public enum Limits {
     /// A frame of the binary protocol, header excluded; before Hello only `helloFrameBytesMax`.
     public static let frameBytesMax = 16 << 20
     public static let helloFrameBytesMax = 4096
-    public static let streamNameCharacters = 1...128
+    /// Names of streams, applications and registered consumers.
+    public static let nameCharacters = 1...128
+    public static let streamNameCharacters = Self.nameCharacters
     public static let streamsMax = 4096
     public static let shardsPerStream = 1...10_000
     public static let openShardsMax = 20_000
@@ -31,6 +33,19 @@ public enum Limits {
     /// How long a shard iterator is valid (contract 2.5).
     public static let iteratorMillis: Int64 = 300_000
     public static let iteratorBytesMax = 512
+    public static let workerCharacters = 1...256
+    /// Consumer applications of one stream, and lease rows of a node: one a shard and application.
+    public static let applicationsPerStream = 64
+    public static let leasesMax = 200_000
+    /// Workers of one application.
+    public static let workersMax = 1024
+    /// How long a worker may be silent before its shards go to others, in milliseconds.
+    public static let sessionTimeoutMillis = 1_000...300_000
+    public static let sessionTimeoutMillisDefault = 5_000
+    /// Why a lease was reset, in bytes of UTF-8.
+    public static let reasonBytesMax = 256
+    /// Registered consumers of one stream (contract 2.7).
+    public static let consumersPerStream = 20
     /// A commit closes here; a request is never divided.
     public static let commitBytes = 2 << 20
 }

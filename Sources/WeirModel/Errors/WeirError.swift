@@ -41,6 +41,12 @@ public struct WeirError: Error, Hashable, Sendable, CustomStringConvertible {
         case resourceInUse = 23
         case timedOut = 24
         case sessionFenced = 25
+        /// The lease is another's now, or was reset: whoever held it stops.
+        case leaseLost = 26
+        case applicationNotFound = 27
+        case consumerNotFound = 28
+        /// The server does not know the worker, or took it for dead: it joins again.
+        case notJoined = 29
     }
 
     public enum Retry: Hashable, Sendable {
@@ -118,6 +124,10 @@ extension WeirError.Code {
         case .resourceInUse: "ResourceInUse"
         case .timedOut: "TimedOut"
         case .sessionFenced: "SessionFenced"
+        case .leaseLost: "LeaseLost"
+        case .applicationNotFound: "ApplicationNotFound"
+        case .consumerNotFound: "ConsumerNotFound"
+        case .notJoined: "NotJoined"
         }
     }
 }

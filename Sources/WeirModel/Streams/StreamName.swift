@@ -6,19 +6,7 @@ public struct StreamName: Hashable, Sendable, Comparable, CustomStringConvertibl
     public let description: String
 
     public init(_ text: String) throws(WeirError) {
-        let allowed = text.utf8.allSatisfy { byte in
-            switch byte {
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "."), UInt8(ascii: "-"):
-                return true
-            default: return false
-            }
-        }
-        guard Limits.streamNameCharacters.contains(text.utf8.count), allowed else {
-            throw WeirError(
-                .invalidArgument,
-                "stream name '\(text.prefix(140))' is not allowed: 1 to 128 of a-z, A-Z, 0-9, '_', '.' and '-'")
-        }
+        try NameRule.check(text, "stream name")
         self.description = text
     }
 

@@ -9,6 +9,10 @@ final class RouteTable {
     let count: Int
     private let lowers: UnsafeMutablePointer<UInt128>
     private let numbers: UnsafeMutablePointer<ShardNumber>
+    /// For each value of a key's first bits the shard that takes the lowest key beginning so, and one more for the last
+    /// shard. Four for a shard where shards are even, so that most keys are found without a comparison.
+    private let buckets: UnsafeMutablePointer<Int32>
+    private let bucketShift: Int
     /// As the log gave them out. A log that was rebuilt after a failed write has other maps, so these are never asked
     /// of one that did not give them out.
     private var states: ContiguousArray<ShardState?>
@@ -23,18 +27,30 @@ final class RouteTable {
             (self.lowers + position).initialize(to: shard.range.lower.value)
             (self.numbers + position).initialize(to: shard.number)
         }
+        let bits = min(16, Int.bitWidth - (self.count * 4 - 1).leadingZeroBitCount)
+        self.bucketShift = 128 - bits
+        self.buckets = .allocate(capacity: 1 << bits + 1)
+        var position = 0
+        for bucket in 0..<1 << bits {
+            let lowest = UInt128(bucket) << UInt128(self.bucketShift)
+            while position + 1 < self.count, self.lowers[position + 1] <= lowest { position += 1 }
+            (self.buckets + bucket).initialize(to: Int32(position))
+        }
+        (self.buckets + (1 << bits)).initialize(to: Int32(self.count - 1))
     }
 
     deinit {
         self.lowers.deallocate()
         self.numbers.deallocate()
+        self.buckets.deallocate()
     }
 
     /// Position of the shard that takes `key`.
     @inline(__always)
     func position(of key: UInt128) -> Int {
-        var low = 0
-        var count = self.count
+        let bucket = Int(truncatingIfNeeded: key &>> UInt128(self.bucketShift))
+        var low = Int(self.buckets[bucket])
+        var count = Int(self.buckets[bucket + 1]) - low + 1
         while count > 1 {
             let half = count / 2
             if self.lowers[low + half] <= key { low += half }

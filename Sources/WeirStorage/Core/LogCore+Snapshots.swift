@@ -124,6 +124,8 @@ extension LogCore {
     /// `size` is that of the file now.
     func footerDone(_ segment: Segment, size: Int) {
         segment.footerWritten = true
+        // Older ones may go only while no full one is without its footer: now is the time to look.
+        self.retentionDue = true
         segment.size = size
         self.trimIndexes()
     }

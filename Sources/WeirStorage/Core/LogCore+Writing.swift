@@ -120,7 +120,6 @@ extension LogCore {
         self.active?.closed = true
         if let active = self.active {
             self.snapshotWanted = true
-            self.retentionDue = true
             if self.writing.allSatisfy({ $0.segment !== active }) { self.footersDue.append(active) }
         }
         self.active = segment

@@ -84,7 +84,7 @@ package final class LogCore {
     var lastActivityNanos: UInt64 = 0
     /// Streams whose stored horizon came from a trim or a size cap: deletable at once.
     var trimmed: [StreamID: Int64] = [:]
-    /// A segment filled up: look at once whether an older one can go, not only at the next tick.
+    /// A full segment has its footer: look at once whether an older one can go, not only at the next tick.
     var retentionDue = false
     var lastRetentionNanos: UInt64 = 0
     var clockWatch: ClockWatch
@@ -140,6 +140,12 @@ package final class LogCore {
         self.provenLSN = cut.lsn
         self.lastContentLSN = cut.lsn
         self.clockWatch = clockWatch
+    }
+
+    deinit {
+        // Segments and shards name each other: without this a core that was replaced would keep its files open.
+        for shard in Array(self.shards.values) + self.leaving.flatMap({ $0.shards.values }) { shard.forgetSegments() }
+        for segment in self.segments + self.dropping.map(\.segment) { segment.forgetShards() }
     }
 
     package var durableLSN: LSN { self.pipeline.watermark }

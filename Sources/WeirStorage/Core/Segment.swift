@@ -85,6 +85,12 @@ final class Segment: @unchecked Sendable {
         return UInt64(digits)
     }
 
+    /// The log that they belonged to is gone.
+    func forgetShards() {
+        for shard in self.currentShards { shard.forgetSegments() }
+        self.currentShards.removeAll()
+    }
+
     /// Whether a commit of so many bytes and entries fits, with the footer behind it.
     func fits(bytes: Int, entries: Int) -> Bool {
         let footer = SegmentFooter.diskBytes(
@@ -100,8 +106,10 @@ package final class ShardState {
     let term: UInt64
     package let creationSecond: UInt64
     package let firstIndex: UInt64
+    // Unchecked exclusivity, three times: touched for each routed record, under the log's lock and from no closure.
+
     /// The index that the next record gets; runs ahead of the disk.
-    package internal(set) var nextIndex: UInt64
+    @exclusivity(unchecked) package internal(set) var nextIndex: UInt64
     /// The index after the last record that is on disk.
     package internal(set) var durableEnd: UInt64
     /// The commit that closed it; the closing is visible when that is durable.
@@ -117,8 +125,14 @@ package final class ShardState {
     var currentSegment: Segment?
 
     /// Where server-written records of the open commit are collected, valid while `stagedLSN` is that commit.
-    var stagedLSN = LSN.none
-    var stagedRun = 0
+    @exclusivity(unchecked) var stagedLSN = LSN.none
+    @exclusivity(unchecked) var stagedRun = 0
+
+    /// The log that it belonged to is gone.
+    func forgetSegments() {
+        self.runs.removeAll()
+        self.currentSegment = nil
+    }
 
     struct Run {
         let segment: Segment

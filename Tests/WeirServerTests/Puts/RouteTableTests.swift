@@ -17,9 +17,25 @@ import WeirModel
 
     @Test(arguments: [1, 2, 3, 4, 7, 64, 256, 1000])
     func `Keys go where the map says, the ends of ranges included`(_ shards: Int) {
+        self.check(HashKeyRange.tiling(shards))
+    }
+
+    @Test(arguments: [2, 9, 40, 120])
+    func `Keys find their shard also when most shards share the first bits`(_ splits: Int) {
+        var ranges: [HashKeyRange] = []
+        var lower: UInt128 = 0
+        for split in 1...splits {
+            let upper = UInt128.max - (UInt128.max >> UInt128(split))
+            ranges.append(HashKeyRange(HashKey(lower), HashKey(upper)))
+            lower = upper + 1
+        }
+        self.check(ranges + [HashKeyRange(HashKey(lower), .max)])
+    }
+
+    private func check(_ ranges: [HashKeyRange]) {
+        let shards = ranges.count
         let seed = UInt64.random(in: 0...(.max))
         var random = SplitMix(seed)
-        let ranges = HashKeyRange.tiling(shards)
         let map = self.map(ranges)
         let table = RouteTable(map)
         var keys = ranges.flatMap { [$0.lower.value, $0.upper.value] }

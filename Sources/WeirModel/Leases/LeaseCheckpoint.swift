@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// How far an application has processed a shard. They are ordered as in KCL: a time, the trim horizon, numbers, the end
+/// of the shard. LATEST is no checkpoint: it is resolved to a number when the lease is made, so that a worker which
+/// starts late misses nothing.
+public enum LeaseCheckpoint: Hashable, Sendable {
+    /// From the first record that arrived at or after this time, in milliseconds since 1970.
+    case atTimestamp(Int64)
+    /// From the oldest record that is still there.
+    case trimHorizon
+    /// Processed through this record. Of an aggregated record only through the user record `subSequence`, counted from
+    /// 0; `nil` is the whole record.
+    case sequenceNumber(SequenceNumber, subSequence: UInt64?)
+    /// The shard is closed and all of it was processed: its children may begin.
+    case shardEnd
+
+    private var rank: Int {
+        switch self {
+        case .atTimestamp: 0
+        case .trimHorizon: 1
+        case .sequenceNumber: 2
+        case .shardEnd: 3
+        }
+    }
+
+    /// Whether going from `earlier` to this loses nothing that was processed. Of one shard.
+    public func isAtOrAfter(_ earlier: LeaseCheckpoint) -> Bool {
+        guard case .sequenceNumber(let number, let sub) = self,
+            case .sequenceNumber(let before, let subBefore) = earlier
+        else { return self.rank > earlier.rank || self == earlier }
+        if number.index != before.index { return number.index > before.index }
+        return (sub ?? .max) >= (subBefore ?? .max)
+    }
+}
+
+extension LeaseCheckpoint: CustomStringConvertible {
+    /// As KCL's table shows it.
+    public var description: String {
+        switch self {
+        case .atTimestamp(let millis): "AT_TIMESTAMP(\(millis))"
+        case .trimHorizon: "TRIM_HORIZON"
+        case .sequenceNumber(let number, nil): "\(number)"
+        case .sequenceNumber(let number, let sub?): "\(number)/\(sub)"
+        case .shardEnd: "SHARD_END"
+        }
+    }
+}
+
+/// Where an application without a lease table begins, and what a reset goes to.
+public enum InitialPosition: Hashable, Sendable {
+    /// The oldest record that is still there.
+    case trimHorizon
+    /// What arrives from the moment on in which the table is made.
+    case latest
+    /// The first record that arrived at or after this time, in milliseconds since 1970; not in the future.
+    case atTimestamp(Int64)
+}
