@@ -183,7 +183,8 @@ extension SegmentFooter {
     /// The footer of a file, or `nil` when it has none that fits this use of the file.
     static func read(from file: any File, useCount: UInt32) throws(FileError) -> SegmentFooter? {
         let size = file.size
-        guard size >= SegmentHeader.bytes + 2 * LogFormat.block else { return nil }
+        // A file that was cut is of any size, and direct reads are of whole blocks.
+        guard size >= SegmentHeader.bytes + 2 * LogFormat.block, size % LogFormat.block == 0 else { return nil }
         let block = AlignedMemory(bytes: LogFormat.block)
         guard try file.read(at: size - LogFormat.block, into: block.raw) == LogFormat.block,
             let trailer = Trailer(reading: UnsafeRawBufferPointer(block.raw)), trailer.useCount == useCount,

@@ -76,9 +76,13 @@ final class FakeConnection: FrameReceiver {
             self.send(GetShardIterator.answerFrame(answer, correlation: correlation))
         case .getRecords:
             let token = try IteratorToken(parsing: try GetRecords(request: payload).iterator)
+            let shards = try self.stream(.id(token.stream)).shards
+            // As if the caller wanted no bytes: what it missed is told all the same.
+            let first = max(token.index, shards[Int(token.shard.rawValue)].horizon)
             let header = RecordsHeader(
-                stream: token.stream, shard: token.shard, firstIndex: token.index, nextIndex: token.index,
-                millisBehindLatest: 0, shardCreationSecond: 1, batchBytes: 0, nextIterator: token.encode())
+                stream: token.stream, shard: token.shard, firstIndex: first, nextIndex: first, millisBehindLatest: 0,
+                missedRecords: first - token.index, shardCreationSecond: 1, batchBytes: 0,
+                nextIterator: token.encode())
             self.send(header.answerHead(correlation: correlation))
         case .subscribe: try self.subscribe(try Subscribe(request: payload), correlation)
         case .credit:
