@@ -59,6 +59,7 @@ struct Crash: AsyncParsableCommand {
     @Option var shards = 4
     @Option(help: "Longest data of a record.") var bytes = 300
     @Option(help: "Bytes a second of another, small stream in every third life; 0: none.") var churn = 20_000_000
+    @Option(help: "In one of so many lives the shards are changed; 0: never.") var reshardsOneIn = 3
     @Option(help: "Longest life of a server after its ready line, in milliseconds.") var longestLife = 500
     @OptionGroup var options: RunOptions
 
@@ -71,6 +72,7 @@ struct Crash: AsyncParsableCommand {
         scenario.shards = self.shards
         scenario.bytes = 24...max(24, self.bytes)
         scenario.churn = self.churn
+        scenario.reshardsOneIn = self.reshardsOneIn
         scenario.lifeMillis = 1...max(1, self.longestLife)
         scenario.parentFolder = self.options.folder
         scenario.onProgress = tell

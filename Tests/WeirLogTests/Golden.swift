@@ -115,5 +115,5 @@ enum Sample {
             .init(stream: StreamID(0x0103), shard: ShardNumber(0), nextIndex: 0),
         ],
         dropped: [.init(file: 8, useCount: 2)],
-        live: [.init(file: 9, useCount: 3), .init(file: 10, useCount: 1)], catalog: [1, 2, 3, 4, 5])
+        live: [.init(file: 9, useCount: 3), .init(file: 10, useCount: 1)], catalog: [1, 2, 3, 4, 5], leases: [6, 7])
 }

@@ -62,6 +62,8 @@ extension LogCore {
                 preconditionFailure("the catalog refuses its own plan: \(error)")
             }
             self.follow(event, lsn: self.open.lsn)
+            self.leases.follow(event)
+            self.leaseLSN = self.open.lsn
             if case .trimStream = command { self.noteTrim(event) }
             self.catalogLSN = self.open.lsn
             self.comingCatalogs.removeAll { $0.lsn == self.open.lsn }
@@ -169,7 +171,8 @@ extension LogCore {
         let commit = self.open
         let lsn = self.pipeline.close(bytes: commit.length)
         precondition(lsn == commit.lsn, "commits close in order")
-        if self.snapshotWanted, self.pendingSnapshot == nil, !self.snapshotRunning {
+        // Waiting events have changed the lease table already and are of the next commit.
+        if self.snapshotWanted, self.waitingEvents.isEmpty, self.pendingSnapshot == nil, !self.snapshotRunning {
             self.pendingSnapshot = self.captureSnapshot(lsn: lsn)
             self.snapshotWanted = false
         }
@@ -177,5 +180,6 @@ extension LogCore {
         self.open = CommitInProgress(
             lsn: self.pipeline.open, catalogVersion: self.catalog.version,
             buffer: CommitBuffer(self.pool.take(bytes: 0), pool: self.pool))
+        self.openWithWaitingEvents()
     }
 }

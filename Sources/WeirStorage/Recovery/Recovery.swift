@@ -54,6 +54,7 @@ package struct Recovery {
     var report = RecoveryReport()
 
     var catalog: Catalog
+    var leases = LeaseTable()
     var term: UInt64 = 0
     var shards: [ShardRef: ShardState] = [:]
     var segments: [Segment] = []
@@ -133,6 +134,7 @@ package struct Recovery {
             self.loadSnapshot(folder, logID: logID)
             try self.replay(candidates, cuts)
             self.missAbsentFiles(candidates)
+            self.missCommitsOfSnapshot()
             self.skipLostIndexes()
             try self.rewriteUnproven()
             return try self.begin(logID: logID, nextOrder: (candidates.map(\.header.order).max() ?? 0) + 1)
@@ -180,6 +182,7 @@ package struct Recovery {
         let core = LogCore(
             configuration: self.configuration, logID: logID, term: self.term, cut: self.last,
             firstLSN: LSN(max(self.highestLSN, self.last.lsn).rawValue + LogFormat.termGap), catalog: self.catalog,
+            leases: self.leases,
             lastMillis: self.lastMillis, nextOrder: nextOrder, nextFile: self.nextFile,
             diskSpace: try self.fileSystem.space(),
             clockWatch: ClockWatch(wallMillis: self.clock.wallMillis, monotonicNanos: self.clock.monotonicNanos),

@@ -58,6 +58,7 @@ package final class Storage: Sendable {
     package static func open(
         _ configuration: StorageConfiguration, clock: any Clock, handler: @escaping @Sendable (Progress) -> Void
     ) throws(StorageError) -> Storage {
+        try DataFolder.checkBeforeLocking(configuration.folder)
         let fileSystem: PosixFileSystem
         do throws(FileError) {
             fileSystem = try PosixFileSystem(folder: configuration.folder, mode: configuration.writeMode)
