@@ -100,8 +100,8 @@ import WeirTestKit
         #expect(error?.code == .storageFull)
         #expect(
             error?.message
-                == "the log takes \(rig.core.logBytes) of the 262144 bytes it may (log-max-bytes): shorten a retention, "
-                + "set a maximum size, or raise the budget")
+                == "the log takes \(rig.core.logBytes) of the 262144 bytes it may (log-max-bytes): shorten a "
+                + "retention, set a maximum size, or raise the budget")
         #expect(rig.read(ref).texts.count == acknowledged)
         // What is the node's own still has room: streams can be deleted, and then puts go on.
         try rig.submit(.deleteStream(ref.stream))
