@@ -10,7 +10,8 @@ import Musl
 import Darwin
 #endif
 
-/// Workers share the shards of a stream under load: one is killed, one stopped, one added, one stands still for a while,
+/// Workers share the shards of a stream under load: one is killed, one stopped, one added, one stands still for a
+/// while, and shards split and merge meanwhile. Every acknowledged record must be processed.
 /// and shards split and merge meanwhile. Every acknowledged record must be processed.
 package struct ConsumersScenario: Sendable {
     package var seed = SeededRandom.anySeed()
