@@ -221,9 +221,9 @@ extension LeaseRun {
 
     private func giveUp(_ records: [UserRecord], _ error: any Error, _ processed: LeaseCheckpoint) -> Fate {
         let range = "\(records.first?.position ?? processed) to \(records.last?.position ?? processed)"
+        let attempts = self.configuration.retry.attempts
         self.core.logger?.error(
-            "\(self.key.shard) stands still: the processor failed \(self.configuration.retry.attempts) times on \(range): \(error)"
-        )
+            "\(self.key.shard) stands still: its processor failed \(attempts) times on \(range): \(error)")
         return .stopped(.failed)
     }
 
