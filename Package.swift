@@ -90,6 +90,9 @@ let package = Package(
             name: "WeirProtocolTests", dependencies: ["CWeir", "WeirModel", "WeirProtocol"], swiftSettings: settings),
         .testTarget(name: "WeirCatalogTests", dependencies: ["WeirCatalog", "WeirModel"], swiftSettings: settings),
         .testTarget(
+            name: "WeirLogTests", dependencies: ["CWeir", "WeirLog", "WeirModel"], exclude: ["Golden"],
+            swiftSettings: settings),
+        .testTarget(
             name: "WeirStorageTests",
             dependencies: ["WeirStorage", "WeirCatalog", "WeirLog", "WeirModel", "WeirTestKit"],
             swiftSettings: settings),

@@ -15,8 +15,10 @@ package enum Wire {
     /// Longer sentences are cut by the sender.
     package static let messageBytesMax = 2048
     package static let statusEntriesMax = 1024
-    /// Shards of one page of ListShards, streams of one page of ListStreams.
+    /// Shards of one page of ListShards, streams of one page of ListStreams, rows of one page of ListLeases.
     package static let pageMax = 10_000
+    /// Rows of the lease table that one reset names: what fits into a frame, whoever held them.
+    package static let resetsMax = 40_000
     /// Groups of one put: no stream has more shards.
     package static let putGroupsMax = 10_000
     /// Bytes of one batch body: so that a batch fits into one answer with everything that stands before it.

@@ -30,7 +30,7 @@ struct Plan: CustomStringConvertible {
         configuration.indexBytesMax = random.pick([0, 2000, 1 << 20])
         configuration.pendingBytesMax = random.pick([256 << 10, 16 << 20])
         configuration.logBytesMax = random.pick([4 << 20, 1 << 30, 1 << 30])
-        configuration.freeBytesFloor = 512 << 10
+        configuration.freeBytesFloor = 2 << 20
         configuration.bounds = Catalog.Bounds(streamsMax: 4, openShardsMax: 40)
         self.configuration = configuration
         self.capacity = random.pick([16 << 20, 1 << 30])

@@ -44,7 +44,9 @@ import WeirModel
         guard let shard = log.shard(ref) else { throw WeirError(.shardNotFound, "none") }
         var builder = BatchBodyBuilder()
         let bytes = Array(text.utf8)
-        bytes.withUnsafeBytes { data in builder.append(key: UnsafeRawBufferPointer(rebasing: data[0..<5]), data: data) }
+        bytes.withUnsafeBytes { data in
+            builder.append(key: UnsafeRawBufferPointer(rebasing: data[0..<min(5, data.count)]), data: data)
+        }
         let body = builder.finish()
         let memory = AlignedMemory(bytes: body.count)
         body.withUnsafeBytes { memory.raw.copyMemory(from: $0) }

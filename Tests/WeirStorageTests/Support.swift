@@ -37,4 +37,14 @@ final class ProgressBox: Sendable {
         let reached: Bool? = self.monitor.wait(milliseconds: 30_000) { $0.durable >= lsn ? true : nil }
         precondition(reached == true, "\(lsn) did not become durable")
     }
+
+    /// Whether it is told `count` times, within half a minute.
+    func wait(for isMeant: (WeirStorage.Progress) -> Bool, count: Int) -> Bool {
+        self.monitor.wait(milliseconds: 30_000) { $0.events.count(where: isMeant) >= count ? true : nil } ?? false
+    }
+
+    /// How often a write was told to have failed.
+    var failures: Int {
+        self.monitor.withLock { $0.events.count { if case .failed = $0 { true } else { false } } }
+    }
 }

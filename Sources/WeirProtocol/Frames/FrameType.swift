@@ -29,6 +29,20 @@ package enum FrameType: UInt16, CaseIterable, Sendable {
     /// Has no answer, so a malformed one ends the connection.
     case credit = 0x0043
     case unsubscribe = 0x0044
+    // Applications: workers that share the shards of a stream, and their leases
+    case joinGroup = 0x0050
+    case heartbeat = 0x0051
+    case checkpoint = 0x0052
+    case handOver = 0x0053
+    case leaveGroup = 0x0054
+    case listLeases = 0x0055
+    case resetLeases = 0x0056
+    case listApplications = 0x0057
+    case deleteApplication = 0x0058
+    // Consumers with a read budget of their own
+    case registerConsumer = 0x0060
+    case deregisterConsumer = 0x0061
+    case listConsumers = 0x0062
     // Pushed by the server, with correlation id 0
     case recordsPush = 0x4001
     case subscriptionEnded = 0x4002
@@ -53,6 +67,18 @@ package enum FrameType: UInt16, CaseIterable, Sendable {
     case getRecordsAnswer = 0x8041
     case subscribeAnswer = 0x8042
     case unsubscribeAnswer = 0x8044
+    case joinGroupAnswer = 0x8050
+    case heartbeatAnswer = 0x8051
+    case checkpointAnswer = 0x8052
+    case handOverAnswer = 0x8053
+    case leaveGroupAnswer = 0x8054
+    case listLeasesAnswer = 0x8055
+    case resetLeasesAnswer = 0x8056
+    case listApplicationsAnswer = 0x8057
+    case deleteApplicationAnswer = 0x8058
+    case registerConsumerAnswer = 0x8060
+    case deregisterConsumerAnswer = 0x8061
+    case listConsumersAnswer = 0x8062
 
     static var answerBit: UInt16 { 0x8000 }
     /// Of `error`.

@@ -5,22 +5,55 @@ import WeirModel
 ///
 /// ```
 /// u64 stream | u32 shard | u32 credit, bytes | start (kinds 0 to 5)
+/// optional (text application | u64 counter) | optional text consumer
 /// ```
 package struct Subscribe: WireCall {
     package typealias Answer = SubscribeAnswer
     package static let type = FrameType.subscribe
+
+    /// The lease that a worker reads under: the subscription ends with `leaseLost` when it is no more that one.
+    package struct Lease: Hashable, Sendable {
+        /// As it came: `ApplicationName` judges it.
+        package let application: String
+        package let counter: UInt64
+
+        package init(application: String, counter: UInt64) {
+            self.application = application
+            self.counter = counter
+        }
+
+        package func applicationName() throws(WeirError) -> ApplicationName { try ApplicationName(self.application) }
+    }
 
     package let stream: StreamID
     package let shard: ShardNumber
     /// Bytes of batches that may be pushed before more `Credit` comes.
     package let creditBytes: UInt32
     package let start: ReadStart
+    package let lease: Lease?
+    /// A registered consumer, whose read budget is used; as it came: `ConsumerName` judges it.
+    package let consumer: String?
 
-    package init(stream: StreamID, shard: ShardNumber, start: ReadStart, creditBytes: UInt32) {
+    package init(
+        stream: StreamID, shard: ShardNumber, start: ReadStart, creditBytes: UInt32, lease: Lease? = nil,
+        consumer: String? = nil
+    ) {
         self.stream = stream
         self.shard = shard
         self.creditBytes = creditBytes
         self.start = start
+        self.lease = lease
+        self.consumer = consumer
+    }
+
+    package func consumerName() throws(WeirError) -> ConsumerName? {
+        guard let consumer else { return nil }
+        return try ConsumerName(consumer)
+    }
+
+    package func validate() throws(WeirError) {
+        _ = try self.lease?.applicationName()
+        _ = try self.consumerName()
     }
 
     package func encode(into writer: inout ByteWriter) {
@@ -28,6 +61,13 @@ package struct Subscribe: WireCall {
         writer.write(self.shard.rawValue)
         writer.write(self.creditBytes)
         self.start.encode(into: &writer)
+        writer.write(self.lease != nil)
+        if let lease {
+            writer.write(lease.application)
+            writer.write(lease.counter)
+        }
+        writer.write(self.consumer != nil)
+        if let consumer { writer.write(consumer) }
     }
 
     package init(reading reader: inout ByteReader) throws(MalformedBytes) {
@@ -35,6 +75,9 @@ package struct Subscribe: WireCall {
         self.shard = ShardNumber(try reader.read())
         self.creditBytes = try reader.read()
         self.start = try ReadStart(reading: &reader)
+        self.lease =
+            try reader.readBool() ? Lease(application: try reader.readString(), counter: try reader.read()) : nil
+        self.consumer = try reader.readBool() ? try reader.readString() : nil
     }
 }
 

@@ -115,11 +115,13 @@ extension ClientMachine {
 }
 
 extension FrameType {
-    /// Whether a request of this type changes streams, shards or records when it is carried out.
+    /// Whether a request of this type changes streams, shards, records, leases or consumers when it is carried out. A
+    /// heartbeat only says that its sender lives.
     package var changesSomething: Bool {
         switch self {
         case .createStream, .updateStream, .trimStream, .deleteStream, .splitShard, .mergeShards, .updateShardCount,
-            .putRecords:
+            .putRecords, .joinGroup, .checkpoint, .handOver, .leaveGroup, .resetLeases, .deleteApplication,
+            .registerConsumer, .deregisterConsumer:
             true
         default: false
         }

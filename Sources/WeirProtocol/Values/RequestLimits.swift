@@ -19,3 +19,14 @@ enum PageLimit {
         }
     }
 }
+
+enum ShardOfNumber {
+    /// A sequence number names its shard, so one of another shard is told without a look at the log.
+    static func check(_ number: SequenceNumber, is shard: ShardNumber, _ what: String) throws(WeirError) {
+        guard number.shard == shard else {
+            throw WeirError(
+                .invalidArgument,
+                "\(what) of \(shard) is one of its own sequence numbers; \(number) is of \(number.shard)")
+        }
+    }
+}

@@ -144,7 +144,7 @@ extension LogCore {
                 .unavailable, "\(pending) bytes wait for the disk, at most \(self.configuration.pendingBytesMax) may",
                 verdict: .init(maybeStored: false, retry: .after(20)))
         }
-        if let reason = self.noSpace(for: pending + bytes) { throw WeirError(.storageFull, reason) }
+        if let reason = self.noSpace(for: bytes) { throw WeirError(.storageFull, reason) }
     }
 
     /// Closes the open commit when `bytes` more do not fit it, so that a request is never divided.

@@ -46,16 +46,26 @@ extension LogCore {
         self.logBytes + Int64(bytes) <= self.logBytesMax && self.diskSpace.free - Int64(bytes) > self.freeBytesFloor
     }
 
-    /// Why `bytes` more cannot be promised a place in the log; `nil` when they can.
+    /// Why `bytes` more in the open commit cannot be promised a place in the log; `nil` when they can.
     func noSpace(for bytes: Int) -> String? {
-        let reserve = self.configuration.segmentBytesMin / 4
-        var room = -reserve - self.openFooterBytes
-        if let active = self.active { room += active.size - active.plannedEnd }
-        if room >= bytes { return nil }
-        for segment in self.ready { room += segment.size - segment.plannedEnd - LogFormat.block * 4 }
-        for file in self.recyclable { room += file.size - SegmentHeader.bytes - LogFormat.block * 4 }
-        if room >= bytes || self.mayGrow(by: self.nextSegmentBytes(atLeast: bytes)) { return nil }
-        if self.diskSpace.free - Int64(bytes) <= self.freeBytesFloor {
+        let more = LogFormat.padded(self.open.length + bytes)
+        let reserve = self.configuration.segmentBytesMin / 4 + self.openFooterBytes
+        let waiting = self.pipeline.pendingBytes + self.closed.count * LogFormat.block
+        let active = self.active.map { $0.size - $0.plannedEnd } ?? 0
+        if waiting + more + reserve <= active { return nil }
+        // A commit is not divided, so each segment may leave almost the largest one's room unused at its end.
+        let largest = self.closed.reduce(more) { max($0, LogFormat.padded($1.length)) } + reserve
+        let overhead = SegmentHeader.bytes + LogFormat.block * 4
+        var room = largest
+        var fits = false
+        for free in [active] + self.ready.map({ $0.size - overhead }) + self.recyclable.map({ $0.size - overhead })
+        where free >= largest {
+            room += free - largest
+            fits = true
+        }
+        if fits, room >= waiting + more + reserve { return nil }
+        if self.mayGrow(by: self.nextSegmentBytes(atLeast: waiting + more + reserve + overhead)) { return nil }
+        if self.diskSpace.free - Int64(more) <= self.freeBytesFloor {
             return
                 "the disk has \(self.diskSpace.free) bytes free and puts stop at \(self.freeBytesFloor): "
                 + "free some space"
@@ -168,8 +178,7 @@ extension SegmentPreparation: CustomStringConvertible {
     }
 
     /// Makes the file, or the old one new: header copies one after the other with a sync between, so that a crash
-    /// leaves
-    /// one that is whole, of the old use or of the new one.
+    /// leaves one that is whole, of the old use or of the new one.
     func perform(_ fileSystem: any FileSystem) throws(FileError) -> any File {
         let name = Segment.fileName(self.header.file)
         let size = Int(self.header.size)
@@ -180,7 +189,7 @@ extension SegmentPreparation: CustomStringConvertible {
             file = try fileSystem.open(name, .create(bytes: size))
             if self.ahead { try self.writeZeros(file, size) }
         }
-        let first = self.recycled ? try self.copyToWriteFirst(fileSystem) : 0
+        let first = self.recycled ? try self.makeOneCopyDurable(fileSystem, file) : 0
         let block = AlignedMemory(bytes: LogFormat.block)
         self.header.write(to: block.raw)
         for copy in [first, 1 - first] {
@@ -191,16 +200,23 @@ extension SegmentPreparation: CustomStringConvertible {
         return file
     }
 
-    /// The header copy that can be spared: not the newest whole one, which a crash may have left alone.
-    private func copyToWriteFirst(_ fileSystem: any FileSystem) throws(FileError) -> Int {
+    /// Returns the header copy that can be spared: not the newest whole one, which a crash may have left alone.
+    ///
+    /// The other one is written again and synced first. An earlier attempt may have ended in a sync that failed, and the
+    /// system may go on showing from its memory what is torn on the disk; overwriting the second copy then would leave
+    /// none. Where the disk holds the copy, writing the same bytes over it tears nothing.
+    private func makeOneCopyDurable(_ fileSystem: any FileSystem, _ target: any File) throws(FileError) -> Int {
         let blocks = AlignedMemory(bytes: SegmentHeader.bytes)
         let file = try fileSystem.open(Segment.fileName(self.header.file), .readDisk)
         _ = try file.read(at: 0, into: blocks.raw)
-        let uses = [0, 1].map { copy in
-            let raw = UnsafeRawBufferPointer(blocks.raw).slice(copy * LogFormat.block, LogFormat.block)
-            return (try? SegmentHeader(reading: raw))?.useCount ?? 0
+        let copies = [0, 1].map { UnsafeRawBufferPointer(blocks.raw).slice($0 * LogFormat.block, LogFormat.block) }
+        let uses = copies.map { (try? SegmentHeader(reading: $0))?.useCount ?? 0 }
+        let kept = uses[0] > uses[1] ? 0 : 1
+        if uses[kept] > 0 {
+            try target.write(copies[kept], at: kept * LogFormat.block)
+            try target.sync()
         }
-        return uses[0] > uses[1] ? 1 : 0
+        return 1 - kept
     }
 
     private func writeZeros(_ file: any File, _ size: Int) throws(FileError) {

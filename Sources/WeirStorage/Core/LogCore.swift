@@ -142,6 +142,12 @@ package final class LogCore {
         self.clockWatch = clockWatch
     }
 
+    deinit {
+        // Segments and shards name each other: without this a core that was replaced would keep its files open.
+        for shard in Array(self.shards.values) + self.leaving.flatMap({ $0.shards.values }) { shard.forgetSegments() }
+        for segment in self.segments + self.dropping.map(\.segment) { segment.forgetShards() }
+    }
+
     package var durableLSN: LSN { self.pipeline.watermark }
 
     /// Why requests cannot be taken now; `nil` when they can.

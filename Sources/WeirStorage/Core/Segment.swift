@@ -85,6 +85,12 @@ final class Segment: @unchecked Sendable {
         return UInt64(digits)
     }
 
+    /// The log that they belonged to is gone.
+    func forgetShards() {
+        for shard in self.currentShards { shard.forgetSegments() }
+        self.currentShards.removeAll()
+    }
+
     /// Whether a commit of so many bytes and entries fits, with the footer behind it.
     func fits(bytes: Int, entries: Int) -> Bool {
         let footer = SegmentFooter.diskBytes(
@@ -121,6 +127,12 @@ package final class ShardState {
     /// Where server-written records of the open commit are collected, valid while `stagedLSN` is that commit.
     @exclusivity(unchecked) var stagedLSN = LSN.none
     @exclusivity(unchecked) var stagedRun = 0
+
+    /// The log that it belonged to is gone.
+    func forgetSegments() {
+        self.runs.removeAll()
+        self.currentSegment = nil
+    }
 
     struct Run {
         let segment: Segment

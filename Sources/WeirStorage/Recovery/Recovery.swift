@@ -188,7 +188,10 @@ package struct Recovery {
         core.snapshots = self.snapshots
         core.damagedSnapshots = self.damagedSnapshots
         core.catalogLSN = min(self.catalogLSN, self.last.lsn)
-        core.recyclable = self.recyclable
+        // A use that was planned and could not be begun may be known as dropped: the next one comes after it.
+        core.recyclable = self.recyclable.map {
+            .init(file: $0.file, useCount: max($0.useCount, self.dropped[$0.file] ?? 0), size: $0.size)
+        }
         core.lastActivityNanos = self.clock.monotonicNanos
         // A node that never fills a segment between its crashes would never take one otherwise, and keep every segment.
         let covered = self.snapshotPoint?.lsn ?? .none

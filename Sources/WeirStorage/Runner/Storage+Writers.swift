@@ -93,11 +93,15 @@ extension Storage {
     /// memory, new puts are refused, and it goes on when there is space again. Any other failure is one of the disk.
     private func blocked(_ error: FileError) {
         guard error.kind == .noSpace else { return self.writeFailed(error) }
-        self.monitor.withLock { $0.busy -= 1 }
+        let closing = self.monitor.withLock { running in
+            running.busy -= 1
+            return running.closing
+        }
         self.monitor.wakeAll()
+        if closing { return self.stop("there is no space for what was not yet written: \(error)") }
         _ = self.monitor.wait(milliseconds: 200) { running -> Bool? in
             if case .stopped = running.core.state { return true }
-            return nil
+            return running.closing ? true : nil
         }
         self.monitor.withLock { $0.core.unblock() }
     }

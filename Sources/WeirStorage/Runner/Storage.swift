@@ -185,7 +185,7 @@ package final class Storage: Sendable {
         }
     }
 
-    private func stop(_ sentence: String) {
+    func stop(_ sentence: String) {
         self.monitor.withLock { $0.core.state = .stopped(sentence) }
         self.handler(.stopped(sentence))
         self.monitor.wakeAll()

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+package import WeirModel
+
+/// The workers of one application, and which of them should hold which lease. A machine without I/O, clock or
+/// randomness: elapsed time comes as an argument, in nanoseconds of a clock that never falls.
+///
+/// It is not logged. Who holds what is in the lease table, which is; the group decides changes of it, and begins anew
+/// from it after a restart. Owners that the table names and that have not joined yet are *expected*: they have a full
+/// session timeout to come back before their leases go to others, so that a restart of the server moves nothing.
+package struct Group: Sendable {
+    package struct Member: Sendable {
+        package let owner: LeaseOwner
+        package internal(set) var timeoutNanos: UInt64
+        package internal(set) var heardNanos: UInt64
+        /// Rises when something changes for the worker; it asks with the last one it saw.
+        package internal(set) var version: UInt64
+        /// False: the table names it and it has not joined since the server began.
+        package internal(set) var hasJoined: Bool
+        /// Bytes a second that it has measured, by shard, smoothed.
+        package internal(set) var measured: [ShardNumber: UInt64] = [:]
+    }
+
+    /// A lease that its owner was asked to give up.
+    package struct HandOver: Hashable, Sendable {
+        package let from: LeaseOwner
+        package let to: LeaseOwner
+        package let deadlineNanos: UInt64
+    }
+
+    package private(set) var members: [WorkerID: Member] = [:]
+    package internal(set) var handOvers: [ShardNumber: HandOver] = [:]
+    /// When it was last looked at.
+    private var lookedNanos: UInt64
+    private var nextVersion: UInt64 = 1
+
+    /// How long a worker may take to give up a lease that it was asked for (contract 4.6).
+    package static let handOverNanos: UInt64 = 30_000_000_000
+    /// Of owners that are expected and have not said how long they may be silent.
+    package static let expectedTimeoutNanos = UInt64(Limits.sessionTimeoutMillisDefault) * 1_000_000
+    /// A pause of the server below this is none, whatever the session timeout.
+    private static let pauseNanosMin: UInt64 = 300_000_000
+
+    /// Begins from the table.
+    package init(rows: [ShardNumber: LeaseRow], nowNanos: UInt64) {
+        self.lookedNanos = nowNanos
+        for owner in Set(rows.values.compactMap(\.owner)) {
+            // Two lives of one worker id: the table keeps the newer one's counters, so either may wait.
+            if let known = self.members[owner.worker], known.owner.incarnation > owner.incarnation { continue }
+            self.members[owner.worker] = Member(
+                owner: owner, timeoutNanos: Self.expectedTimeoutNanos, heardNanos: nowNanos, version: 0,
+                hasJoined: false)
+        }
+    }
+
+    package var isEmpty: Bool { self.members.isEmpty }
+    package var joinedCount: Int { self.members.values.count { $0.hasJoined } }
+
+    package func member(_ owner: LeaseOwner) -> Member? {
+        guard let member = self.members[owner.worker], member.owner == owner else { return nil }
+        return member
+    }
+
+    // MARK: What workers say
+
+    /// A worker comes, or comes back. `isGone`: the server knows that an older life of this worker has ended, because
+    /// its connection has.
+    package mutating func join(
+        _ owner: LeaseOwner, timeoutNanos: UInt64, isGone: (LeaseOwner) -> Bool, nowNanos: UInt64
+    ) throws(WeirError) {
+        self.noticePause(nowNanos)
+        if let known = self.members[owner.worker], known.owner != owner, !isGone(known.owner) {
+            let silent = nowNanos - min(nowNanos, known.heardNanos)
+            let left = known.timeoutNanos > silent ? known.timeoutNanos - silent : 0
+            throw WeirError(
+                .resourceInUse,
+                "a worker '\(owner.worker)' of another life is in the application, heard of \(silent / 1_000_000) ms "
+                    + "ago: worker ids are used once; it counts as gone after \(known.timeoutNanos / 1_000_000) ms of "
+                    + "silence",
+                verdict: .init(maybeStored: false, retry: .after(UInt32(clamping: left / 1_000_000 + 100))))
+        }
+        guard self.members[owner.worker] != nil || self.members.count < Limits.workersMax else {
+            throw WeirError(
+                .limitExceeded, "the application has \(self.members.count) workers; \(Limits.workersMax) are allowed")
+        }
+        let before = self.member(owner)
+        self.members[owner.worker] = Member(
+            owner: owner, timeoutNanos: timeoutNanos, heardNanos: nowNanos, version: self.takeVersion(),
+            hasJoined: true, measured: before?.measured ?? [:])
+    }
+
+    /// A sign of life, with the bytes a second that were delivered by shard. Throws `notJoined` when the server does
+    /// not know the worker.
+    package mutating func heard(
+        _ owner: LeaseOwner, measured: [(shard: ShardNumber, bytesPerSecond: UInt64)], nowNanos: UInt64
+    ) throws(WeirError) {
+        self.noticePause(nowNanos)
+        guard var member = self.member(owner), member.hasJoined else { throw Self.notJoined(owner) }
+        member.heardNanos = nowNanos
+        if !measured.isEmpty {
+            var smoothed: [ShardNumber: UInt64] = [:]
+            for (shard, bytes) in measured {
+                let before = member.measured[shard] ?? bytes
+                smoothed[shard] = before / 2 + bytes / 2
+            }
+            member.measured = smoothed
+        }
+        self.members[owner.worker] = member
+    }
+
+    static func notJoined(_ owner: LeaseOwner) -> WeirError {
+        WeirError(
+            .notJoined,
+            "worker '\(owner.worker)' is not in the application: it was silent for its session timeout, or the server "
+                + "has begun anew; it joins again")
+    }
+
+    /// A worker goes. Its leases are free from now on; `settle` gives them away.
+    package mutating func leave(_ owner: LeaseOwner) throws(WeirError) {
+        guard self.member(owner) != nil else { throw Self.notJoined(owner) }
+        self.remove(owner)
+    }
+
+    private mutating func remove(_ owner: LeaseOwner) {
+        self.members[owner.worker] = nil
+        self.handOvers = self.handOvers.filter { $0.value.from != owner && $0.value.to != owner }
+    }
+
+    /// The owner gave the lease up; it goes to whom it was promised, if to anybody.
+    package mutating func handedOver(_ shard: ShardNumber) -> LeaseOwner? {
+        guard let promise = self.handOvers.removeValue(forKey: shard), self.member(promise.to) != nil else {
+            return nil
+        }
+        return promise.to
+    }
+
+    // MARK: Time
+
+    /// After a pause of the server nobody is to blame for silence: everybody has a full timeout from now.
+    private mutating func noticePause(_ nowNanos: UInt64) {
+        let gap = nowNanos - min(nowNanos, self.lookedNanos)
+        self.lookedNanos = max(self.lookedNanos, nowNanos)
+        guard gap > Self.pauseNanosMin else { return }
+        for (worker, member) in self.members where gap > member.timeoutNanos / 4 {
+            self.members[worker]?.heardNanos = nowNanos
+        }
+    }
+
+    /// Takes out those who were silent for their timeout; at least a few times within the shortest one.
+    package mutating func expire(nowNanos: UInt64) -> [LeaseOwner] {
+        self.noticePause(nowNanos)
+        let gone = self.members.values.filter { $0.heardNanos + $0.timeoutNanos <= nowNanos }.map(\.owner)
+        for owner in gone { self.remove(owner) }
+        return gone.sorted { $0.worker < $1.worker }
+    }
+
+    /// When the next one expires, if nobody is heard of.
+    package var nextExpiryNanos: UInt64? { self.members.values.map { $0.heardNanos + $0.timeoutNanos }.min() }
+
+    // MARK: Versions
+
+    private mutating func takeVersion() -> UInt64 {
+        defer { self.nextVersion += 1 }
+        return self.nextVersion
+    }
+
+    /// Something changed for the worker: its next answer tells all.
+    mutating func touch(_ owner: LeaseOwner) {
+        guard self.member(owner) != nil else { return }
+        let version = self.takeVersion()
+        self.members[owner.worker]?.version = version
+    }
+
+    /// All that the worker holds, in the order of the shards.
+    package func leases(of owner: LeaseOwner, _ rows: [ShardNumber: LeaseRow]) -> [AssignedLease] {
+        rows.filter { $0.value.owner == owner }.sorted { $0.key < $1.key }.map { shard, row in
+            AssignedLease(
+                shard: shard, counter: row.counter, checkpoint: row.checkpoint,
+                isToBeHandedOver: self.handOvers[shard]?.from == owner)
+        }
+    }
+}

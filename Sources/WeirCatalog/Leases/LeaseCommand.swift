@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+package import WeirModel
+
+/// What a worker, an operator or the assignment asks of the lease table. `LeaseTable.plan` answers with an event, or
+/// with an error that says what is allowed.
+package enum LeaseCommand: Hashable, Sendable {
+    case createApplication(ApplicationRef, from: InitialPosition)
+    /// Takes the table with all checkpoints away. Refused while workers hold leases, unless forced.
+    case deleteApplication(ApplicationRef, force: Bool)
+    case assign(ApplicationRef, [LeasesAssigned.Change])
+    case checkpoint(ApplicationRef, LeaseHold, LeaseCheckpoint)
+    /// `shard`: only that one, else all. Refused while workers hold leases, unless forced.
+    case reset(ApplicationRef, shard: ShardNumber?, to: ResetPosition, force: Bool, reason: String)
+    case registerConsumer(StreamID, ConsumerName)
+    case deregisterConsumer(StreamID, ConsumerName)
+
+    package var stream: StreamID {
+        switch self {
+        case .createApplication(let ref, _), .deleteApplication(let ref, _), .assign(let ref, _),
+            .checkpoint(let ref, _, _), .reset(let ref, _, _, _, _):
+            ref.stream
+        case .registerConsumer(let stream, _), .deregisterConsumer(let stream, _): stream
+        }
+    }
+}
+
+/// What a worker says it holds.
+package struct LeaseHold: Hashable, Sendable {
+    package let shard: ShardNumber
+    package let owner: LeaseOwner
+    package let counter: UInt64
+
+    package init(shard: ShardNumber, owner: LeaseOwner, counter: UInt64) {
+        self.shard = shard
+        self.owner = owner
+        self.counter = counter
+    }
+}
+
+/// Where a reset sets a lease to.
+package enum ResetPosition: Hashable, Sendable {
+    case initial(InitialPosition)
+    /// From this record on. Of one shard.
+    case sequenceNumber(SequenceNumber)
+}
+
+/// What the catalog and the log know of a stream, that leases are planned by.
+package struct LeaseSurroundings {
+    package let stream: StreamState
+    /// Not in the past of any event: arrivals are stamped with it too.
+    package let nowMillis: Int64
+    /// The index that the next record of a shard gets.
+    package let nextIndex: (ShardNumber) -> UInt64
+
+    package init(stream: StreamState, nowMillis: Int64, nextIndex: @escaping (ShardNumber) -> UInt64) {
+        self.stream = stream
+        self.nowMillis = nowMillis
+        self.nextIndex = nextIndex
+    }
+}

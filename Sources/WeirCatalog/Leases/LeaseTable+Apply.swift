@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import WeirModel
+
+extension LeaseTable {
+    /// Changes the table by one event that `plan` returned or that the log replays. One that does not fit is refused
+    /// with a sentence, and nothing changes.
+    package mutating func apply(_ event: LeaseEvent) throws(CatalogMismatch) {
+        switch event {
+        case .applicationCreated(let event): try self.create(event)
+        case .applicationDeleted(let ref): try self.delete(ref)
+        case .leasesAssigned(let event): try self.assign(event)
+        case .checkpointed(let event): try self.checkpoint(event)
+        case .leasesReset(let event): try self.reset(event)
+        case .consumerRegistered(let stream, let name, let atMillis):
+            guard self.consumers[stream]?[name] == nil else {
+                throw CatalogMismatch("consumer '\(name)' of \(stream) was registered twice")
+            }
+            self.consumers[stream, default: [:]][name] = atMillis
+        case .consumerDeregistered(let stream, let name):
+            guard self.consumers[stream]?.removeValue(forKey: name) != nil else {
+                throw CatalogMismatch("consumer '\(name)' of \(stream) was never registered")
+            }
+            if self.consumers[stream]?.isEmpty ?? false { self.consumers[stream] = nil }
+        }
+    }
+
+    /// Follows the shards, in the commit that changed them: children get rows, so that nobody can miss them.
+    package mutating func follow(_ event: CatalogEvent) {
+        switch event {
+        case .resharded(let event): self.follow(event)
+        case .shardsExpired(let event):
+            for ref in self.applications(of: event.stream) {
+                for shard in event.shards where self.applications[ref]?.rows.removeValue(forKey: shard) != nil {
+                    self.rowCount -= 1
+                }
+            }
+        case .streamDeleted(let event):
+            for ref in self.applications(of: event.stream) { self.remove(ref) }
+            self.consumers[event.stream] = nil
+        case .streamCreated, .streamUpdated, .horizonRaised: break
+        }
+    }
+
+    private mutating func follow(_ event: Resharding) {
+        for ref in self.applications(of: event.stream) {
+            for child in event.steps.flatMap(\.children) where self.row(ref, child.number) == nil {
+                self.applications[ref]?.rows[child.number] = LeaseRow(checkpoint: .trimHorizon)
+                self.rowCount += 1
+            }
+        }
+    }
+
+    private mutating func create(_ event: ApplicationCreated) throws(CatalogMismatch) {
+        guard self.applications[event.application] == nil else {
+            throw CatalogMismatch("\(event.application) was created twice")
+        }
+        var rows: [ShardNumber: LeaseRow] = [:]
+        for row in event.rows { rows[row.shard] = LeaseRow(checkpoint: row.checkpoint) }
+        self.applications[event.application] = Application(createdAtMillis: event.atMillis, rows: rows)
+        self.rowCount += rows.count
+    }
+
+    private mutating func delete(_ ref: ApplicationRef) throws(CatalogMismatch) {
+        guard self.applications[ref] != nil else { throw CatalogMismatch("\(ref) was deleted and is not there") }
+        self.remove(ref)
+    }
+
+    private mutating func remove(_ ref: ApplicationRef) {
+        self.rowCount -= self.applications.removeValue(forKey: ref)?.rows.count ?? 0
+    }
+
+    private mutating func assign(_ event: LeasesAssigned) throws(CatalogMismatch) {
+        for change in event.changes where self.row(event.application, change.shard) == nil {
+            throw CatalogMismatch("\(change.shard) of \(event.application) was assigned and has no lease")
+        }
+        for change in event.changes {
+            self.update(event.application, change.shard) { row in
+                row.owner = change.owner
+                row.counter += 1
+                if change.owner != nil { row.ownerSwitches &+= 1 }
+            }
+        }
+    }
+
+    private mutating func checkpoint(_ event: Checkpointed) throws(CatalogMismatch) {
+        guard let row = self.row(event.application, event.shard) else {
+            throw CatalogMismatch("\(event.shard) of \(event.application) was checkpointed and has no lease")
+        }
+        guard event.checkpoint.isAtOrAfter(row.checkpoint) else {
+            throw CatalogMismatch(
+                "\(event.shard) of \(event.application) went back from \(row.checkpoint) to \(event.checkpoint)")
+        }
+        self.update(event.application, event.shard) { row in
+            row.checkpoint = event.checkpoint
+            row.ownerSwitches = 0
+            // Nothing is left to do: nobody needs to hold it.
+            if event.checkpoint == .shardEnd {
+                row.owner = nil
+                row.counter += 1
+            }
+        }
+    }
+
+    private mutating func reset(_ event: LeasesReset) throws(CatalogMismatch) {
+        for change in event.rows where self.row(event.application, change.shard) == nil {
+            throw CatalogMismatch("\(change.shard) of \(event.application) was reset and has no lease")
+        }
+        for change in event.rows {
+            self.update(event.application, change.shard) { row in
+                row.owner = nil
+                row.counter += 1
+                row.checkpoint = change.checkpoint
+                row.ownerSwitches = 0
+                row.reset = LeaseDescription.Reset(reason: event.reason, atMillis: event.atMillis)
+            }
+        }
+    }
+
+    private mutating func update(_ ref: ApplicationRef, _ shard: ShardNumber, _ change: (inout LeaseRow) -> Void) {
+        guard var row = self.applications[ref]?.rows[shard] else { return }
+        change(&row)
+        self.applications[ref]?.rows[shard] = row
+    }
+}

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+package import WeirModel
+
+extension LeaseTable {
+    /// Decides what a command means now, and changes nothing. `nil`: all is already as asked.
+    package func plan(_ command: LeaseCommand, _ around: LeaseSurroundings) throws(WeirError) -> LeaseEvent? {
+        switch command {
+        case .createApplication(let ref, let start): return try self.planCreate(ref, start, around)
+        case .deleteApplication(let ref, let force):
+            let application = try self.existing(ref, around)
+            if !force { try Self.checkUnheld(application.rows.sorted { $0.key < $1.key }, ref, "deleted") }
+            return .applicationDeleted(ref)
+        case .assign(let ref, let changes):
+            guard !changes.isEmpty, self.applications[ref] != nil else { return nil }
+            return .leasesAssigned(LeasesAssigned(application: ref, changes: changes))
+        case .checkpoint(let ref, let hold, let checkpoint):
+            return try self.planCheckpoint(ref, hold, checkpoint, around)
+        case .reset(let ref, let shard, let position, let force, let reason):
+            return try self.planReset(ref, shard, position, force: force, reason: reason, around)
+        case .registerConsumer(let stream, let name): return try self.planRegister(stream, name, around)
+        case .deregisterConsumer(let stream, let name):
+            guard self.isRegistered(name, of: stream) else {
+                throw WeirError(
+                    .consumerNotFound, "stream '\(around.stream.name)' has no registered consumer '\(name)'")
+            }
+            return .consumerDeregistered(stream, name)
+        }
+    }
+
+    /// The application, or an error that names those there are.
+    package func existing(
+        _ ref: ApplicationRef, _ around: LeaseSurroundings
+    ) throws(WeirError) -> Application {
+        if let application = self.applications[ref] { return application }
+        let others = self.applications(of: ref.stream).prefix(10).map { "'\($0.name)'" }
+        throw WeirError(
+            .applicationNotFound,
+            "stream '\(around.stream.name)' has no application '\(ref.name)': "
+                + (others.isEmpty ? "nobody has consumed it" : "there is \(others.joined(separator: ", "))"))
+    }
+
+    /// The row that a worker says it holds, or an error that says who holds it.
+    package func held(_ ref: ApplicationRef, _ hold: LeaseHold) throws(WeirError) -> LeaseRow {
+        guard let row = self.row(ref, hold.shard) else {
+            throw WeirError(
+                .leaseLost, "application '\(ref.name)' has no lease of \(hold.shard): it was deleted, or has expired")
+        }
+        if row.owner == hold.owner, row.counter == hold.counter { return row }
+        let now =
+            switch row.owner {
+            case nil where row.isFinished: "is finished"
+            case nil: "is held by nobody"
+            case hold.owner?: "was given to this worker anew"
+            case let owner?: "is held by worker '\(owner.worker)'"
+            }
+        throw WeirError(
+            .leaseLost,
+            "the lease of \(hold.shard) \(now), with counter \(row.counter); worker '\(hold.owner.worker)' held it "
+                + "with counter \(hold.counter)")
+    }
+
+    // MARK: Applications
+
+    private func planCreate(
+        _ ref: ApplicationRef, _ start: InitialPosition, _ around: LeaseSurroundings
+    ) throws(WeirError) -> LeaseEvent? {
+        guard self.applications[ref] == nil else { return nil }
+        let stream = around.stream
+        guard self.applications(of: ref.stream).count < Limits.applicationsPerStream else {
+            throw WeirError(
+                .limitExceeded,
+                "stream '\(stream.name)' has \(Limits.applicationsPerStream) applications; more are not allowed: "
+                    + "delete one that is not used (weir lease delete)")
+        }
+        let shards: [ShardDescription] =
+            switch start {
+            case .trimHorizon: stream.shards
+            case .latest: stream.map.shards.sorted { $0.number < $1.number }
+            case .atTimestamp(let millis): stream.shards(.fromTimestamp(millis))
+            }
+        guard self.rowCount + shards.count <= Limits.leasesMax else {
+            throw WeirError(
+                .limitExceeded,
+                "the node would keep \(self.rowCount + shards.count) leases; \(Limits.leasesMax) are allowed")
+        }
+        var rows: [ApplicationCreated.Row] = []
+        for shard in shards {
+            rows.append(.init(shard: shard.number, checkpoint: try Self.resolve(start, shard, around)))
+        }
+        return .applicationCreated(
+            ApplicationCreated(application: ref, atMillis: max(0, around.nowMillis), rows: rows))
+    }
+
+    /// Where a shard begins. LATEST becomes the number of the last record now, so that what comes before the first
+    /// worker reads is not missed.
+    private static func resolve(
+        _ position: InitialPosition, _ shard: ShardDescription, _ around: LeaseSurroundings
+    ) throws(WeirError) -> LeaseCheckpoint {
+        switch position {
+        case .trimHorizon: return .trimHorizon
+        case .latest:
+            let next = shard.closed?.endIndex ?? around.nextIndex(shard.number)
+            return Self.before(next, shard, around)
+        case .atTimestamp(let millis):
+            guard millis >= 0, millis <= around.nowMillis else {
+                throw WeirError(
+                    .invalidArgument,
+                    "a start at \(millis) ms is not allowed: now is \(around.nowMillis) ms, and it lies between 0 and "
+                        + "now")
+            }
+            return .atTimestamp(millis)
+        }
+    }
+
+    /// The checkpoint of one who goes on with the record `index`.
+    private static func before(
+        _ index: UInt64, _ shard: ShardDescription, _ around: LeaseSurroundings
+    ) -> LeaseCheckpoint {
+        guard index > shard.firstIndex else { return .trimHorizon }
+        return .sequenceNumber(
+            SequenceNumber(
+                shardCreationSecond: shard.creationSecond, shard: shard.number, index: index - 1,
+                arrivalSecond: UInt64(max(0, around.nowMillis)) / 1000),
+            subSequence: nil)
+    }
+
+    // MARK: Checkpoints
+
+    private func planCheckpoint(
+        _ ref: ApplicationRef, _ hold: LeaseHold, _ checkpoint: LeaseCheckpoint, _ around: LeaseSurroundings
+    ) throws(WeirError) -> LeaseEvent? {
+        _ = try self.existing(ref, around)
+        let row = try self.held(ref, hold)
+        guard let shard = around.stream.shard(hold.shard) else {
+            throw WeirError(.leaseLost, "\(hold.shard) of stream '\(around.stream.name)' has expired")
+        }
+        switch checkpoint {
+        case .atTimestamp, .trimHorizon:
+            throw WeirError(
+                .invalidArgument, "a checkpoint is a sequence number or SHARD_END, not \(checkpoint)")
+        case .sequenceNumber(let number, _): try Self.check(number, shard, around)
+        case .shardEnd:
+            guard !shard.isOpen else {
+                throw WeirError(.invalidArgument, "\(shard.number) is open: SHARD_END is for a shard that was closed")
+            }
+        }
+        if checkpoint == row.checkpoint { return nil }
+        guard checkpoint.isAtOrAfter(row.checkpoint) else {
+            throw WeirError(
+                .invalidArgument,
+                "checkpoint \(checkpoint) of \(shard.number) lies before \(row.checkpoint), where it is: checkpoints "
+                    + "only go forward (weir lease reset takes them back)")
+        }
+        return .checkpointed(Checkpointed(application: ref, shard: hold.shard, checkpoint: checkpoint))
+    }
+
+    /// Whether the number is of a record of the shard.
+    private static func check(
+        _ number: SequenceNumber, _ shard: ShardDescription, _ around: LeaseSurroundings
+    ) throws(WeirError) {
+        guard number.shard == shard.number, number.shardCreationSecond == shard.creationSecond else {
+            throw WeirError(.invalidArgument, "sequence number \(number) is of another shard than \(shard.number)")
+        }
+        let end = shard.closed?.endIndex ?? around.nextIndex(shard.number)
+        guard number.index < end, number.index >= shard.firstIndex else {
+            throw WeirError(
+                .invalidArgument,
+                "sequence number \(number) is beyond the records of \(shard.number): their indexes are "
+                    + "\(shard.firstIndex) to \(end) (not included), its is \(number.index)")
+        }
+    }
+
+    // MARK: Operators
+
+    private func planReset(
+        _ ref: ApplicationRef, _ number: ShardNumber?, _ position: ResetPosition, force: Bool, reason: String,
+        _ around: LeaseSurroundings
+    ) throws(WeirError) -> LeaseEvent? {
+        let application = try self.existing(ref, around)
+        var numbers = application.rows.keys.sorted()
+        if let number {
+            guard application.rows[number] != nil else {
+                throw WeirError(.shardNotFound, "application '\(ref.name)' has no lease of \(number)")
+            }
+            numbers = [number]
+        }
+        if !force {
+            try Self.checkUnheld(numbers.compactMap { n in application.rows[n].map { (n, $0) } }, ref, "reset")
+        }
+        var rows: [ApplicationCreated.Row] = []
+        for number in numbers {
+            guard let shard = around.stream.shard(number) else { continue }
+            let checkpoint: LeaseCheckpoint
+            switch position {
+            case .initial(.latest) where !shard.isOpen: checkpoint = .shardEnd
+            case .initial(let initial): checkpoint = try Self.resolve(initial, shard, around)
+            case .sequenceNumber(let number):
+                try Self.check(number, shard, around)
+                checkpoint = Self.before(number.index, shard, around)
+            }
+            rows.append(.init(shard: number, checkpoint: checkpoint))
+        }
+        return .leasesReset(
+            LeasesReset(application: ref, atMillis: max(0, around.nowMillis), reason: reason, rows: rows))
+    }
+
+    private static func checkUnheld(
+        _ rows: [(key: ShardNumber, value: LeaseRow)], _ ref: ApplicationRef, _ what: String
+    ) throws(WeirError) {
+        let held = rows.filter { $0.value.owner != nil }
+        guard let first = held.first, let owner = first.value.owner else { return }
+        throw WeirError(
+            .resourceInUse,
+            "workers hold \(held.count) of the leases of application '\(ref.name)', among them '\(owner.worker)' "
+                + "\(first.key): stop them, or say --force, and they are told; nothing was \(what)",
+            verdict: .init(maybeStored: false, retry: .never))
+    }
+
+    private func planRegister(
+        _ stream: StreamID, _ name: ConsumerName, _ around: LeaseSurroundings
+    ) throws(WeirError) -> LeaseEvent? {
+        let registered = self.consumers[stream]?.count ?? 0
+        guard !self.isRegistered(name, of: stream) else {
+            throw WeirError(
+                .resourceInUse, "stream '\(around.stream.name)' has a registered consumer '\(name)' already",
+                verdict: .init(maybeStored: false, retry: .never))
+        }
+        guard registered < Limits.consumersPerStream else {
+            throw WeirError(
+                .limitExceeded,
+                "stream '\(around.stream.name)' has \(registered) registered consumers; "
+                    + "\(Limits.consumersPerStream) are allowed")
+        }
+        return .consumerRegistered(stream, name, atMillis: max(0, around.nowMillis))
+    }
+}

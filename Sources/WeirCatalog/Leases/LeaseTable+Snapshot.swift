@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import WeirModel
+
+/// The form of a snapshot, little-endian; equal tables give equal bytes. Whoever stores it adds the checksum.
+///
+/// ```
+/// u16 format (1) | u32 applications | applications by stream and name | u32 consumers | consumers by stream and name
+/// application: u64 stream | text name | i64 created, ms | u32 rows | rows by shard
+/// row:         u32 shard | opt (text worker | u64 incarnation) | u64 counter | checkpoint | u32 owner switches
+///              | opt (text reason | i64 at, ms)
+/// consumer:    u64 stream | text name | i64 registered, ms
+/// ```
+extension LeaseTable {
+    private static let format: UInt16 = 1
+    private static let applicationBytesMin = 8 + 3 + 8 + 4
+    private static let rowBytesMin = 4 + 1 + 8 + 1 + 4 + 1
+    private static let consumerBytesMin = 8 + 3 + 8
+
+    package func encodeSnapshot() -> [UInt8] {
+        var writer = ByteWriter(capacity: 64 + self.rowCount * 96)
+        writer.write(Self.format)
+        writer.write(UInt32(clamping: self.applications.count))
+        let refs = self.applications.keys.sorted { ($0.stream, $0.name) < ($1.stream, $1.name) }
+        for ref in refs {
+            guard let application = self.applications[ref] else { continue }
+            writer.write(application: ref)
+            writer.write(application.createdAtMillis)
+            writer.write(UInt32(clamping: application.rows.count))
+            for (shard, row) in application.rows.sorted(by: { $0.key < $1.key }) {
+                Self.encode(shard, row, to: &writer)
+            }
+        }
+        writer.write(UInt32(clamping: self.consumers.values.reduce(0) { $0 + $1.count }))
+        for stream in self.consumers.keys.sorted() {
+            for consumer in self.consumers(of: stream) {
+                writer.write(stream.rawValue)
+                writer.write(consumer.name.description)
+                writer.write(consumer.createdAtMillis)
+            }
+        }
+        return writer.bytes
+    }
+
+    private static func encode(_ shard: ShardNumber, _ row: LeaseRow, to writer: inout ByteWriter) {
+        writer.write(shard.rawValue)
+        writer.write(row.owner != nil)
+        if let owner = row.owner { writer.write(owner: owner) }
+        writer.write(row.counter)
+        writer.write(checkpoint: row.checkpoint)
+        writer.write(row.ownerSwitches)
+        writer.write(row.reset != nil)
+        if let reset = row.reset {
+            writer.write(reset.reason)
+            writer.write(reset.atMillis)
+        }
+    }
+
+    /// Reads what `encodeSnapshot` wrote.
+    package init(snapshot: UnsafeRawBufferPointer) throws(CatalogDecodeError) {
+        var reader = ByteReader(snapshot)
+        do {
+            let format = try reader.read(UInt16.self)
+            guard format == Self.format else { throw CatalogDecodeError.unknownFormat(format) }
+            try self.init(from: &reader)
+        } catch let error as CatalogDecodeError {
+            throw error
+        } catch {
+            throw .malformed("lease table snapshot: \(error)")
+        }
+    }
+
+    private init(from reader: inout ByteReader) throws(MalformedBytes) {
+        self.init()
+        for _ in 0..<(try reader.readCount(ofAtLeast: Self.applicationBytesMin)) {
+            let ref = try reader.readApplication()
+            let createdAtMillis = try reader.readMillis()
+            var rows: [ShardNumber: LeaseRow] = [:]
+            for _ in 0..<(try reader.readCount(ofAtLeast: Self.rowBytesMin)) {
+                let (shard, row) = try Self.decodeRow(&reader)
+                guard rows.updateValue(row, forKey: shard) == nil else {
+                    throw MalformedBytes("\(shard) of \(ref) is there twice")
+                }
+            }
+            let application = Application(createdAtMillis: createdAtMillis, rows: rows)
+            guard self.applications.updateValue(application, forKey: ref) == nil else {
+                throw MalformedBytes("\(ref) is there twice")
+            }
+            self.rowCount += rows.count
+        }
+        for _ in 0..<(try reader.readCount(ofAtLeast: Self.consumerBytesMin)) {
+            let stream = try reader.readStream()
+            let name = try reader.readConsumer()
+            guard self.consumers[stream, default: [:]].updateValue(try reader.readMillis(), forKey: name) == nil else {
+                throw MalformedBytes("consumer '\(name)' of \(stream) is there twice")
+            }
+        }
+        try reader.expectEnd()
+    }
+
+    private static func decodeRow(
+        _ reader: inout ByteReader
+    ) throws(MalformedBytes) -> (ShardNumber, LeaseRow) {
+        let shard = try reader.readShard()
+        let owner = try reader.readBool() ? try reader.readOwner() : nil
+        var row = LeaseRow(checkpoint: .trimHorizon, counter: try reader.read())
+        row.owner = owner
+        row.checkpoint = try reader.readCheckpoint()
+        row.ownerSwitches = try reader.read()
+        if try reader.readBool() {
+            row.reset = LeaseDescription.Reset(
+                reason: try reader.readString(maxBytes: Limits.reasonBytesMax), atMillis: try reader.readMillis())
+        }
+        return (shard, row)
+    }
+}

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+import WeirModel
+
+/// An operator sends the checkpoints of an application, or of one shard of it, elsewhere. Who held a lease loses it.
+///
+/// ```
+/// u64 stream | text application | optional u32 shard
+/// u8 target: 0 trim horizon, 1 latest, 2 at timestamp: i64 ms, 3 sequence number (only with a shard)
+/// u8 force (0, 1) | u8 dry run (0, 1) | text reason
+/// ```
+package struct ResetLeases: WireCall {
+    package typealias Answer = ResetLeasesAnswer
+    package static let type = FrameType.resetLeases
+
+    package let stream: StreamID
+    /// As it came: `ApplicationName` judges it.
+    package let application: String
+    /// `nil`: all of them.
+    package let shard: ShardNumber?
+    package let target: ResetTarget
+    /// Also while workers hold the leases.
+    package let isForced: Bool
+    /// Tell what would be done, and do nothing.
+    package let isDryRun: Bool
+    /// For whoever looks at the lease table later: 1 to 256 bytes.
+    package let reason: String
+
+    package init(
+        stream: StreamID, application: String, shard: ShardNumber? = nil, target: ResetTarget, isForced: Bool = false,
+        isDryRun: Bool = false, reason: String
+    ) {
+        self.stream = stream
+        self.application = application
+        self.shard = shard
+        self.target = target
+        self.isForced = isForced
+        self.isDryRun = isDryRun
+        self.reason = reason
+    }
+
+    package func applicationName() throws(WeirError) -> ApplicationName { try ApplicationName(self.application) }
+
+    package func validate() throws(WeirError) {
+        _ = try self.applicationName()
+        if case .sequenceNumber(let number) = self.target {
+            guard let shard else {
+                throw WeirError(.invalidArgument, "a reset to a sequence number names one shard")
+            }
+            try ShardOfNumber.check(number, is: shard, "a reset")
+        }
+        guard (1...Limits.reasonBytesMax).contains(self.reason.utf8.count) else {
+            throw WeirError(
+                .invalidArgument,
+                "a reason of \(self.reason.utf8.count) bytes is not allowed: 1 to \(Limits.reasonBytesMax)")
+        }
+    }
+
+    package func encode(into writer: inout ByteWriter) {
+        writer.write(self.stream.rawValue)
+        writer.write(self.application)
+        writer.write(optional: self.shard?.rawValue)
+        self.target.encode(into: &writer)
+        writer.write(self.isForced)
+        writer.write(self.isDryRun)
+        writer.write(self.reason)
+    }
+
+    package init(reading reader: inout ByteReader) throws(MalformedBytes) {
+        self.stream = StreamID(try reader.read())
+        self.application = try reader.readString()
+        self.shard = try reader.readOptional(UInt32.self).map { ShardNumber($0) }
+        self.target = try ResetTarget(reading: &reader)
+        self.isForced = try reader.readBool()
+        self.isDryRun = try reader.readBool()
+        self.reason = try reader.readString()
+    }
+}
+
+extension ResetTarget {
+    func encode(into writer: inout ByteWriter) {
+        switch self {
+        case .trimHorizon: writer.write(UInt8(0))
+        case .latest: writer.write(UInt8(1))
+        case .atTimestamp(let millis):
+            writer.write(UInt8(2))
+            writer.write(millis)
+        case .sequenceNumber(let number):
+            writer.write(UInt8(3))
+            number.encode(into: &writer)
+        }
+    }
+
+    init(reading reader: inout ByteReader) throws(MalformedBytes) {
+        switch try reader.read(UInt8.self) {
+        case 0: self = .trimHorizon
+        case 1: self = .latest
+        case 2: self = .atTimestamp(try reader.read())
+        case 3: self = .sequenceNumber(try SequenceNumber(reading: &reader))
+        case let other: throw MalformedBytes("a reset goes to kind 0 to 3, not \(other)")
+        }
+    }
+}
+
+/// What was done, or with a dry run would be.
+///
+/// ```
+/// u32 n, n x (u32 shard | checkpoint from | checkpoint to | optional text owner)
+/// ```
+package struct ResetLeasesAnswer: WireMessage {
+    /// At most `Wire.resetsMax`.
+    package let leases: [LeaseReset]
+
+    package init(leases: [LeaseReset]) {
+        self.leases = leases
+    }
+
+    package func encode(into writer: inout ByteWriter) {
+        writer.write(UInt32(clamping: self.leases.count))
+        for lease in self.leases { lease.encode(into: &writer) }
+    }
+
+    package init(reading reader: inout ByteReader) throws(MalformedBytes) {
+        let count = try reader.readCount(UInt32.self, max: Wire.resetsMax, elementBytes: LeaseReset.wireBytesMin)
+        self.leases = try reader.readList(count) { reader throws(MalformedBytes) in try LeaseReset(reading: &reader) }
+    }
+}
+
+extension LeaseReset {
+    static let wireBytesMin = 4 + 2 * LeaseCheckpoint.wireBytesMin + 1
+
+    func encode(into writer: inout ByteWriter) {
+        writer.write(self.shard.rawValue)
+        self.from.encode(into: &writer)
+        self.to.encode(into: &writer)
+        writer.write(optional: self.owner)
+    }
+
+    init(reading reader: inout ByteReader) throws(MalformedBytes) {
+        self.init(
+            shard: ShardNumber(try reader.read()), from: try LeaseCheckpoint(reading: &reader),
+            to: try LeaseCheckpoint(reading: &reader), owner: try reader.readOptionalWorker())
+    }
+}
