@@ -12,6 +12,12 @@ struct DeadLetter: Sendable {
     let attempts: Int
     let cause: String
 
+    /// The record's own, so that letters of one key stay in order. An aggregate can hold keys that no stream takes.
+    var key: String {
+        let key = self.record.partitionKey
+        return Limits.partitionKeyCharacters.contains(key.count) ? key : "\(self.record.sequenceNumber)"
+    }
+
     var json: [UInt8] {
         let record = self.record.record
         var text = JSONText()

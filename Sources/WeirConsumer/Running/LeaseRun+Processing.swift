@@ -238,7 +238,7 @@ extension LeaseRun {
         var failures = 0
         while true {
             do {
-                try await deadLetters.put(key: record.partitionKey, data: letter.json)
+                try await deadLetters.put(key: letter.key, data: letter.json)
                 self.core.count { $0.deadLetters += 1 }
                 processed = record.position
                 return .processed

@@ -143,7 +143,11 @@ final class WorkerCore: Sendable {
         self.handle(.start)
         let error = await withDiscardingTaskGroup { group in
             for await action in self.actions {
-                if case .finish(let error) = action { return error }
+                if case .finish(let error) = action {
+                    // A heartbeat may be waiting for news, and a processor for something that will not come.
+                    group.cancelAll()
+                    return error
+                }
                 self.perform(action, in: &group)
             }
             return nil

@@ -410,7 +410,9 @@ struct WorkerLeaseTests {
         #expect(bench.handOvers.isEmpty || isAskedFirst)
     }
 
-    @Test("No session: whatever runs is told, everything else forgotten, and all may come anew", arguments: Stage.allCases)
+    @Test(
+        "No session: whatever runs is told, everything else forgotten, and all may come anew", arguments: Stage.allCases
+    )
     func expired(_ stage: Stage) {
         var (bench, key, _) = self.bench(stage)
         bench.send(.tick, after: timeout)
