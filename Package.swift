@@ -55,8 +55,8 @@ let package = Package(
         .target(
             name: "WeirCommands",
             dependencies: [
-                "CWeir", "CWeirBuild", "WeirCatalog", "WeirClient", "WeirModel", "WeirProtocol", "WeirServer",
-                "WeirStorage", logging,
+                "CWeir", "CWeirBuild", "WeirCatalog", "WeirClient", "WeirConsumer", "WeirModel", "WeirProtocol",
+                "WeirServer", "WeirStorage", logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
                 .product(name: "Yams", package: "Yams"),
@@ -112,8 +112,8 @@ let package = Package(
         .testTarget(
             name: "weirTests",
             dependencies: [
-                "CWeir", "WeirClient", "WeirCommands", "WeirModel", "WeirProtocol", "WeirServer", "WeirStorage",
-                logging,
+                "CWeir", "WeirClient", "WeirCommands", "WeirConsumer", "WeirModel", "WeirProtocol", "WeirServer",
+                "WeirStorage", logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ] + nio, swiftSettings: settings),
         .testTarget(name: "WeirHarnessTests", dependencies: ["WeirHarness", "WeirModel"], swiftSettings: settings),

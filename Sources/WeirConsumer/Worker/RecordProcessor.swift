@@ -76,4 +76,7 @@ public struct Checkpointer: Sendable {
 
     /// The same as `checkpoint()` without waiting for it. When it fails the next one has to do.
     package func checkpointSoon() { self.core.checkpointSoon(self.key, nil) }
+
+    /// The same as `checkpoint(at:)` without waiting for it.
+    package func checkpointSoon(at record: UserRecord) { self.core.checkpointSoon(self.key, record.position) }
 }
