@@ -181,6 +181,10 @@ final class WorkerCore: Sendable {
             if outcome == .ended { state.status.shardsEnded += 1 }
             if outcome == .failed { state.status.shardsStopped += 1 }
         }
+        if outcome == .failed {
+            self.logger?.error(
+                "\(key.shard) stands still on this worker, before the records that could not be processed")
+        }
         self.handle(.shardFinished(key, outcome))
     }
 
