@@ -38,6 +38,10 @@ struct ProgramCommand: Hashable, Sendable {
     }
 }
 
+extension ProgramFailure {
+    static let outputClosed = ProgramFailure("has closed its output", mayHaveEnded: true)
+}
+
 /// A running program: lines go in, lines come out. Both are bounded, and so is every wait.
 final class ChildProgram: Sendable {
     /// How long a program may take to end when its input has.
@@ -105,7 +109,7 @@ final class ChildProgram: Sendable {
                 self.kill9()
             }
         } catch {
-            throw ProgramFailure("does not read its input any more")
+            throw ProgramFailure("does not read its input any more", mayHaveEnded: true)
         }
     }
 
@@ -254,11 +258,11 @@ private final class LineHandler: ChannelInboundHandler {
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         guard let event = event as? ChannelEvent, event == .inputClosed else { return }
-        self.lines.end(ProgramFailure("has closed its output"))
+        self.lines.end(ProgramFailure.outputClosed)
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        self.lines.end(ProgramFailure("has closed its output"))
+        self.lines.end(ProgramFailure.outputClosed)
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }

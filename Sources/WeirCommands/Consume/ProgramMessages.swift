@@ -140,6 +140,11 @@ enum ProgramAnswer: Equatable, Sendable {
 /// What a program did wrong; the sentence goes on behind the name of the program.
 struct ProgramFailure: Error, Hashable, CustomStringConvertible {
     let description: String
+    /// Whether it is likely to have ended, so that its end is worth waiting for.
+    let mayHaveEnded: Bool
 
-    init(_ description: String) { self.description = description }
+    init(_ description: String, mayHaveEnded: Bool = false) {
+        self.description = description
+        self.mayHaveEnded = mayHaveEnded
+    }
 }

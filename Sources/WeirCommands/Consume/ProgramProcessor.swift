@@ -139,7 +139,7 @@ actor ProgramProcessor: RecordProcessor {
     private func fail(_ program: ChildProgram, _ error: any Error) async -> any Error {
         guard let failure = error as? ProgramFailure else { return error }
         self.program = nil
-        let end = await program.end(killing: false)
+        let end = await program.end(killing: !failure.mayHaveEnded)
         return self.named(ProgramFailure("\(failure.description), and \(end)"))
     }
 

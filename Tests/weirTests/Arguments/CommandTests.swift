@@ -132,7 +132,7 @@ import WeirModel
     static let commands = [
         ["serve"], ["stream", "create"], ["stream", "list"], ["stream", "describe"], ["stream", "update"],
         ["stream", "trim"], ["stream", "delete"], ["shard", "list"], ["shard", "split"], ["shard", "merge"],
-        ["shard", "rescale"], ["put"], ["get"], ["tail"], ["bench", "produce"], ["bench", "consume"],
+        ["shard", "rescale"], ["put"], ["get"], ["tail"], ["consume"], ["bench", "produce"], ["bench", "consume"],
         ["bench", "latency"], ["verify"], ["status"], ["version"],
     ]
 

@@ -122,7 +122,7 @@ struct ProgramProcessorTests {
 
     @Test("One that says done to everything has processed the shard to its end")
     func whole() async throws {
-        let (server, status) = try await self.run(
+        let (_, status) = try await self.run(
             ["sed", "-u", "s/.*/\(self.done)/"], ["a", "b", "c"], isClosed: true
         ) { server, _ in server.get { $0.checkpoints.last == .shardEnd } }
         #expect(status.records == 3 && status.retries == 0 && status.shardsEnded == 1)
@@ -134,11 +134,10 @@ struct ProgramProcessorTests {
         let page = try #require(readFile("/\(place)/docs/consumers.md"))
         let code = try #require(page.components(between: "```python\n", "```"))
         #expect(code.split(separator: "\n").count <= 10)
-        let (server, status) = try await self.run(["python3", "-c", code], ["a", "b"], isClosed: true) { server, _ in
+        let (_, status) = try await self.run(["python3", "-c", code], ["a", "b"], isClosed: true) { server, _ in
             server.get { $0.checkpoints.last == .shardEnd }
         }
         #expect(status.records == 2 && status.retries == 0)
-        _ = server
     }
 
     @Test("One that dies at a record is started again, and the record buried with what became of the program")

@@ -86,7 +86,7 @@ struct ChildProgramTests {
 
     @Test("A missing program is told before anything is done")
     func missing() {
-        for name in ["no-such-program-here", "/no/such/program", "", "/etc/hostname"] {
+        for name in ["no-such-program-here", "/no/such/program", "", "/", "/dev/null"] {
             let failure = #expect(throws: Failure.self) { try ProgramCommand(name, []) }
             #expect(failure?.status == .failed && failure?.description.contains("'\(name)'") == true)
         }
@@ -99,14 +99,14 @@ struct ChildProgramTests {
             #expect(text(try await program.line()) == "got one")
             #expect(text(try await program.line()) == "got two")
             #expect(await program.end() == "ended with status 3")
-            await #expect(throws: ProgramFailure("has closed its output")) { try await program.line() }
+            await #expect(throws: ProgramFailure.outputClosed) { try await program.line() }
         }
     }
 
     @Test("One that dies, by itself or by a signal, is told")
     func death() async throws {
         try await self.with("kill -9 $$") { program in
-            await #expect(throws: ProgramFailure("has closed its output")) { try await program.line() }
+            await #expect(throws: ProgramFailure.outputClosed) { try await program.line() }
             #expect(await program.end() == "was ended by signal 9")
         }
     }
