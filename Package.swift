@@ -50,12 +50,13 @@ let package = Package(
             ] + nio, swiftSettings: settings),
         .target(
             name: "WeirClient", dependencies: ["WeirModel", "WeirProtocol", logging] + nio, swiftSettings: settings),
+        .target(name: "WeirConsumer", dependencies: ["WeirModel", "WeirClient", logging], swiftSettings: settings),
         // Layer 4: the command line, and the one executable
         .target(
             name: "WeirCommands",
             dependencies: [
-                "CWeir", "CWeirBuild", "WeirCatalog", "WeirClient", "WeirModel", "WeirProtocol", "WeirServer",
-                "WeirStorage", logging,
+                "CWeir", "CWeirBuild", "WeirCatalog", "WeirClient", "WeirConsumer", "WeirModel", "WeirProtocol",
+                "WeirServer", "WeirStorage", logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
                 .product(name: "Yams", package: "Yams"),
@@ -106,10 +107,13 @@ let package = Package(
             name: "WeirClientTests", dependencies: ["WeirModel", "WeirProtocol", "WeirClient"] + nio,
             swiftSettings: settings),
         .testTarget(
+            name: "WeirConsumerTests", dependencies: ["WeirModel", "WeirClient", "WeirConsumer"],
+            swiftSettings: settings),
+        .testTarget(
             name: "weirTests",
             dependencies: [
-                "CWeir", "WeirClient", "WeirCommands", "WeirModel", "WeirProtocol", "WeirServer", "WeirStorage",
-                logging,
+                "CWeir", "WeirClient", "WeirCommands", "WeirConsumer", "WeirModel", "WeirProtocol", "WeirServer",
+                "WeirStorage", logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ] + nio, swiftSettings: settings),
         .testTarget(name: "WeirHarnessTests", dependencies: ["WeirHarness", "WeirModel"], swiftSettings: settings),
