@@ -14,23 +14,25 @@ enum Golden: String, CaseIterable {
     case trailer
     case snapshot
 
-    /// `Golden/NAME.hex`: two digits a byte, `00*N` for N zeros, behind `#` words for people.
-    func bytes() throws -> [UInt8] {
+    func bytes() throws -> [UInt8] { try self.fields().flatMap(\.bytes) }
+
+    /// `Golden/NAME.hex`, a field a line: two digits a byte, `00*N` for N zeros, behind `#` its label.
+    func fields() throws -> [(label: String, bytes: [UInt8])] {
         let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
         let file = folder.appendingPathComponent("Golden/\(self.rawValue).hex")
-        var bytes: [UInt8] = []
-        for line in try String(contentsOf: file, encoding: .utf8).split(separator: "\n") {
-            let field = line.prefix { $0 != "#" }.filter { !$0.isWhitespace }
+        return try String(contentsOf: file, encoding: .utf8).split(separator: "\n").compactMap { line in
+            let halves = line.split(separator: "#", maxSplits: 1, omittingEmptySubsequences: false)
+            let field = halves[0].filter { !$0.isWhitespace }
+            guard !field.isEmpty else { return nil }
+            let label = halves.dropFirst().first.map { $0.trimmingCharacters(in: .whitespaces) } ?? ""
             let parts = field.split(separator: "*")
-            if parts.count == 2, let count = Int(parts[1]) {
-                bytes += [UInt8](repeating: 0, count: count)
-            } else {
-                let digits = field.compactMap(\.hexDigitValue)
-                guard digits.count == field.count, digits.count % 2 == 0 else { throw NotHex(line: String(line)) }
-                bytes += stride(from: 0, to: digits.count, by: 2).map { UInt8(digits[$0] * 16 + digits[$0 + 1]) }
-            }
+            if parts.count == 2, let count = Int(parts[1]) { return (label, [UInt8](repeating: 0, count: count)) }
+            let digits = field.compactMap(\.hexDigitValue)
+            guard digits.count == field.count, digits.count % 2 == 0 else { throw NotHex(line: String(line)) }
+            return (
+                label, stride(from: 0, to: digits.count, by: 2).map { UInt8(digits[$0] * 16 + digits[$0 + 1]) }
+            )
         }
-        return bytes
     }
 
     struct NotHex: Error { let line: String }
@@ -113,5 +115,5 @@ enum Sample {
             .init(stream: StreamID(0x0103), shard: ShardNumber(0), nextIndex: 0),
         ],
         dropped: [.init(file: 8, useCount: 2)],
-        live: [.init(file: 9, useCount: 3), .init(file: 10, useCount: 1)], catalog: [1, 2, 3, 4, 5])
+        live: [.init(file: 9, useCount: 3), .init(file: 10, useCount: 1)], catalog: [1, 2, 3, 4, 5], leases: [6, 7])
 }

@@ -31,7 +31,8 @@ import WeirProtocol
         // These answers have the form of one that is there: StreamAnswer, ReshardAnswer, Empty.
         let likeOthers: Set<FrameType> = [
             .describeStreamAnswer, .updateStreamAnswer, .mergeShardsAnswer, .updateShardCountAnswer,
-            .deleteStreamAnswer, .unsubscribeAnswer,
+            .deleteStreamAnswer, .unsubscribeAnswer, .handOverAnswer, .leaveGroupAnswer, .deleteApplicationAnswer,
+            .deregisterConsumerAnswer,
         ]
         #expect(Set(FrameType.allCases) == seen.union(likeOthers))
     }

@@ -7,8 +7,8 @@ import WeirTestKit
 
 @testable import WeirStorage
 
-/// Nothing computed from state that a power cut could undo leaves the node: each test asks while a change is on its way,
-/// then cuts the power, and asks again.
+/// Nothing computed from state that a power cut could undo leaves the node: each test asks while a change is on its
+/// way, then cuts the power, and asks again.
 @Suite struct VisibilityTests {
     @Test func recordsThatAreNotDurableAreNotRead() throws {
         let rig = try LogRig()

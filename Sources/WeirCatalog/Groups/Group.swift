@@ -94,7 +94,7 @@ package struct Group: Sendable {
         _ owner: LeaseOwner, measured: [(shard: ShardNumber, bytesPerSecond: UInt64)], nowNanos: UInt64
     ) throws(WeirError) {
         self.noticePause(nowNanos)
-        guard var member = self.member(owner), member.hasJoined else { throw Self.notJoined(owner) }
+        guard var member = self.member(owner), member.hasJoined else { throw Self.unknown(owner) }
         member.heardNanos = nowNanos
         if !measured.isEmpty {
             var smoothed: [ShardNumber: UInt64] = [:]
@@ -107,7 +107,7 @@ package struct Group: Sendable {
         self.members[owner.worker] = member
     }
 
-    static func notJoined(_ owner: LeaseOwner) -> WeirError {
+    package static func unknown(_ owner: LeaseOwner) -> WeirError {
         WeirError(
             .notJoined,
             "worker '\(owner.worker)' is not in the application: it was silent for its session timeout, or the server "
@@ -116,7 +116,7 @@ package struct Group: Sendable {
 
     /// A worker goes. Its leases are free from now on; `settle` gives them away.
     package mutating func leave(_ owner: LeaseOwner) throws(WeirError) {
-        guard self.member(owner) != nil else { throw Self.notJoined(owner) }
+        guard self.member(owner) != nil else { throw Self.unknown(owner) }
         self.remove(owner)
     }
 
@@ -164,7 +164,7 @@ package struct Group: Sendable {
     }
 
     /// Something changed for the worker: its next answer tells all.
-    mutating func touch(_ owner: LeaseOwner) {
+    package mutating func touch(_ owner: LeaseOwner) {
         guard self.member(owner) != nil else { return }
         let version = self.takeVersion()
         self.members[owner.worker]?.version = version

@@ -10,7 +10,7 @@ package enum LeaseCommand: Hashable, Sendable {
     case assign(ApplicationRef, [LeasesAssigned.Change])
     case checkpoint(ApplicationRef, LeaseHold, LeaseCheckpoint)
     /// `shard`: only that one, else all. Refused while workers hold leases, unless forced.
-    case reset(ApplicationRef, shard: ShardNumber?, to: ResetPosition, force: Bool, reason: String)
+    case reset(ApplicationRef, shard: ShardNumber?, to: ResetTarget, force: Bool, reason: String)
     case registerConsumer(StreamID, ConsumerName)
     case deregisterConsumer(StreamID, ConsumerName)
 
@@ -35,13 +35,6 @@ package struct LeaseHold: Hashable, Sendable {
         self.owner = owner
         self.counter = counter
     }
-}
-
-/// Where a reset sets a lease to.
-package enum ResetPosition: Hashable, Sendable {
-    case initial(InitialPosition)
-    /// From this record on. Of one shard.
-    case sequenceNumber(SequenceNumber)
 }
 
 /// What the catalog and the log know of a stream, that leases are planned by.

@@ -15,8 +15,8 @@ extension LeaseTable {
             return .leasesAssigned(LeasesAssigned(application: ref, changes: changes))
         case .checkpoint(let ref, let hold, let checkpoint):
             return try self.planCheckpoint(ref, hold, checkpoint, around)
-        case .reset(let ref, let shard, let position, let force, let reason):
-            return try self.planReset(ref, shard, position, force: force, reason: reason, around)
+        case .reset(let ref, let shard, let target, let force, let reason):
+            return try self.planReset(ref, shard, target, force: force, reason: reason, around)
         case .registerConsumer(let stream, let name): return try self.planRegister(stream, name, around)
         case .deregisterConsumer(let stream, let name):
             guard self.isRegistered(name, of: stream) else {
@@ -57,6 +57,18 @@ extension LeaseTable {
             .leaseLost,
             "the lease of \(hold.shard) \(now), with counter \(row.counter); worker '\(hold.owner.worker)' held it "
                 + "with counter \(hold.counter)")
+    }
+
+    /// Why a reader under the lease with this counter must stop; `nil` while it need not.
+    package func loss(_ ref: ApplicationRef, _ shard: ShardNumber, counter: UInt64) -> WeirError? {
+        guard let row = self.row(ref, shard) else {
+            return WeirError(.leaseLost, "application '\(ref.name)' has no lease of \(shard)")
+        }
+        if row.counter == counter, row.owner != nil { return nil }
+        return WeirError(
+            .leaseLost,
+            "the lease of \(shard) is held by \(row.owner.map { "worker '\($0.worker)'" } ?? "nobody"), with counter "
+                + "\(row.counter); the reader began with counter \(counter)")
     }
 
     // MARK: Applications
@@ -173,7 +185,7 @@ extension LeaseTable {
     // MARK: Operators
 
     private func planReset(
-        _ ref: ApplicationRef, _ number: ShardNumber?, _ position: ResetPosition, force: Bool, reason: String,
+        _ ref: ApplicationRef, _ number: ShardNumber?, _ target: ResetTarget, force: Bool, reason: String,
         _ around: LeaseSurroundings
     ) throws(WeirError) -> LeaseEvent? {
         let application = try self.existing(ref, around)
@@ -191,9 +203,11 @@ extension LeaseTable {
         for number in numbers {
             guard let shard = around.stream.shard(number) else { continue }
             let checkpoint: LeaseCheckpoint
-            switch position {
-            case .initial(.latest) where !shard.isOpen: checkpoint = .shardEnd
-            case .initial(let initial): checkpoint = try Self.resolve(initial, shard, around)
+            switch target {
+            case .latest where !shard.isOpen: checkpoint = .shardEnd
+            case .latest: checkpoint = try Self.resolve(.latest, shard, around)
+            case .trimHorizon: checkpoint = .trimHorizon
+            case .atTimestamp(let millis): checkpoint = try Self.resolve(.atTimestamp(millis), shard, around)
             case .sequenceNumber(let number):
                 try Self.check(number, shard, around)
                 checkpoint = Self.before(number.index, shard, around)

@@ -137,6 +137,11 @@ enum DamageFaults {
             let first = try shard.text("startingSequenceNumber")
             let next = try await server.weir.succeed("get", "s", "--shard", "0", "--from", first, "--raw")
             try require(next.errors.contains("cannot be read"), "that records are missing is not told: \(next)")
+            // Numbers that were told are not given again.
+            let put = try await server.weir.run(
+                ["put", "s", "--key", "k", "--json"], input: .bytes(Array("new\n".utf8)))
+            let number = try SequenceNumber(parsing: try put.expect(0).json()[0].text("sequenceNumber"))
+            try require(number.index >= UInt64(lines.count), "the new record got the index \(number.index)")
             try await server.provesThatItWorks()
             try await server.stop()
             told += said

@@ -7,7 +7,7 @@ import WeirModel
 /// ```
 /// 0 u64 magic "WEIRSNP1" | u32 format version | u32 CRC-32C of all behind byte 16 | u64 length of all behind byte 24
 /// 24 log id, LSN and checksum of the commit, time, next file number, next indexes per shard,
-///    dropped and live segments, catalog
+///    dropped and live segments, catalog, lease table
 /// ```
 package struct SnapshotFile: Hashable, Sendable {
     static let magic: UInt64 = 0x3150_4e53_5249_4557
@@ -46,10 +46,11 @@ package struct SnapshotFile: Hashable, Sendable {
     /// With commits up to this one: a start misses a file that is gone.
     package let live: [Use]
     package let catalog: [UInt8]
+    package let leases: [UInt8]
 
     package init(
         logID: UInt64, point: CommitPoint, timeMillis: Int64, nextFile: UInt64, positions: [Position],
-        dropped: [Use], live: [Use], catalog: [UInt8]
+        dropped: [Use], live: [Use], catalog: [UInt8], leases: [UInt8]
     ) {
         self.logID = logID
         self.point = point
@@ -59,10 +60,11 @@ package struct SnapshotFile: Hashable, Sendable {
         self.dropped = dropped
         self.live = live
         self.catalog = catalog
+        self.leases = leases
     }
 
     package func encode() -> [UInt8] {
-        var writer = ByteWriter(capacity: 128 + self.positions.count * 20 + self.catalog.count)
+        var writer = ByteWriter(capacity: 128 + self.positions.count * 20 + self.catalog.count + self.leases.count)
         writer.write(Self.magic)
         writer.write(LogFormat.version)
         writer.write(UInt32(0))
@@ -87,6 +89,8 @@ package struct SnapshotFile: Hashable, Sendable {
         }
         writer.write(UInt32(self.catalog.count))
         writer.append(self.catalog)
+        writer.write(UInt32(self.leases.count))
+        writer.append(self.leases)
         writer.overwrite(UInt64(writer.count - 24), at: 16)
         let checksum = writer.bytes.withUnsafeBytes { weir_crc32c(0, $0.baseAddress! + 16, $0.count - 16) }
         writer.overwrite(checksum, at: 12)
@@ -130,10 +134,11 @@ package struct SnapshotFile: Hashable, Sendable {
             let dropped = try Self.readUses(&reader)
             let live = try Self.readUses(&reader)
             let catalog = Array(try reader.readBytes(Int(try reader.read(UInt32.self))))
+            let leases = Array(try reader.readBytes(Int(try reader.read(UInt32.self))))
             try reader.expectEnd()
             self.init(
                 logID: logID, point: point, timeMillis: timeMillis, nextFile: nextFile, positions: positions,
-                dropped: dropped, live: live, catalog: catalog)
+                dropped: dropped, live: live, catalog: catalog, leases: leases)
         } catch {
             throw FormatError("a snapshot: \(error)")
         }

@@ -8,7 +8,7 @@ public enum ResetTarget: Hashable, Sendable {
     case latest
     /// The first record that arrived at or after this time, in milliseconds since 1970.
     case atTimestamp(Int64)
-    /// This record is the last one that counts as processed. Of one shard only.
+    /// This record is the next one to be processed. Of one shard only.
     case sequenceNumber(SequenceNumber)
 }
 

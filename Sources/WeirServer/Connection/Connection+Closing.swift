@@ -47,7 +47,9 @@ extension Connection {
 
     func closeWhenDrained() {
         guard case .draining = self.session.state, self.isOpen else { return }
-        guard self.pending.isEmpty, self.reads.isEmpty, self.parked.isEmpty, self.deferredAnswers == 0 else { return }
+        guard self.pending.isEmpty, self.reads.isEmpty, self.heartbeats.isEmpty, self.parked.isEmpty,
+            self.deferredAnswers == 0
+        else { return }
         self.close(Self.goingDown)
     }
 

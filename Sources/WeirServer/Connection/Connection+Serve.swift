@@ -46,6 +46,7 @@ extension Connection {
         case .subscribe: self.subscribe(correlation, payload)
         case .deleteStream: self.deleteStream(correlation, payload)
         default:
+            if self.serveGroups(type, correlation, payload) { return }
             let answer = ControlCalls(node: self.node).answer(type, correlation, payload)
             if let error = answer.error { self.loop.counters.count(error: error) }
             self.answer(answer.lsn, answer.frame)
@@ -82,6 +83,7 @@ extension Connection {
             self.loop.stopWaiting(.read(connection: self.id, read.id))
             self.node.releaseWaiter()
         }
+        self.endHeartbeats()
         for subscription in self.subscriptions.removeAll() {
             self.loop.stopWaiting(.subscription(connection: self.id, subscription.id))
             self.node.releaseWaiter()
@@ -94,6 +96,7 @@ extension Connection {
         switch waiter {
         case .read(_, let id): self.continueRead(id)
         case .subscription(_, let id): self.continueSubscription(id)
+        case .heartbeat(_, let id): self.continueHeartbeat(id)
         }
     }
 }

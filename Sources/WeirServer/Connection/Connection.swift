@@ -35,6 +35,9 @@ final class Connection: ChannelInboundHandler {
     /// Since when the client has not read what waits for it.
     var unreadSinceMillis: Int64?
     var closeDeadlineMillis: Int64?
+    /// Those that wait for news, by their number on this connection.
+    var heartbeats: [UInt64: HeartbeatUnderWay] = [:]
+    var lastHeartbeat: UInt64 = 0
     var isAwaitingDurable = false
     var needsFlush = false
     var isResuming = false

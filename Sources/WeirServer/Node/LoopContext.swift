@@ -35,10 +35,11 @@ final class LoopContext {
     enum Waiter: Hashable, Sendable {
         case read(connection: UInt64, UInt64)
         case subscription(connection: UInt64, UInt32)
+        case heartbeat(connection: UInt64, UInt64)
 
         var connection: UInt64 {
             switch self {
-            case .read(let connection, _), .subscription(let connection, _): connection
+            case .read(let connection, _), .subscription(let connection, _), .heartbeat(let connection, _): connection
             }
         }
     }
@@ -85,6 +86,7 @@ final class LoopContext {
     func tick() {
         let now = self.node.nowMillis
         for connection in Array(self.connections.values) { connection.tick(nowMillis: now) }
+        self.node.groups.tick()
         self.flush()
     }
 

@@ -24,6 +24,9 @@ final class NodeCore: Sendable {
     /// Records on their way out.
     let readMemory: MemoryBudget
     let admission = Mutex(AdmissionTable())
+    /// What registered consumers have read, each for itself.
+    private let consumerAdmission = Mutex<[ConsumerName: AdmissionTable]>([:])
+    let groups: GroupRegistry
     let connectionCount = Atomic<Int>(0)
     /// Long polls and subscriptions.
     let waiterCount = Atomic<Int>(0)
@@ -44,6 +47,7 @@ final class NodeCore: Sendable {
         self.logger = logger
         self.nodeID = storage.status().nodeID
         self.startedNanos = clock.monotonicNanos
+        self.groups = GroupRegistry(storage, clock)
         self.frameMemory = MemoryBudget(bytesMax: configuration.frameMemoryBytesMax)
         self.readMemory = MemoryBudget(bytesMax: configuration.readMemoryBytesMax)
         self.sessionConfiguration = ServerSession.Configuration(
@@ -94,6 +98,22 @@ final class NodeCore: Sendable {
                 verdict: .init(maybeStored: false, retry: .after(1000)))
         }
     }
+
+    /// The read budget of a shard: the one that all share, or a registered consumer's own.
+    func reading<Value: Sendable>(
+        _ shard: ShardRef, _ settings: StreamSettings, _ consumer: ConsumerName?, nowNanos now: UInt64,
+        _ body: (inout ShardAdmission) -> Value
+    ) -> Value {
+        guard let consumer else {
+            return self.admission.withLock { $0.with(shard, settings, nowNanos: now, body) }
+        }
+        return self.consumerAdmission.withLock {
+            $0[consumer, default: AdmissionTable()].with(shard, settings, nowNanos: now, body)
+        }
+    }
+
+    /// A consumer was deregistered: its budget is forgotten.
+    func forget(_ consumer: ConsumerName) { self.consumerAdmission.withLock { $0[consumer] = nil } }
 
     func releaseWaiter() { self.waiterCount.subtract(1, ordering: .relaxed) }
 

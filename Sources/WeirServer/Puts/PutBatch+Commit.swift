@@ -79,7 +79,11 @@ extension PutBatch {
             self.requests[position].firstRecordEntry = self.recordEntries.count
             self.recordEntries.append(contentsOf: repeatElement(0, count: self.requests[position].recordCount))
         }
-        for part in self.requests[position].parts {
+        let parts = self.requests[position].parts
+        var recordBytes = 0
+        for part in parts { recordBytes += self.parts[part].records.count }
+        log.makeRoom(forParts: parts.count, recordBytes: recordBytes)
+        for part in parts {
             self.commit(
                 PartCommit(
                     request: position, part: self.parts[part],

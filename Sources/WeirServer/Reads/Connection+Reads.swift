@@ -229,12 +229,10 @@ extension Connection {
     }
 
     /// Counts bytes against the shard's rate.
-    func charge(_ shard: ShardRef, _ settings: StreamSettings?, _ payload: Int) {
+    func charge(_ shard: ShardRef, _ settings: StreamSettings?, _ payload: Int, consumer: ConsumerName? = nil) {
         guard let settings, settings.limits.bytesOut != nil, payload > 0 else { return }
         let now = self.node.clock.monotonicNanos
-        self.node.admission.withLock {
-            $0.with(shard, settings, nowNanos: now) { $0.charge(bytesOut: payload, nowNanos: now) }
-        }
+        self.node.reading(shard, settings, consumer, nowNanos: now) { $0.charge(bytesOut: payload, nowNanos: now) }
     }
 
     /// Writes records. `reserved` is what was reserved for them; what they take stays reserved until they have left.

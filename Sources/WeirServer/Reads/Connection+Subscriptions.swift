@@ -19,8 +19,10 @@ extension Connection {
 
     func subscribe(_ correlation: UInt64, _ payload: UnsafeRawBufferPointer) {
         let request: Subscribe
+        let reader: SubscriptionReader
         do throws(WeirError) {
             request = try Subscribe(request: payload)
+            reader = try SubscriptionReader(request)
             guard self.subscriptions.count < self.node.configuration.subscriptionsMax else {
                 throw WeirError(
                     .limitExceeded,
@@ -31,21 +33,28 @@ extension Connection {
             return self.answer(.none, error, correlation)
         }
         let shard = ShardRef(stream: request.stream, shard: request.shard)
-        let credit = request.creditBytes
+        let (refusal, leaseLSN) = self.node.storage.withLog { log in
+            (reader.refusal(shard, log.leases), log.leaseLSN)
+        }
+        if let refusal { return self.answer(leaseLSN, refusal, correlation) }
+        let credit = SubscriptionCredit(bytes: request.creditBytes)
         switch request.start {
         case .iterator(let start):
             self.resolve(start, in: shard, correlation) { connection, index, lsn in
-                connection.begin(shard, at: index, credit: credit, lsn, correlation)
+                connection.begin(shard, reader, at: index, credit: credit, lsn, correlation)
             }
         case .index(let index):
             let (missing, lsn) = self.node.storage.withLog { log in (log.unreadable(shard), log.catalogLSN) }
             if let missing { return self.answer(lsn, missing, correlation) }
-            self.begin(shard, at: index, credit: credit, lsn, correlation)
+            self.begin(shard, reader, at: index, credit: credit, lsn, correlation)
         }
     }
 
     /// The answer goes first, so that the client knows what the pushes belong to.
-    private func begin(_ shard: ShardRef, at index: UInt64, credit: UInt32, _ lsn: LSN, _ correlation: UInt64) {
+    private func begin(
+        _ shard: ShardRef, _ reader: SubscriptionReader, at index: UInt64, credit: SubscriptionCredit, _ lsn: LSN,
+        _ correlation: UInt64
+    ) {
         self.whenDurable(lsn, correlation: correlation) { connection in
             do throws(WeirError) {
                 guard connection.isOpen, !connection.isGoingDown else { throw Connection.goingDown }
@@ -55,7 +64,7 @@ extension Connection {
             }
             let id = connection.subscriptions.nextID()
             connection.subscriptions[id] = Subscription(
-                id: id, shard: shard, index: index, credit: SubscriptionCredit(bytes: credit))
+                id: id, shard: shard, reader: reader, index: index, credit: credit)
             let answer = SubscribeAnswer(subscription: id)
             connection.answer(.none, answer.frame(.subscribeAnswer, correlation: correlation))
             connection.continueSubscription(id)
@@ -102,9 +111,10 @@ extension Connection {
     func endAllReading(_ error: WeirError) {
         for subscription in self.subscriptions.all { self.end(subscription.id, error) }
         for read in self.reads.all { self.continueRead(read.id) }
+        self.answerHeartbeats()
     }
 
-    private var isGoingDown: Bool {
+    var isGoingDown: Bool {
         if case .draining = self.session.state { return true }
         return false
     }
@@ -137,7 +147,7 @@ extension Connection {
             let request = ReadRequest(
                 shard: subscription.shard, fromIndex: subscription.index, maxRecords: Int(Int32.max),
                 maxBytes: Self.pushBytes, nowMillis: self.node.clock.wallMillis)
-            let (outcome, settings) = self.node.storage.withLog { log in self.look(request, log) }
+            let (outcome, settings) = self.node.storage.withLog { log in self.look(request, subscription.reader, log) }
             switch outcome {
             case .wait(let nanos):
                 self.node.readMemory.release(Self.pushBytes)
@@ -161,7 +171,9 @@ extension Connection {
         case refused(WeirError)
     }
 
-    private func look(_ request: ReadRequest, _ log: LogCore) -> (Look, StreamSettings?) {
+    private func look(
+        _ request: ReadRequest, _ reader: SubscriptionReader, _ log: LogCore
+    ) -> (Look, StreamSettings?) {
         if let error = log.unavailable() {
             // While the node recovers, the subscription lives on: what was pushed is durable.
             if case .after(let millis) = error.verdict.retry { return (.wait(nanos: UInt64(millis) * 1_000_000), nil) }
@@ -173,7 +185,11 @@ extension Connection {
             return log.catalogLSN <= log.durableLSN ? (.refused(error), nil) : (.wait(nanos: 1_000_000), nil)
         }
         let settings = stream.settings
-        if settings.limits.bytesOut != nil, let wait = self.bytesOutWait(request.shard, settings) {
+        // What a power cut could undo is not told: the next look is.
+        if let error = reader.refusal(request.shard, log.leases) {
+            return log.leaseLSN <= log.durableLSN ? (.refused(error), nil) : (.wait(nanos: 1_000_000), nil)
+        }
+        if settings.limits.bytesOut != nil, let wait = self.bytesOutWait(request.shard, settings, reader.consumer) {
             return (.wait(nanos: wait), settings)
         }
         do {
@@ -184,11 +200,9 @@ extension Connection {
         }
     }
 
-    private func bytesOutWait(_ shard: ShardRef, _ settings: StreamSettings) -> UInt64? {
+    private func bytesOutWait(_ shard: ShardRef, _ settings: StreamSettings, _ consumer: ConsumerName?) -> UInt64? {
         let now = self.node.clock.monotonicNanos
-        return self.node.admission.withLock {
-            $0.with(shard, settings, nowNanos: now) { $0.nanosUntilBytesOut(nowNanos: now) }
-        }
+        return self.node.reading(shard, settings, consumer, nowNanos: now) { $0.nanosUntilBytesOut(nowNanos: now) }
     }
 
     private func set(_ id: UInt32, _ state: Subscription.State) { self.subscriptions[id]?.state = state }
@@ -274,7 +288,7 @@ extension Connection {
         subscription.index = result.nextIndex
         subscription.credit.take(batchBytes: header.batchBytes)
         self.subscriptions[id] = subscription
-        self.charge(subscription.shard, settings, answer.payload)
+        self.charge(subscription.shard, settings, answer.payload, consumer: subscription.reader.consumer)
         self.send(answer, header.pushHead(subscription: id), reserved: Self.pushBytes, result.recordCount)
         if result.endOfShard != nil { self.remove(id) }
         return true

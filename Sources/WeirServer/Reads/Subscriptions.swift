@@ -18,10 +18,44 @@ struct Subscription {
 
     let id: UInt32
     let shard: ShardRef
+    let reader: SubscriptionReader
     /// Of the next record.
     var index: UInt64
     var credit: SubscriptionCredit
     var state = State.waiting
+}
+
+/// Under which lease a subscription reads, and on whose budget.
+struct SubscriptionReader: Hashable {
+    struct Lease: Hashable {
+        let application: ApplicationRef
+        let counter: UInt64
+    }
+
+    /// It ends when the lease is no more the one that it began with.
+    let lease: Lease?
+    /// A registered consumer has a read budget of its own (contract 2.7); without one it is the shard's.
+    let consumer: ConsumerName?
+
+    init(_ request: Subscribe) throws(WeirError) {
+        self.consumer = try request.consumerName()
+        guard let lease = request.lease else {
+            self.lease = nil
+            return
+        }
+        self.lease = Lease(
+            application: ApplicationRef(stream: request.stream, name: try lease.applicationName()),
+            counter: lease.counter)
+    }
+
+    /// Why nothing may be read any more of `shard`; `nil` while it may. Computed from the lease table.
+    func refusal(_ shard: ShardRef, _ leases: LeaseTable) -> WeirError? {
+        if let consumer, !leases.isRegistered(consumer, of: shard.stream) {
+            return WeirError(.consumerNotFound, "consumer '\(consumer)' is not registered; weir consumer register")
+        }
+        guard let lease else { return nil }
+        return leases.loss(lease.application, shard.shard, counter: lease.counter)
+    }
 }
 
 /// The subscriptions of one connection.

@@ -28,6 +28,8 @@ final class CommitInProgress: @unchecked Sendable {
     private(set) var entries: ContiguousArray<CommitEntry> = []
     private(set) var timeMillis: Int64 = 0
     private var staging: Staging?
+    /// Up to here there is room whatever the limit: a request that was begun in this commit ends in it.
+    private var promised = 0
 
     // Known when it is written:
     var segment: Segment?
@@ -49,8 +51,11 @@ final class CommitInProgress: @unchecked Sendable {
     /// Whether `bytes` more keep it within `limit`; an empty commit takes anything that its buffer holds.
     func hasRoom(for bytes: Int, limit: Int) -> Bool {
         let total = self.length + bytes
-        return total <= self.buffer.raw.count && (total <= limit || self.isEmpty)
+        return total <= self.buffer.raw.count && (total <= max(limit, self.promised) || self.isEmpty)
     }
+
+    /// The next `bytes` belong together; the caller has made sure that the buffer holds them.
+    func promise(_ bytes: Int) { self.promised = self.length + bytes }
 
     func append(event kind: UInt16, payload: [UInt8], timeMillis: Int64) {
         precondition(!self.hasBatches, "events stand before the batches that were admitted after them")

@@ -62,6 +62,8 @@ extension LogCore {
                 preconditionFailure("the catalog refuses its own plan: \(error)")
             }
             self.follow(event, lsn: self.open.lsn)
+            self.leases.follow(event)
+            self.leaseLSN = self.open.lsn
             if case .trimStream = command { self.noteTrim(event) }
             self.catalogLSN = self.open.lsn
             self.comingCatalogs.removeAll { $0.lsn == self.open.lsn }
@@ -147,7 +149,15 @@ extension LogCore {
         if let reason = self.noSpace(for: bytes) { throw WeirError(.storageFull, reason) }
     }
 
-    /// Closes the open commit when `bytes` more do not fit it, so that a request is never divided.
+    /// Before the parts of one request are appended one after the other: closes the open commit when not all of them
+    /// fit it, so that they lie in one commit. `parts` are batches, `recordBytes` all their records in stored form.
+    package func makeRoom(forParts parts: Int, recordBytes: Int) {
+        let need = recordBytes + parts * Staging.runHeaderBytes
+        self.makeRoom(for: need)
+        self.open.promise(need)
+    }
+
+    /// Closes the open commit when `bytes` more do not fit it, so that what belongs together is not divided.
     func makeRoom(for bytes: Int) {
         if self.open.hasRoom(for: bytes, limit: Limits.commitBytes) { return }
         if !self.open.isEmpty { self.closeOpen() }
@@ -161,7 +171,8 @@ extension LogCore {
         let commit = self.open
         let lsn = self.pipeline.close(bytes: commit.length)
         precondition(lsn == commit.lsn, "commits close in order")
-        if self.snapshotWanted, self.pendingSnapshot == nil, !self.snapshotRunning {
+        // Waiting events have changed the lease table already and are of the next commit.
+        if self.snapshotWanted, self.waitingEvents.isEmpty, self.pendingSnapshot == nil, !self.snapshotRunning {
             self.pendingSnapshot = self.captureSnapshot(lsn: lsn)
             self.snapshotWanted = false
         }
@@ -169,5 +180,6 @@ extension LogCore {
         self.open = CommitInProgress(
             lsn: self.pipeline.open, catalogVersion: self.catalog.version,
             buffer: CommitBuffer(self.pool.take(bytes: 0), pool: self.pool))
+        self.openWithWaitingEvents()
     }
 }

@@ -28,11 +28,14 @@ extension LogCore {
     }
 
     /// Records that arrived before may be deleted. Later than hiding by min(1 h, a tenth of the retention), except
-    /// where an operator or a size cap decided.
+    /// where an operator or a size cap decided. A start does not know who raised a stored horizon, so it waits once
+    /// more.
     private func deletable(of stream: StreamState, nowMillis: Int64) -> Int64 {
         let retention = stream.settings.retentionMillis
         let grace = min(3_600_000, retention / 10)
-        return max(self.trimmed[stream.id] ?? 0, nowMillis - retention - grace)
+        let waited = Int64((self.lastRetentionNanos - min(self.lastRetentionNanos, self.foundNanos)) / 1_000_000)
+        let found = waited >= grace ? self.foundHorizons[stream.id] ?? 0 : 0
+        return max(self.trimmed[stream.id] ?? 0, found, nowMillis - retention - grace)
     }
 
     /// Seconds-scale upkeep: size caps, expired closed shards, segments whose records are all gone. Returns a warning.

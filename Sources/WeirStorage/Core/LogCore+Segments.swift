@@ -202,9 +202,9 @@ extension SegmentPreparation: CustomStringConvertible {
 
     /// Returns the header copy that can be spared: not the newest whole one, which a crash may have left alone.
     ///
-    /// The other one is written again and synced first. An earlier attempt may have ended in a sync that failed, and the
-    /// system may go on showing from its memory what is torn on the disk; overwriting the second copy then would leave
-    /// none. Where the disk holds the copy, writing the same bytes over it tears nothing.
+    /// The other one is written again and synced first. An earlier attempt may have ended in a sync that failed, and
+    /// the system may go on showing from its memory what is torn on the disk; overwriting the second copy then would
+    /// leave none. Where the disk holds the copy, writing the same bytes over it tears nothing.
     private func makeOneCopyDurable(_ fileSystem: any FileSystem, _ target: any File) throws(FileError) -> Int {
         let blocks = AlignedMemory(bytes: SegmentHeader.bytes)
         let file = try fileSystem.open(Segment.fileName(self.header.file), .readDisk)

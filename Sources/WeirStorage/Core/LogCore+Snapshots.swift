@@ -10,6 +10,7 @@ package struct PendingSnapshot {
     var checksum: UInt32?
     let timeMillis: Int64
     let catalog: Catalog
+    let leases: LeaseTable
     let nextFile: UInt64
     let positions: [SnapshotFile.Position]
     let dropped: [SnapshotFile.Use]
@@ -33,7 +34,7 @@ package struct PendingSnapshot {
         let bytes = SnapshotFile(
             logID: self.logID, point: CommitPoint(lsn: self.lsn, checksum: self.checksum ?? 0),
             timeMillis: self.timeMillis, nextFile: self.nextFile, positions: self.positions, dropped: self.dropped,
-            live: self.live, catalog: self.catalog.encodeSnapshot()
+            live: self.live, catalog: self.catalog.encodeSnapshot(), leases: self.leases.encodeSnapshot()
         ).encode()
         try fileSystem.replace(Self.fileName(self.lsn), with: bytes)
         return SnapshotFile.checksum(of: bytes)
@@ -45,7 +46,7 @@ extension LogCore {
     /// taking it costs nothing until it changes.
     func captureSnapshot(lsn: LSN) -> PendingSnapshot {
         PendingSnapshot(
-            lsn: lsn, checksum: nil, timeMillis: self.lastMillis, catalog: self.catalog, nextFile: self.nextFile,
+            lsn: lsn, checksum: nil, timeMillis: self.lastMillis, catalog: self.catalog, leases: self.leases, nextFile: self.nextFile,
             positions: self.shards.values.map {
                 .init(stream: $0.ref.stream, shard: $0.ref.shard, nextIndex: $0.nextIndex)
             }.sorted { ($0.stream, $0.shard) < ($1.stream, $1.shard) },

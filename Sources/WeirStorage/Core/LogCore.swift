@@ -37,6 +37,14 @@ package final class LogCore {
     var writing: [CommitInProgress] = []
     /// LSN of the last catalog event: what an answer computed from the catalog carries.
     package internal(set) var catalogLSN: LSN
+    /// Runs ahead of the disk like the catalog. Readers have no copy of it: what is told of it waits for `leaseLSN`.
+    package internal(set) var leases: LeaseTable
+    /// LSN of the last change of the lease table.
+    package internal(set) var leaseLSN: LSN
+    /// Changes of leases that came when the open commit held batches already: they open the next one. A checkpoint must
+    /// not cut a commit short, nor cost one of its own.
+    var waitingEvents: [(kind: UInt16, payload: [UInt8])] = []
+    var waitingEventBytes = 0
     /// The highest time ever stamped: arrivals and event times never fall.
     var lastMillis: Int64
     var tail: MemoryTail
@@ -82,8 +90,12 @@ package final class LogCore {
     /// The last acknowledged commit that held anything.
     var lastContentLSN: LSN
     var lastActivityNanos: UInt64 = 0
-    /// Streams whose stored horizon came from a trim or a size cap: deletable at once.
+    /// Up to where a trim or a size cap of this run has hidden: deletable at once.
     var trimmed: [StreamID: Int64] = [:]
+    /// Stored horizons as the run found them, whatever raised them, and when: deletable when their wait has passed
+    /// since.
+    var foundHorizons: [StreamID: Int64] = [:]
+    var foundNanos: UInt64 = 0
     /// A full segment has its footer: look at once whether an older one can go, not only at the next tick.
     var retentionDue = false
     var lastRetentionNanos: UInt64 = 0
@@ -118,7 +130,7 @@ package final class LogCore {
 
     init(
         configuration: StorageConfiguration, logID: UInt64, term: UInt64, cut: CommitPoint, firstLSN: LSN,
-        catalog: Catalog, lastMillis: Int64, nextOrder: UInt64, nextFile: UInt64,
+        catalog: Catalog, leases: LeaseTable, lastMillis: Int64, nextOrder: UInt64, nextFile: UInt64,
         diskSpace: (free: Int64, total: Int64), clockWatch: ClockWatch, pool: BufferPool
     ) {
         self.configuration = configuration
@@ -128,6 +140,8 @@ package final class LogCore {
         self.pool = pool
         self.catalog = catalog
         self.durableCatalog = catalog
+        self.leases = leases
+        self.leaseLSN = cut.lsn
         self.pipeline = CommitPipeline(last: cut.lsn, next: firstLSN)
         self.open = CommitInProgress(
             lsn: firstLSN, catalogVersion: catalog.version, buffer: CommitBuffer(pool.take(bytes: 0), pool: pool))

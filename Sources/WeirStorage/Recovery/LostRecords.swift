@@ -8,7 +8,7 @@ struct LostRecords {
     /// The shortest record in a body: a header, a key of one byte, no data.
     private static let recordBytesMin = BatchBody.recordHeaderBytes + 1
     private var total: UInt64 = 0
-    /// The total when a shard's batch was last read: up to there its indexes are certain.
+    /// The total when a shard's batch above the snapshot was last read: up to there its indexes are certain.
     private var certain: [ShardRef: UInt64] = [:]
 
     /// Bytes of damaged ranges since the last commit that counted. A snapshot may know what they held.
@@ -24,8 +24,14 @@ struct LostRecords {
     }
 
     /// The shard's next index is known again.
-    mutating func know(_ shard: ShardRef) {
-        if self.total > 0 { self.certain[shard] = self.total }
+    mutating func know(_ shard: ShardRef) { self.certain[shard] = self.total }
+
+    /// A file that the snapshot knew is gone, of at most so many bytes. It may have been the one that was being
+    /// written: only shards that were read of above the snapshot are certain.
+    mutating func missFile(bytes: Int) {
+        let records = UInt64(max(0, bytes) / Self.recordBytesMin)
+        self.total += records
+        for shard in self.certain.keys { self.certain[shard, default: 0] += records }
     }
 
     /// Indexes that the shard may have given out and lost.

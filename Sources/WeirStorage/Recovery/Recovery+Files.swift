@@ -68,7 +68,8 @@ extension Recovery {
                 let catalog = try snapshot.catalog.withUnsafeBytes {
                     try Catalog(snapshot: $0, bounds: self.configuration.bounds)
                 }
-                if self.snapshots.isEmpty { self.restore(snapshot, catalog) }
+                let leases = try snapshot.leases.withUnsafeBytes { try LeaseTable(snapshot: $0) }
+                if self.snapshots.isEmpty { self.restore(snapshot, catalog, leases) }
                 self.snapshots.insert(.init(name: name, lsn: lsn), at: 0)
             } catch {
                 self.damagedSnapshots.append(name)
@@ -78,8 +79,9 @@ extension Recovery {
         }
     }
 
-    private mutating func restore(_ snapshot: SnapshotFile, _ catalog: Catalog) {
+    private mutating func restore(_ snapshot: SnapshotFile, _ catalog: Catalog, _ leases: LeaseTable) {
         self.catalog = catalog
+        self.leases = leases
         self.snapshotPoint = snapshot.point
         self.catalogLSN = snapshot.point.lsn
         self.lastMillis = snapshot.timeMillis
@@ -108,9 +110,22 @@ extension Recovery {
 
     func isDropped(_ header: SegmentHeader) -> Bool { header.useCount <= self.dropped[header.file] ?? 0 }
 
+    /// A segment of which nothing is known has no more bytes.
+    func fileBytesMax(_ candidates: [Candidate]) -> Int {
+        candidates.reduce(self.configuration.segmentBytesMax) { max($0, $1.file.size) }
+    }
+
     /// Segments that the snapshot knew and nobody dropped must be there.
     mutating func missAbsentFiles(_ candidates: [Candidate]) {
         let present = Set(candidates.map(\.use))
+        let known = self.report.damaged.count
+        defer {
+            if self.report.damaged.count > known {
+                self.lost.missFile(bytes: self.fileBytesMax(candidates))
+                // The next start need not guess again.
+                self.wantsSnapshot = true
+            }
+        }
         for use in self.expected where !present.contains(use) && use.useCount > self.dropped[use.file] ?? 0 {
             let name = Segment.fileName(use.file)
             // What is there under the name is no free file, whatever it looks like.
@@ -123,7 +138,7 @@ extension Recovery {
 
     /// A snapshot is of a commit that was on the disk: a log that ends before it has lost its end, and nothing behind
     /// proves it.
-    mutating func missCommitsOfSnapshot() {
+    mutating func missCommitsOfSnapshot(_ candidates: [Candidate]) {
         guard let snapshot = self.snapshotPoint, self.seen < snapshot.lsn,
             !self.report.damaged.contains(where: { Segment.fileNumber($0.file) != nil })
         else { return }
@@ -136,5 +151,8 @@ extension Recovery {
             .init(file: name, offset: 0, length: 0),
             "\(name) ends at commit \(self.seen), but the snapshot is of commit \(snapshot.lsn): the records that came "
                 + "between are gone")
+        // It may have held more than the snapshot knew, as a file that is missing.
+        self.lost.missFile(bytes: self.fileBytesMax(candidates))
+        self.wantsSnapshot = true
     }
 }

@@ -100,6 +100,7 @@ extension Recovery {
             }
             return
         }
+        if LeaseEvent.kinds.contains(kind) { return try self.leases.apply(LeaseEvent(kind: kind, payload: payload)) }
         let event = try CatalogEvent(kind: kind, payload: payload)
         if self.lost.isEmpty {
             // A closing must say what the log says.
@@ -108,6 +109,7 @@ extension Recovery {
         } else {
             try self.catalog.apply(event)
         }
+        self.leases.follow(event)
         self.catalogLSN = lsn
         self.follow(event, lsn: lsn)
     }

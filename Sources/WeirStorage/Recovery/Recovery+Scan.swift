@@ -10,6 +10,8 @@ extension Recovery {
         case end
         /// Acknowledged commits are unreadable up to this offset, where one stands again (or the end of the file).
         case damage(next: Int)
+        /// The segment itself is whole; acknowledged commits before it are gone with their file.
+        case hole
     }
 
     /// Walks the segments in order and takes every commit that counts.
@@ -59,6 +61,7 @@ extension Recovery {
             case .end:
                 try self.reportTorn(offset, candidate)
                 break reading
+            case .hole: self.noteHole(before: candidate, [candidate] + later)
             case .damage(let next):
                 self.noteDamage(candidate, offset..<next)
                 segment.isDamaged = true
@@ -83,6 +86,15 @@ extension Recovery {
             range, "damaged: \(range) held acknowledged commits; that range is refused, the rest served")
         self.chainBroken = true
         self.lost.pending += bytes.count
+    }
+
+    private mutating func noteHole(before candidate: Candidate, _ candidates: [Candidate]) {
+        self.reportDamage(
+            DamagedRange(file: candidate.name, offset: SegmentHeader.bytes, length: 0),
+            "acknowledged commits between \(self.last.lsn) and the beginning of \(candidate.name) are gone with their "
+                + "file; the rest is served")
+        self.chainBroken = true
+        self.lost.pending += self.fileBytesMax(candidates)
     }
 
     /// Whether a whole commit belongs to the history: not void, and chained to what came before.
@@ -128,15 +140,24 @@ extension Recovery {
     ) throws(FileError) -> Following {
         var firstWhole: Int?
         var position = offset + LogFormat.block
+        // Where nothing before it was read but footers, the file before it may be gone: the segment itself is whole.
+        if offset == SegmentHeader.bytes, !self.chainBroken,
+            let first = try self.nextCommit(&scan, from: offset, before: position, cuts),
+            first.header.lsn > self.last.lsn
+        {
+            firstWhole = offset
+            if self.provesLoss(first.header) { return .hole }
+            position = offset + first.header.paddedLength
+        }
         while let found = try self.nextCommit(&scan, from: position, before: scan.size, cuts) {
             firstWhole = firstWhole ?? found.offset
-            if self.provesLoss(found.header) { return .damage(next: firstWhole ?? scan.size) }
+            if self.provesLoss(found.header) { return firstWhole == offset ? .hole : .damage(next: firstWhole ?? 0) }
             position = found.offset + found.header.paddedLength
         }
-        let next = firstWhole ?? scan.size
+        let damage = firstWhole == offset ? Following.hole : .damage(next: firstWhole ?? scan.size)
         for candidate in later {
             if candidate.header.cut.lsn > max(self.seen, self.last.lsn), candidate.header.term > scan.header.term {
-                return .damage(next: next)
+                return damage
             }
             var other = SegmentScan(header: candidate.header, file: candidate.file)
             // What is damaged at its start is not longer than a commit.
@@ -150,7 +171,7 @@ extension Recovery {
                 guard let more = try self.nextCommit(&other, from: behind, before: other.size, cuts) else { break }
                 found = more
             }
-            if self.provesLoss(found.header) { return .damage(next: next) }
+            if self.provesLoss(found.header) { return damage }
         }
         return .end
     }

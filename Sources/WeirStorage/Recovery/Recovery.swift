@@ -24,9 +24,8 @@ package struct RecoveryReport: Sendable {
 /// begins a new term. The same at a start and after a failed write.
 ///
 /// The order matters: (1) headers, and from them the terms and their cuts; (2) the newest whole snapshot; (3) segments
-/// in
-/// order, footers where the snapshot covers them, commits otherwise; (4) what was never proven acknowledged is written
-/// again and synced, before anybody is told of it; (5) a segment of the new term whose header names the cut.
+/// in order, footers where the snapshot covers them, commits otherwise; (4) what was never proven acknowledged is
+/// written again and synced, before anybody is told of it; (5) a segment of the new term whose header names the cut.
 package struct Recovery {
     /// What begins.
     package enum Start {
@@ -55,6 +54,7 @@ package struct Recovery {
     var report = RecoveryReport()
 
     var catalog: Catalog
+    var leases = LeaseTable()
     var term: UInt64 = 0
     var shards: [ShardRef: ShardState] = [:]
     var segments: [Segment] = []
@@ -77,6 +77,8 @@ package struct Recovery {
     /// The next commit follows a damaged range: its chain cannot be checked.
     var chainBroken = false
     var lost = LostRecords()
+    /// What was found is worth a snapshot at once.
+    var wantsSnapshot = false
     /// Higher than any number seen, valid or void.
     var highestLSN = LSN.none
     var catalogLSN = LSN.none
@@ -132,7 +134,7 @@ package struct Recovery {
             self.loadSnapshot(folder, logID: logID)
             try self.replay(candidates, cuts)
             self.missAbsentFiles(candidates)
-            self.missCommitsOfSnapshot()
+            self.missCommitsOfSnapshot(candidates)
             self.skipLostIndexes()
             try self.rewriteUnproven()
             return try self.begin(logID: logID, nextOrder: (candidates.map(\.header.order).max() ?? 0) + 1)
@@ -180,6 +182,7 @@ package struct Recovery {
         let core = LogCore(
             configuration: self.configuration, logID: logID, term: self.term, cut: self.last,
             firstLSN: LSN(max(self.highestLSN, self.last.lsn).rawValue + LogFormat.termGap), catalog: self.catalog,
+            leases: self.leases,
             lastMillis: self.lastMillis, nextOrder: nextOrder, nextFile: self.nextFile,
             diskSpace: try self.fileSystem.space(),
             clockWatch: ClockWatch(wallMillis: self.clock.wallMillis, monotonicNanos: self.clock.monotonicNanos),
@@ -194,9 +197,14 @@ package struct Recovery {
             .init(file: $0.file, useCount: max($0.useCount, self.dropped[$0.file] ?? 0), size: $0.size)
         }
         core.lastActivityNanos = self.clock.monotonicNanos
+        core.foundNanos = self.clock.monotonicNanos
+        for stream in self.catalog.streams(after: nil, limit: Int.max) {
+            core.foundHorizons[stream.id] = stream.horizonMillis
+        }
         // A node that never fills a segment between its crashes would never take one otherwise, and keep every segment.
         let covered = self.snapshotPoint?.lsn ?? .none
-        core.snapshotWanted = self.segments.count { $0.last.lsn > covered } >= Self.uncoveredMax
+        core.snapshotWanted =
+            self.wantsSnapshot || self.segments.count { $0.last.lsn > covered } >= Self.uncoveredMax
         for segment in self.segments {
             segment.closed = true
             if !segment.footerWritten, !segment.isDamaged { core.footersDue.append(segment) }

@@ -160,7 +160,11 @@ package struct Verifier {
                 if kind >= 256 {
                     _ = try LogEvent(kind: kind, payload: payload)
                 } else {
-                    _ = try CatalogEvent(kind: kind, payload: payload)
+                    if LeaseEvent.kinds.contains(kind) {
+                        _ = try LeaseEvent(kind: kind, payload: payload)
+                    } else {
+                        _ = try CatalogEvent(kind: kind, payload: payload)
+                    }
                 }
             } catch {
                 unread = "\(error)"
@@ -254,6 +258,7 @@ package struct Verifier {
         do {
             let snapshot = try bytes.withUnsafeBytes { try SnapshotFile(reading: $0) }
             _ = try snapshot.catalog.withUnsafeBytes { try Catalog(snapshot: $0, bounds: Catalog.Bounds()) }
+            _ = try snapshot.leases.withUnsafeBytes { try LeaseTable(snapshot: $0) }
             if let logID, snapshot.logID != logID { self.find(name, 0..<bytes.count, "it belongs to another log") }
         } catch {
             self.find(name, 0..<bytes.count, "\(error)")

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+import Foundation
 import Testing
+import WeirLog
 import WeirModel
 import WeirProtocol
 
@@ -46,6 +48,31 @@ import WeirProtocol
             let first = try #require(outcome.entries[0].sequenceNumber(at: 0))
             #expect(first.index == 0 && first.shard == ShardNumber(0))
             #expect(outcome.entries[4].sequenceNumber(at: 0)?.index == 5)
+        }
+    }
+
+    /// Each group is appended by itself, and the third does not fit the 2 MiB that a commit takes.
+    @Test func `Groups for several shards lie in one commit`() async throws {
+        try await TestNode.run { node in
+            let (client, stream) = try node.stream(shards: 3)
+            let starts = HashKeyRange.tiling(3).map(\.lower)
+            let groups = (0..<3).map { shard in
+                (ShardNumber(UInt32(shard)), [TestRecord("k", bytes: 900_000, hashKey: starts[shard])])
+            }
+            #expect(try client.put(stream, groups: groups).stored == 3)
+            let bytes = try [UInt8](Data(contentsOf: URL(fileURLWithPath: node.folder + "/segment-00000001.log")))
+            let batches = bytes.withUnsafeBytes { raw in
+                var batches: [Int] = []
+                var offset = SegmentHeader.bytes
+                while offset < raw.count, let header = try? CommitHeader(reading: raw.slice(offset, raw.count - offset))
+                {
+                    #expect(header.checksumMatches(raw.slice(offset, header.paddedLength)))
+                    batches.append(header.batchCount)
+                    offset += header.paddedLength
+                }
+                return batches.filter { $0 > 0 }
+            }
+            #expect(batches == [3])
         }
     }
 

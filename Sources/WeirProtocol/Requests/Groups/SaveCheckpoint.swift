@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import WeirModel
 
-/// Says how far a worker has processed a shard. Refused with `leaseLost` when the lease is not, or no more, the one that
-/// it was given.
+/// Says how far a worker has processed a shard. Refused with `leaseLost` when the lease is not, or not any more, the
+/// one that it was given.
 ///
 /// ```
 /// member | u32 shard | u64 counter | checkpoint

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+import WeirCatalog
+import WeirLog
+import WeirModel
+import WeirProtocol
+
+/// A heartbeat that waits for news.
+struct HeartbeatUnderWay {
+    let id: UInt64
+    let correlation: UInt64
+    let request: Heartbeat
+    let ref: ApplicationRef
+    let owner: LeaseOwner
+    let deadlineNanos: UInt64
+}
+
+/// The calls of workers and of those who look after them. A heartbeat is answered when something changes for the
+/// worker, or when it has waited for as long as it asked.
+extension Connection {
+    /// Calls of groups, leases and consumers; false for every other type.
+    func serveGroups(_ type: FrameType, _ correlation: UInt64, _ payload: UnsafeRawBufferPointer) -> Bool {
+        let groups = self.node.groups
+        switch type {
+        case .heartbeat: self.heartbeat(correlation, payload)
+        case .joinGroup: self.call(correlation, payload) { JoinGroupAnswer.told(groups.join($0)) }
+        case .checkpoint: self.call(correlation, payload) { Empty.told(groups.checkpoint($0)) }
+        case .handOver: self.call(correlation, payload) { Empty.told(groups.handOver($0)) }
+        case .leaveGroup: self.call(correlation, payload) { Empty.told(groups.leave($0)) }
+        case .listLeases: self.call(correlation, payload, groups.leases)
+        case .resetLeases: self.call(correlation, payload, groups.reset)
+        case .listApplications: self.call(correlation, payload, groups.applications)
+        case .deleteApplication: self.call(correlation, payload, groups.delete)
+        case .registerConsumer: self.call(correlation, payload, groups.register)
+        case .deregisterConsumer:
+            self.call(correlation, payload) { (request: DeregisterConsumer) in
+                if let name = try? request.consumerName() { self.node.forget(name) }
+                return groups.deregister(request)
+            }
+        case .listConsumers: self.call(correlation, payload, groups.consumers)
+        default: return false
+        }
+        return true
+    }
+
+    private func call<Request: WireCall>(
+        _ correlation: UInt64, _ payload: UnsafeRawBufferPointer,
+        _ body: (Request) -> GroupRegistry.Told<Request.Answer>
+    ) {
+        let request: Request
+        do {
+            request = try Request(request: payload)
+        } catch {
+            return self.answer(.none, error, correlation)
+        }
+        let told = body(request)
+        switch told.value {
+        case .success(let answer):
+            self.answer(told.lsn, Request.answerFrame(answer, correlation: correlation))
+        case .failure(let error): self.answer(told.lsn, error, correlation)
+        }
+    }
+
+    // MARK: Heartbeats
+
+    private func heartbeat(_ correlation: UInt64, _ payload: UnsafeRawBufferPointer) {
+        do throws(WeirError) {
+            let request = try Heartbeat(request: payload)
+            guard self.heartbeats.count < self.node.configuration.waitingRequestsMax else {
+                throw self.tooManyWait(self.heartbeats.count)
+            }
+            try self.node.takeWaiter()
+            self.lastHeartbeat += 1
+            let underWay = HeartbeatUnderWay(
+                id: self.lastHeartbeat, correlation: correlation, request: request,
+                ref: ApplicationRef(stream: request.member.stream, name: try request.member.applicationName()),
+                owner: try request.member.owner(),
+                deadlineNanos: self.node.clock.monotonicNanos + UInt64(request.waitMillis) * 1_000_000)
+            self.heartbeats[underWay.id] = underWay
+            self.lookAt(underWay, isNew: true)
+        } catch {
+            self.answer(.none, error, correlation)
+        }
+    }
+
+    /// Answers a heartbeat, or lets it wait on.
+    func continueHeartbeat(_ id: UInt64) {
+        guard self.isOpen, let underWay = self.heartbeats[id] else { return }
+        self.lookAt(underWay, isNew: false)
+        self.loop.flush()
+    }
+
+    private func lookAt(_ underWay: HeartbeatUnderWay, isNew: Bool) {
+        let id = underWay.id
+        let mayWait = underWay.deadlineNanos > self.node.clock.monotonicNanos && !self.isGoingDown
+        let handle = mayWait ? self.loop.handle(of: self) : nil
+        let told = self.node.groups.heartbeat(underWay.request, isNew: isNew, waiting: handle.map { ($0, id) })
+        switch told.value {
+        case .success(nil) where handle != nil:
+            return self.loop.wait(.heartbeat(connection: self.id, id), for: nil, until: underWay.deadlineNanos)
+        case .success(let assignment):
+            let unchanged = Assignment(version: underWay.request.seenVersion, leases: nil)
+            let answer = HeartbeatAnswer(assignment ?? unchanged)
+            self.answer(told.lsn, answer.frame(.heartbeatAnswer, correlation: underWay.correlation))
+        case .failure(let error): self.answer(told.lsn, error, underWay.correlation)
+        }
+        self.node.groups.stopWaiting(underWay.ref, underWay.owner, id, of: self.id)
+        self.forgetHeartbeat(id)
+    }
+
+    private func forgetHeartbeat(_ id: UInt64) {
+        guard self.heartbeats.removeValue(forKey: id) != nil else { return }
+        self.loop.stopWaiting(.heartbeat(connection: self.id, id))
+        self.node.releaseWaiter()
+    }
+
+    /// The node goes down: heartbeats are answered with what there is.
+    func answerHeartbeats() {
+        for id in self.heartbeats.keys.sorted() { self.continueHeartbeat(id) }
+    }
+
+    /// The connection ends.
+    func endHeartbeats() {
+        for underWay in self.heartbeats.values {
+            self.node.groups.disconnected(underWay.ref, underWay.owner, underWay.id, of: self.id)
+        }
+        for id in Array(self.heartbeats.keys) { self.forgetHeartbeat(id) }
+    }
+}
+
+extension JoinGroupAnswer {
+    fileprivate static func told(_ told: GroupRegistry.Told<Assignment>) -> GroupRegistry.Told<Self> {
+        GroupRegistry.Told(value: told.value.map { Self($0) }, lsn: told.lsn)
+    }
+}
+
+extension Empty {
+    fileprivate static func told(_ told: GroupRegistry.Told<Void>) -> GroupRegistry.Told<Self> {
+        GroupRegistry.Told(value: told.value.map { Self() }, lsn: told.lsn)
+    }
+}

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+import WeirCatalog
+import WeirLog
+import WeirModel
+
+extension LogCore {
+    /// Bytes of changes of leases that may wait for the next commit.
+    private static let waitingEventBytesMax = 1 << 20
+
+    /// Logs what a command on leases leads to, and returns the position at which it may be told. Commands on leases
+    /// ride with the group commit: they never close one that puts are filling.
+    @discardableResult
+    package func submit(_ command: LeaseCommand, nowMillis: Int64) throws(WeirError) -> LSN {
+        if let error = self.unavailable() { throw error }
+        guard let stream = self.catalog.stream(command.stream) else {
+            if self.catalog.wasDeleted(command.stream) { throw WeirError(.streamDeleted, "the stream was deleted") }
+            throw WeirError(.streamNotFound, "no stream has this id")
+        }
+        guard let event = try self.leases.plan(command, self.surroundings(stream, nowMillis: nowMillis)) else {
+            return self.leaseLSN
+        }
+        self.leaseLSN = try self.append(event)
+        do {
+            try self.leases.apply(event)
+        } catch {
+            preconditionFailure("the lease table refuses its own plan: \(error)")
+        }
+        return self.leaseLSN
+    }
+
+    /// What leases of a stream are planned by.
+    package func surroundings(_ stream: StreamState, nowMillis: Int64) -> LeaseSurroundings {
+        LeaseSurroundings(stream: stream, nowMillis: self.stamp(nowMillis)) { number in
+            self.shards[ShardRef(stream: stream.id, shard: number)]?.nextIndex ?? 0
+        }
+    }
+
+    /// The commit that will hold the event.
+    private func append(_ event: LeaseEvent) throws(WeirError) -> LSN {
+        let payload = event.encode()
+        // A snapshot is due: it is taken of a moment at which no event waits.
+        guard self.open.hasBatches, !self.snapshotWanted else {
+            self.append(event: event.kind, payload: payload)
+            return self.open.lsn
+        }
+        guard self.waitingEventBytes + payload.count <= Self.waitingEventBytesMax else {
+            throw WeirError(
+                .unavailable, "\(self.waitingEvents.count) changes of leases wait for the disk; try again",
+                verdict: .init(maybeStored: false, retry: .after(20)))
+        }
+        self.waitingEvents.append((event.kind, payload))
+        self.waitingEventBytes += payload.count
+        return self.open.lsn.next
+    }
+
+    /// A commit has opened: what waited for it comes first.
+    func openWithWaitingEvents() {
+        let waiting = self.waitingEvents
+        self.waitingEvents.removeAll(keepingCapacity: true)
+        self.waitingEventBytes = 0
+        for event in waiting { self.append(event: event.kind, payload: event.payload) }
+    }
+
+    /// What is still to be processed of a lease: records, and the age of the first of them.
+    package func lag(
+        of row: LeaseRow, _ shard: ShardDescription, in stream: StreamID, nowMillis: Int64
+    ) -> LeaseDescription.Lag {
+        guard let state = self.shards[ShardRef(stream: stream, shard: shard.number)] else { return .none }
+        var next = state.firstIndex
+        switch row.checkpoint {
+        case .shardEnd: return .none
+        case .sequenceNumber(let number, let sub): next = sub == nil ? number.index + 1 : number.index
+        case .trimHorizon, .atTimestamp: break
+        }
+        var from: Int64 = 0
+        if let visible = self.catalog.stream(stream) { from = self.horizon(of: visible, nowMillis: nowMillis) }
+        if case .atTimestamp(let millis) = row.checkpoint { from = max(from, millis) }
+        // What was hidden since is no lag. Where the index is not in memory the stretch of the segment says enough.
+        guard let run = state.runs.first(where: { $0.endIndex > next && $0.lastArrivalMillis >= from }) else {
+            return .none
+        }
+        next = max(next, run.firstIndex)
+        var arrival = run.lastArrivalMillis
+        if let index = run.segment.index?[state.ref] ?? (state.currentSegment === run.segment ? state.current : nil),
+            !index.entries.isEmpty
+        {
+            let position = max(index.position(ofIndex: next), min(index.position(ofArrival: from), index.entries.count - 1))
+            next = max(next, index.entries[position].firstIndex)
+            arrival = index.entries[position].arrivalMillis
+        }
+        guard state.durableEnd > next else { return .none }
+        return LeaseDescription.Lag(records: state.durableEnd - next, millis: max(0, nowMillis - arrival))
+    }
+}
+
+extension LeaseDescription.Lag {
+    static let none = LeaseDescription.Lag(records: 0, millis: 0)
+}

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+import Testing
+import WeirCatalog
+import WeirLog
+import WeirModel
+import WeirTestKit
+
+@testable import WeirStorage
+
+/// Bits that turned on the disk: what they hit is refused and named, everything else is served.
+@Suite struct DamagedLogTests {
+    /// Full segments, which the snapshots cover, and an unfinished one above them. All acknowledged, and provably.
+    private struct Written {
+        let rig: LogRig
+        let ref: ShardRef
+        let texts: [String]
+        /// Commits that no snapshot covers, with the indexes of their records.
+        var recent: [(file: String, offset: Int, header: CommitHeader, indexes: Range<UInt64>)] = []
+
+        init() throws {
+            self.rig = try LogRig()
+            self.ref = try self.rig.create()
+            var texts = try self.rig.fill(segments: 8, to: self.ref)
+            let end = UInt64(texts.count)
+            let covered = try #require(self.rig.core.snapshots.last?.lsn)
+            for number in 0..<5 {
+                let text = "recent \(number)"
+                try self.rig.put([text], to: self.ref)
+                texts.append(text)
+            }
+            try self.rig.closeIdle()
+            self.texts = texts
+            // The recent ones lie one in a commit, at the end.
+            let name = try #require(self.rig.segmentFiles.last { !self.rig.commits(of: $0.name).isEmpty }?.name)
+            let commits = self.rig.commits(of: name).filter { $0.header.lsn > covered }
+            let contents = commits.indices.filter { commits[$0].header.batchCount > 0 }.suffix(5)
+            for (position, commit) in commits.enumerated() {
+                let place = contents.firstIndex(of: position).map { UInt64($0 - contents.startIndex) }
+                guard let first = contents.first, position >= first else { continue }
+                let start = place.map { end + $0 } ?? 0
+                self.recent.append((name, commit.offset, commit.header, start..<start + (place == nil ? 0 : 1)))
+            }
+        }
+    }
+
+    @Test func aDamagedCommitIsRefusedAndTheRestServed() throws {
+        let written = try Written()
+        try #require(written.recent.count { !$0.indexes.isEmpty } == 5)
+        let lastContent = try #require(written.recent.last { !$0.indexes.isEmpty }?.offset)
+        var played = 0
+        for commit in written.recent.dropLast() {
+            // In the magic, the numbers, the checksum, the lengths, the batches, the padding.
+            for position in [0, 25, 45, 58, 130, 4000] {
+                let disk = written.rig.disk.copy {
+                    $0[commit.file]?[commit.offset + position] ^= 1 << UInt8(position % 8)
+                }
+                let again = try LogRig(disk)
+                let range = DamagedRange(file: commit.file, offset: commit.offset, length: commit.header.paddedLength)
+                #expect(again.report.damaged == [range])
+                #expect(
+                    again.report.lines.contains(
+                        "damaged: \(range) held acknowledged commits; that range is refused, the rest served"))
+                let reading = again.read(written.ref)
+                let kept = written.texts.enumerated().filter { !commit.indexes.contains(UInt64($0.offset)) }
+                #expect(reading.inOrder == kept.map(\.element))
+                if commit.offset < lastContent { #expect(reading.missed == UInt64(commit.indexes.count)) }
+                if commit.offset == lastContent { #expect(reading.missed >= 1) }
+                // It goes on above all that may have been there, and says the same the next time.
+                let next = try again.put(["later"], to: written.ref).firstIndex
+                #expect(next >= UInt64(written.texts.count))
+                try again.restart()
+                #expect(again.read(written.ref).inOrder == kept.map(\.element) + ["later"])
+                played += 1
+            }
+        }
+        #expect(played >= 30)
+    }
+
+    @Test func aDamagedBatchOfAnOldSegmentIsNamedAtTheRead() throws {
+        let written = try Written()
+        let name = try #require(written.rig.segmentFiles.first?.name)
+        let commit = try #require(written.rig.commits(of: name).last { $0.header.batchCount > 0 })
+        let disk = written.rig.disk.copy { $0[name]?[commit.offset + 1000] ^= 4 }
+        let again = try LogRig(disk)
+        // Covered by a snapshot and its footer: a start does not look into it.
+        #expect(again.report.damaged.isEmpty)
+        let reading = again.read(written.ref, maxBytes: 1)
+        let error = try #require(reading.error)
+        #expect(error.code == .damaged)
+        let offset = commit.offset + CommitHeader.bytes + commit.header.eventsLength
+        let index = reading.texts.count
+        #expect(
+            error.message
+                == "damaged: \(name), bytes \(offset)..<\(offset + commit.header.batchesLength), records \(index) to "
+                + "\(index) of shardId-000000000000: they are not what was written")
+        // Before it and behind it everything is there.
+        #expect(reading.inOrder == Array(written.texts[..<index]))
+        let behind = again.read(written.ref, from: UInt64(index + 1))
+        #expect(behind.error == nil)
+        #expect(behind.inOrder == Array(written.texts[(index + 1)...]))
+    }
+
+    @Test func damagedChangesOfStreamsStopTheStartAndTouchNothing() throws {
+        let rig = try LogRig()
+        let ref = try rig.create()
+        try rig.put(["one"], to: ref)
+        try rig.closeIdle()
+        let name = try #require(rig.segmentFiles.first?.name)
+        let disk = rig.disk.copy { $0[name]?[SegmentHeader.bytes + 140] ^= 1 }
+        let before = disk.image
+        let error = #expect(throws: StorageError.self) { try LogRig(disk) }
+        #expect(
+            error?.message
+                == "the data folder (simulated) cannot be opened: a damaged range held 1 changes of streams or shards "
+                + "(\(name), bytes 8192..<12288); nothing was touched: restore a backup")
+        #expect(disk.image == before)
+    }
+
+    @Test func aDamagedFooterIsMadeAgainFromItsSegment() throws {
+        let written = try Written()
+        let file = try #require(written.rig.segmentFiles.first)
+        let disk = written.rig.disk.copy { $0[file.name]?[Int(file.header.size) - LogFormat.block + 20] ^= 1 }
+        let again = try LogRig(disk)
+        #expect(again.report.damaged.isEmpty)
+        #expect(again.read(written.ref).inOrder == written.texts)
+    }
+
+    @Test func aDamagedSnapshotIsNamedAndTheOlderOneTaken() throws {
+        let written = try Written()
+        let names = written.rig.snapshotFiles
+        #expect(names.count == 2)
+        for damaged in [[names[1]], [names[0]], names] {
+            let disk = written.rig.disk.copy { image in for name in damaged { image[name]?[60] ^= 1 } }
+            let again = try LogRig(disk)
+            for name in damaged {
+                #expect(
+                    again.report.lines.contains("snapshot \(name) cannot be used: its checksum does not match"))
+            }
+            #expect(again.report.damaged.map(\.file).sorted() == damaged)
+            #expect(again.read(written.ref).inOrder == written.texts)
+        }
+    }
+
+    @Test func oneHeaderOfASegmentIsEnough() throws {
+        let written = try Written()
+        for file in written.rig.segmentFiles {
+            for copy in [0, 1] {
+                let disk = written.rig.disk.copy { $0[file.name]?[copy * LogFormat.block + 50] ^= 1 }
+                let again = try LogRig(disk)
+                #expect(again.report.damaged.isEmpty)
+                #expect(again.read(written.ref).inOrder == written.texts)
+            }
+        }
+    }
+
+    @Test func aSegmentWithoutAHeaderIsLeftAloneAndMissed() throws {
+        let written = try Written()
+        let file = try #require(written.rig.segmentFiles.dropFirst().first)
+        let disk = written.rig.disk.copy {
+            $0[file.name]?[50] ^= 1
+            $0[file.name]?[LogFormat.block + 50] ^= 1
+        }
+        let before = try #require(disk.image[file.name])
+        let again = try LogRig(disk)
+        #expect(
+            again.report.lines.contains("both headers of \(file.name) are damaged: the segment is left alone"))
+        let reading = again.read(written.ref)
+        #expect(reading.error == nil)
+        #expect(reading.missed > 5)
+        #expect(reading.inOrder.count + Int(reading.missed) == written.texts.count)
+        try again.put(["later"], to: written.ref)
+        #expect(again.read(written.ref).inOrder == reading.inOrder + ["later"])
+        #expect(disk.image[file.name] == before)
+    }
+
+    @Test func aLogThatWasCutBeforeItsSnapshotSaysSo() throws {
+        let rig = try LogRig()
+        let ref = try rig.create()
+        let texts = (0..<6).map { "text \($0)" }
+        for text in texts { try rig.put([text], to: ref) }
+        try rig.stop()
+        let covered = try #require(rig.core.snapshots.last?.lsn)
+        let name = try #require(rig.segmentFiles.last { !rig.commits(of: $0.name).isEmpty }?.name)
+        let cuts = rig.commits(of: name).filter { $0.header.lsn <= covered }.map(\.offset)
+        #expect(cuts.count >= 6)
+        for cut in cuts.flatMap({ [$0, $0 + 1904] }) {
+            let disk = rig.disk.copy { image in image[name] = image[name].map { Array($0.prefix(cut)) } }
+            let again = try LogRig(disk)
+            #expect(again.report.damaged == [DamagedRange(file: name, offset: 0, length: 0)])
+            #expect(again.report.lines.contains { $0.hasPrefix("\(name) ends at commit ") }, "cut at \(cut)")
+            let reading = again.read(ref)
+            #expect(reading.error == nil)
+            #expect(texts.starts(with: reading.inOrder))
+            #expect(reading.inOrder.count < texts.count)
+            #expect(reading.inOrder.count + Int(reading.missed) >= texts.count)
+            #expect(try again.put(["later"], to: ref).firstIndex >= UInt64(texts.count))
+            try again.restart()
+            #expect(again.read(ref).inOrder == reading.inOrder + ["later"])
+        }
+    }
+
+    @Test func aFormatFileThatIsNotOursStopsTheStart() throws {
+        let written = try Written()
+        let name = DataFolder.formatName
+        func message(_ change: (inout [UInt8]) -> Void) -> String? {
+            let disk = written.rig.disk.copy { image in
+                var bytes = image[name] ?? []
+                change(&bytes)
+                image[name] = bytes
+            }
+            let before = disk.image
+            let error = #expect(throws: StorageError.self) { try LogRig(disk) }
+            #expect(disk.image == before)
+            return error?.message
+        }
+        let whole = try #require(written.rig.disk.image[name])
+        #expect(
+            message { $0 = Array(String(decoding: whole, as: UTF8.self).replacing("format 1", with: "format 2").utf8) }
+                == "the data folder (simulated) has format 2, this program reads format 1: "
+                + "use the version of weir that wrote it")
+        #expect(
+            message { $0[whole.count - 2] ^= 1 }
+                == "(simulated)/weir.format is damaged: its checksum does not match")
+        #expect(
+            message { $0.removeAll() } == "(simulated)/weir.format is damaged: it is not what Weir writes there")
+    }
+}
