@@ -17,24 +17,27 @@ extension WeirClient {
         try Producer(client: self, stream: stream, configuration: configuration)
     }
 
-    /// The records of one shard from a position on, in order. A closed shard ends; an open one too with `.tip`.
+    /// The records of one shard from a position on, in order. A closed shard ends; an open one too with `.tip`. Reading
+    /// under a lease ends with `leaseLost` as soon as the server says that the lease is another's or was reset.
     public func records(
         _ stream: StreamID, shard: ShardNumber, from start: ShardIteratorType, until end: ReadEnd = .forever,
-        _ configuration: ReaderConfiguration = ReaderConfiguration()
+        as reader: Reader = Reader(), _ configuration: ReaderConfiguration = ReaderConfiguration()
     ) -> ShardRecords {
         ShardRecords(
             client: self,
-            plan: .init(stream: stream, scope: .shard(shard, start), end: end, configuration: configuration))
+            plan: .init(
+                stream: stream, scope: .shard(shard, start), end: end, reader: reader, configuration: configuration))
     }
 
     /// The records of all shards of a stream, through splits and merges: a shard begins only when all its parents have
-    /// been read to their end.
+    /// been read to their end. A lease is of one shard, so reading under one is refused with `invalidArgument`.
     public func records(
-        _ stream: StreamID, from start: StreamStart, until end: ReadEnd = .forever,
+        _ stream: StreamID, from start: StreamStart, until end: ReadEnd = .forever, as reader: Reader = Reader(),
         _ configuration: ReaderConfiguration = ReaderConfiguration()
     ) -> StreamRecords {
         StreamRecords(
             client: self,
-            plan: .init(stream: stream, scope: .stream(start), end: end, configuration: configuration))
+            plan: .init(
+                stream: stream, scope: .stream(start), end: end, reader: reader, configuration: configuration))
     }
 }

@@ -19,6 +19,9 @@ extension ReaderEngine.Plan {
             let bounds = try await self.boundsOfListed(shard, from: start, closed: nil, client)
             return (LineageFollower([Self.alone(shard)], followsChildren: false), [shard: bounds])
         case .stream(let start):
+            guard self.reader.lease == nil else {
+                throw WeirError(.invalidArgument, "a lease is of one shard: a whole stream cannot be read under it")
+            }
             let filter: ListShards.Filter =
                 switch start {
                 case .trimHorizon: .fromTrimHorizon

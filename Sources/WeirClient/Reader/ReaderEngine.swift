@@ -15,6 +15,7 @@ final class ReaderEngine {
         let stream: StreamID
         let scope: Scope
         let end: ReadEnd
+        let reader: Reader
         let configuration: ReaderConfiguration
     }
 
@@ -135,7 +136,11 @@ final class ReaderEngine {
         self.retrying.remove(shard)
         slot.subscribe(
             Subscribe(
-                stream: self.plan.stream, shard: shard, start: cursor.start, creditBytes: UInt32(cursor.creditBytes)),
+                stream: self.plan.stream, shard: shard, start: cursor.start, creditBytes: UInt32(cursor.creditBytes),
+                lease: self.plan.reader.lease.map {
+                    .init(application: $0.application.description, counter: $0.counter)
+                },
+                consumer: self.plan.reader.consumer?.description),
             with: self.client)
     }
 

@@ -71,6 +71,8 @@ struct ShardCursor {
         switch error.code {
         case .streamDeleted, .streamNotFound: return .fail(WeirError(.streamDeleted, error.message))
         case .shardNotFound: return .gone
+        // Whatever its verdict: to read on would be to read what is another's.
+        case .leaseLost: return .fail(error)
         default: break
         }
         self.failures += 1

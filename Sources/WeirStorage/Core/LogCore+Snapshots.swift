@@ -46,7 +46,8 @@ extension LogCore {
     /// taking it costs nothing until it changes.
     func captureSnapshot(lsn: LSN) -> PendingSnapshot {
         PendingSnapshot(
-            lsn: lsn, checksum: nil, timeMillis: self.lastMillis, catalog: self.catalog, leases: self.leases, nextFile: self.nextFile,
+            lsn: lsn, checksum: nil, timeMillis: self.lastMillis, catalog: self.catalog, leases: self.leases,
+            nextFile: self.nextFile,
             positions: self.shards.values.map {
                 .init(stream: $0.ref.stream, shard: $0.ref.shard, nextIndex: $0.nextIndex)
             }.sorted { ($0.stream, $0.shard) < ($1.stream, $1.shard) },

@@ -98,7 +98,7 @@ final class FakeConnection: FrameReceiver {
             let id = try Unsubscribe(request: payload).subscription
             self.state.withLock { state in state.subscriptions.removeAll { $0.id == id } }
             self.send(Unsubscribe.answerFrame(Empty(), correlation: correlation))
-        default: throw WeirError(.malformedRequest, "the fake node does not know \(header.rawType)")
+        default: try self.handleGroups(header.type, payload, correlation)
         }
     }
 
@@ -145,6 +145,7 @@ final class FakeConnection: FrameReceiver {
 
 extension FakeConnection {
     private func subscribe(_ request: Subscribe, _ correlation: UInt64) throws(WeirError) {
+        try self.checkLease(request)
         let stream = try self.stream(.id(request.stream))
         let next: UInt64
         switch request.start {
