@@ -57,7 +57,7 @@ struct LeaseResetCommand: AsyncParsableCommand {
               weir lease reset access --app billing --from trim-horizon --dry-run
               weir lease reset access --app billing --from 2h --reason "prices were wrong"
               weir lease reset access --app billing --from latest --force
-              weir lease reset access --app billing --from 2026-01-31T12:00:00Z --shard shardId-000000000002
+              weir lease reset access --app billing --from 2026-01-31T12:00:00Z --shard 2
             """)
 
     static let usualReason = "weir lease reset"
