@@ -29,14 +29,6 @@ enum Arguments {
         try Self.usage { () throws(WeirError) in try ShardNumber(parsing: text) }
     }
 
-    static func application(_ text: String) throws -> ApplicationName {
-        try Self.usage { () throws(WeirError) in try ApplicationName(text) }
-    }
-
-    static func consumer(_ text: String) throws -> ConsumerName {
-        try Self.usage { () throws(WeirError) in try ConsumerName(text) }
-    }
-
     /// Why a lease is reset.
     static func reason(_ text: String) throws -> String {
         guard (1...Limits.reasonBytesMax).contains(text.utf8.count) else {
