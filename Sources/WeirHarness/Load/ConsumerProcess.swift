@@ -32,8 +32,13 @@ struct LeaseWatcher: Sendable {
     let stream: StreamID
     let application: ApplicationName
 
+    /// None until the first worker has joined.
     func leases() async throws -> [LeaseDescription] {
-        try await self.client.leases(self.stream, application: self.application)
+        do {
+            return try await self.client.leases(self.stream, application: self.application)
+        } catch let error as WeirError where error.code == .applicationNotFound {
+            return []
+        }
     }
 
     func held(by worker: String) async throws -> [LeaseDescription] {
