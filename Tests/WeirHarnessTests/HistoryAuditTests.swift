@@ -173,9 +173,10 @@ struct HistoryAuditTests {
 
     @Test func findsAShardThatWasReadShort() {
         var history = History()
-        history.shards = [History.shard(0, first: 0, end: 41)]
+        let rest = History.shard(2, first: 40)
+        history.shards = [History.shard(0, first: 0, end: 41), rest]
         #expect(history.judge().violations.count == 1)
-        history.shards = [History.shard(0, first: 0, end: 40), History.shard(1, first: 3, end: 9)]
+        history.shards = [History.shard(0, first: 0, end: 40), History.shard(1, first: 3, end: 9), rest]
         #expect(history.judge().violations.count == 1)
     }
 
@@ -196,6 +197,22 @@ struct HistoryAuditTests {
         #expect(history(parentLast: 9).judge().violations.isEmpty)
         let early = history(parentLast: 12).judge()
         #expect(early.violations.first.contains { $0.contains("before its parent") }, "\(early.violations.first)")
+    }
+
+    @Test func findsOpenShardsThatLeaveAGapOrOverlap() {
+        let middle = HashKey(1 << 100)
+        for (upper, lower, isRight) in [
+            (HashKey(middle.value - 1), middle, true), (middle, middle, false), (HashKey(5), middle, false),
+            (HashKey.max, HashKey.max, false),
+        ] {
+            var history = History()
+            history.shards = [
+                History.shard(0, first: 0, end: 40),
+                History.shard(1, first: 40, parents: [0], range: HashKeyRange(.min, upper)),
+                History.shard(2, first: 40, parents: [0], range: HashKeyRange(lower, .max)),
+            ]
+            #expect(history.judge().violations.isEmpty == isRight, "\(upper) \(lower)")
+        }
     }
 
     @Test func findsAKeyInTheWrongShard() {

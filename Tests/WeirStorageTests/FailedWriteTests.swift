@@ -84,6 +84,37 @@ import WeirTestKit
         #expect(job.segment.footerWritten)
     }
 
+    @Test func aFullBudgetIsNamedAsSuch() throws {
+        var configuration = LogRig.small
+        configuration.logBytesMax = 256 << 10
+        let rig = try LogRig(configuration: configuration)
+        let ref = try rig.create()
+        let filler = String(repeating: "x", count: 8000)
+        var acknowledged = 0
+        let error = #expect(throws: WeirError.self) {
+            while acknowledged < 100 {
+                try rig.put([filler], to: ref)
+                acknowledged += 1
+            }
+        }
+        #expect(error?.code == .storageFull)
+        #expect(
+            error?.message
+                == "the log takes \(rig.core.logBytes) of the 262144 bytes it may (log-max-bytes): shorten a "
+                + "retention, set a maximum size, or raise the budget")
+        #expect(rig.read(ref).texts.count == acknowledged)
+        // What is the node's own still has room: streams can be deleted, and then puts go on.
+        try rig.submit(.deleteStream(ref.stream))
+        for _ in 0..<10 {
+            rig.clock.advance(millis: 1000)
+            try rig.retain()
+            try rig.closeIdle()
+        }
+        let other = try rig.create("other")
+        try rig.put([filler], to: other)
+        #expect(rig.read(other).texts.count == 1)
+    }
+
     @Test func aSegmentAheadThatCouldNotBeMadeFailsNoPut() throws {
         let rig = try LogRig()
         let ref = try rig.create()
@@ -153,19 +184,16 @@ extension WeirStorage.Progress {
                 box.wait(lsn)
                 acknowledged.append(text)
             }
-            let failures = Mutex(1)
+            // Until one is told: the first may hit the upkeep, which tries again later.
             faults.play { operation in
-                let isCommit: Bool
+                let isOfSegment: Bool
                 switch operation {
-                case .write(_, let offset, _): isCommit = direct && offset >= SegmentHeader.bytes
-                case .sync: isCommit = !direct
-                default: isCommit = false
+                case .write(let name, let offset, _):
+                    isOfSegment = direct && offset >= SegmentHeader.bytes && name.hasPrefix("segment-")
+                case .sync(let name): isOfSegment = !direct && name.hasPrefix("segment-")
+                default: isOfSegment = false
                 }
-                return isCommit
-                    && failures.withLock { left in
-                        left -= 1
-                        return left == 0
-                    } ? .failed : nil
+                return isOfSegment && box.failures <= round ? .failed : nil
             }
             // Of this one nobody is told; it may be there or not.
             _ = try? storage.withLog { log throws(WeirError) in
@@ -178,6 +206,9 @@ extension WeirStorage.Progress {
         #expect(texts.filter { !$0.hasPrefix("lost") } == acknowledged)
         storage.shutdown()
         #expect(box.failures == 10)
+        // The operator hears which file failed and what became of the end of the log.
+        #expect(box.reasons.allSatisfy { $0.hasPrefix("segment-") && $0.hasSuffix(".log: input/output error") })
+        #expect(box.notices.contains("1 commits at the end of the log were written again and synced"))
     }
 
     @Test func aDiskThatFailsAgainAndAgainStopsTheNodeWithASentence() throws {
@@ -192,7 +223,9 @@ extension WeirStorage.Progress {
             try RoundTripTests.append("lost", to: ref, in: log, staged: false)
         }
         #expect(box.wait(for: \.isStopped, count: 1))
-        #expect(storage.withLog { $0.unavailable() }?.message.contains("input/output error") == true)
+        let sentence = try #require(storage.withLog { $0.unavailable() }?.message)
+        #expect(sentence.hasPrefix("the node has stopped: "))
+        #expect(sentence.hasSuffix(".log: input/output error"))
         storage.shutdown()
     }
 
@@ -217,6 +250,10 @@ extension WeirStorage.Progress {
             }
         }
         #expect(refusal?.code == .storageFull)
+        #expect(refusal?.verdict.maybeStored == false)
+        let sentence = try #require(refusal?.message)
+        #expect(sentence.hasPrefix("the disk has "))
+        #expect(sentence.hasSuffix(" of them and leaves 262144 alone: free some space"))
         #expect(acknowledged.count > 50)
         #expect(try RoundTripTests.readAll(storage, ref) == acknowledged)
         disk.capacity = 64 << 20

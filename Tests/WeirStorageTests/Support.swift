@@ -43,6 +43,16 @@ final class ProgressBox: Sendable {
         self.monitor.wait(milliseconds: 30_000) { $0.events.count(where: isMeant) >= count ? true : nil } ?? false
     }
 
+    /// Why writes failed.
+    var reasons: [String] {
+        self.monitor.withLock { $0.events.compactMap { if case .failed(_, let reason) = $0 { reason } else { nil } } }
+    }
+
+    /// Sentences for the operator.
+    var notices: [String] {
+        self.monitor.withLock { $0.events.compactMap { if case .notice(let said) = $0 { said } else { nil } } }
+    }
+
     /// How often a write was told to have failed.
     var failures: Int {
         self.monitor.withLock { $0.events.count { if case .failed = $0 { true } else { false } } }

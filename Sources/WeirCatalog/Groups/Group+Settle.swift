@@ -12,6 +12,7 @@ extension Group {
     ) -> [LeasesAssigned.Change] {
         var changes: [LeasesAssigned.Change] = []
         self.dropVainHandOvers(rows)
+        self.measured = self.measured.filter { !(rows[$0.key]?.isFinished ?? true) }
         var loads = Loads(self, rows)
         var free: [ShardNumber] = []
         for (shard, row) in rows.sorted(by: { $0.key < $1.key }) where !row.isFinished {
@@ -106,14 +107,8 @@ struct Loads {
             self.positions[member.owner] = self.loads.count
             self.loads.append(Load(owner: member.owner, mayGet: member.hasJoined))
         }
-        var measured: [ShardNumber: UInt64] = [:]
-        var total: UInt64 = 0
-        for (shard, row) in rows {
-            guard let owner = row.owner, let bytes = group.member(owner)?.measured[shard] else { continue }
-            measured[shard] = bytes
-            total &+= bytes
-        }
-        let average = total / UInt64(max(1, measured.count))
+        let measured = group.measured
+        let average = measured.values.reduce(0, &+) / UInt64(max(1, measured.count))
         let base = max(1024, average / 10)
         self.usual = average + base
         for (shard, row) in rows where !row.isFinished {

@@ -16,8 +16,6 @@ package struct Group: Sendable {
         package internal(set) var version: UInt64
         /// False: the table names it and it has not joined since the server began.
         package internal(set) var hasJoined: Bool
-        /// Bytes a second that it has measured, by shard, smoothed.
-        package internal(set) var measured: [ShardNumber: UInt64] = [:]
     }
 
     /// A lease that its owner was asked to give up.
@@ -29,6 +27,8 @@ package struct Group: Sendable {
 
     package private(set) var members: [WorkerID: Member] = [:]
     package internal(set) var handOvers: [ShardNumber: HandOver] = [:]
+    /// Bytes a second that the holders of the leases have measured, smoothed.
+    var measured: [ShardNumber: UInt64] = [:]
     /// When it was last looked at.
     private var lookedNanos: UInt64
     private var nextVersion: UInt64 = 1
@@ -37,6 +37,8 @@ package struct Group: Sendable {
     package static let handOverNanos: UInt64 = 30_000_000_000
     /// Of owners that are expected and have not said how long they may be silent.
     package static let expectedTimeoutNanos = UInt64(Limits.sessionTimeoutMillisDefault) * 1_000_000
+    /// Bytes a second of one shard; what is claimed above counts as this.
+    private static let measuredMax: UInt64 = 1 << 40
     /// A pause of the server below this is none, whatever the session timeout.
     private static let pauseNanosMin: UInt64 = 300_000_000
 
@@ -82,10 +84,9 @@ package struct Group: Sendable {
             throw WeirError(
                 .limitExceeded, "the application has \(self.members.count) workers; \(Limits.workersMax) are allowed")
         }
-        let before = self.member(owner)
         self.members[owner.worker] = Member(
             owner: owner, timeoutNanos: timeoutNanos, heardNanos: nowNanos, version: self.takeVersion(),
-            hasJoined: true, measured: before?.measured ?? [:])
+            hasJoined: true)
     }
 
     /// A sign of life, with the bytes a second that were delivered by shard. Throws `notJoined` when the server does
@@ -94,17 +95,13 @@ package struct Group: Sendable {
         _ owner: LeaseOwner, measured: [(shard: ShardNumber, bytesPerSecond: UInt64)], nowNanos: UInt64
     ) throws(WeirError) {
         self.noticePause(nowNanos)
-        guard var member = self.member(owner), member.hasJoined else { throw Self.unknown(owner) }
-        member.heardNanos = nowNanos
-        if !measured.isEmpty {
-            var smoothed: [ShardNumber: UInt64] = [:]
-            for (shard, bytes) in measured {
-                let before = member.measured[shard] ?? bytes
-                smoothed[shard] = before / 2 + bytes / 2
-            }
-            member.measured = smoothed
+        guard self.member(owner)?.hasJoined ?? false else { throw Self.unknown(owner) }
+        self.members[owner.worker]?.heardNanos = nowNanos
+        for (shard, claimed) in measured {
+            let bytes = min(claimed, Self.measuredMax)
+            let before = self.measured[shard] ?? bytes
+            self.measured[shard] = before / 2 + bytes / 2
         }
-        self.members[owner.worker] = member
     }
 
     package static func unknown(_ owner: LeaseOwner) -> WeirError {

@@ -32,8 +32,8 @@ extension WeirClient {
     }
 
     /// Returns when the worker's leases are others than those of `version`, or after `wait` (at most 60 s) without
-    /// leases. Asks once and repeats nothing: how long to go on is the worker's to judge. Throws `timedOut` when nothing
-    /// is heard for `timeout` beyond the wait, and `notJoined`.
+    /// leases. Asks once and repeats nothing: how long to go on is the worker's to judge. Throws `timedOut` when
+    /// nothing is heard for `timeout` beyond the wait, and `notJoined`.
     package func heartbeat(
         _ member: GroupMember, seen version: UInt64, wait: Duration,
         measured: [(shard: ShardNumber, bytesPerSecond: UInt64)] = [], timeout: Duration? = nil
@@ -57,8 +57,8 @@ extension WeirClient {
         _ = try await self.call(request, timeout: timeout, isRepeatable: true)
     }
 
-    /// Gives a lease back. Throws `leaseLost` when the worker does not hold it: also when an earlier attempt of the same
-    /// call was carried out and its answer lost.
+    /// Gives a lease back. Throws `leaseLost` when the worker does not hold it: also when an earlier attempt of the
+    /// same call was carried out and its answer lost.
     package func handOver(
         _ member: GroupMember, shard: ShardNumber, counter: UInt64, timeout: Duration? = nil
     ) async throws {

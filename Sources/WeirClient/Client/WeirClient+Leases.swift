@@ -2,8 +2,8 @@
 import WeirModel
 import WeirProtocol
 
-/// What an operator asks about applications and their leases. Calls throw `applicationNotFound`, and `streamNotFound` or
-/// `streamDeleted`.
+/// What an operator asks about applications and their leases. Calls throw `applicationNotFound`, and `streamNotFound`
+/// or `streamDeleted`.
 extension WeirClient {
     /// All rows of an application's lease table in the order of their shards. A table that changes meanwhile can show
     /// rows of different moments.
@@ -15,21 +15,24 @@ extension WeirClient {
             let request = ListLeases(
                 stream: stream, application: application.description, after: leases.last?.shard)
             let page = try await self.call(request, timeout: timeout, isRepeatable: true)
-            if let first = page.leases.first, let last = leases.last, first.shard <= last.shard {
-                throw WeirError(
-                    .malformedRequest,
-                    "the server does not keep to the protocol: the lease of \(first.shard) behind that of \(last.shard)"
-                )
+            for lease in page.leases {
+                // Otherwise there might be no end of pages.
+                if let last = leases.last, lease.shard <= last.shard {
+                    throw WeirError(
+                        .malformedRequest,
+                        "the server does not keep to the protocol: the lease of \(lease.shard) behind that of "
+                            + "\(last.shard)")
+                }
+                leases.append(lease)
             }
-            leases += page.leases
             guard page.hasMore, !page.leases.isEmpty else { return leases }
         }
     }
 
     /// Sends the checkpoints of an application, or of one shard of it, elsewhere, and tells what was done to each row.
-    /// `reason`, 1 to 256 bytes, stays in the rows. Throws `resourceInUse` while workers hold the leases, unless forced;
-    /// then they lose them. A dry run tells what would be done. Not repeated when the connection breaks: whether it was
-    /// done is then unknown (`maybeStored`).
+    /// `reason`, 1 to 256 bytes, stays in the rows. Throws `resourceInUse` while workers hold the leases, unless
+    /// forced; then they lose them. A dry run tells what would be done. Not repeated when the connection breaks:
+    /// whether it was done is then unknown (`maybeStored`).
     @discardableResult
     public func resetLeases(
         _ stream: StreamID, application: ApplicationName, shard: ShardNumber? = nil, to target: ResetTarget,
@@ -46,7 +49,8 @@ extension WeirClient {
         try await self.call(ListApplications(stream: stream), timeout: timeout, isRepeatable: true).applications
     }
 
-    /// Forgets an application with all its checkpoints. Throws `resourceInUse` while workers hold leases, unless forced.
+    /// Forgets an application with all its checkpoints. Throws `resourceInUse` while workers hold leases, unless
+    /// forced.
     public func deleteApplication(
         _ stream: StreamID, _ application: ApplicationName, isForced: Bool = false, timeout: Duration? = nil
     ) async throws {

@@ -19,7 +19,7 @@ public struct RecordBatch: Sendable {
     public let shard: ShardNumber
     /// Records in it; 0 when it only tells that records were missed or that the shard has ended.
     public let count: Int
-    /// Records that were trimmed before this reader came to them; told once.
+    /// Records that are gone: trimmed before this reader came to them, or damaged on the disk; told once.
     public let missedRecords: UInt64
     /// How far the end of this batch is behind the newest record of the shard; 0 when caught up.
     public let millisBehindLatest: Int64

@@ -16,7 +16,9 @@ extension WeirClient {
                 GetRecords(iterator: iterator, limit: 1, maxBytes: 1), deadline: deadline)
             do {
                 return try payload.withUnsafeReadableBytes { raw throws(MalformedBytes) in
-                    try RecordsView(payload: raw).header.firstIndex
+                    let header = try RecordsView(payload: raw).header
+                    // What is gone is told to whoever reads from here, not here.
+                    return header.firstIndex - min(header.firstIndex, header.missedRecords)
                 }
             } catch {
                 throw connection.violated("the answer to GetRecords does not read: \(error)")

@@ -42,7 +42,7 @@ struct ReadSession: ~Copyable {
         if batch.missedRecords > 0 {
             Messages.write(
                 "\(CountText.describe(Int(clamping: batch.missedRecords), "record")) of \(batch.shard) "
-                    + "had been trimmed before they could be read")
+                    + "cannot be read: expired, trimmed, or in a range that the server's log names as damaged")
         }
         var count = 0
         var bytes = 0

@@ -23,7 +23,7 @@ package struct Failure: Error, Hashable, Sendable, CustomStringConvertible {
 
     /// The way that an error of the client or the server ends the program.
     package init(_ error: WeirError) {
-        self.init(error.code.exitStatus, error.message)
+        self.init(error.exitStatus, error.message)
     }
 
     /// An argument outside what is allowed.
@@ -32,6 +32,13 @@ package struct Failure: Error, Hashable, Sendable, CustomStringConvertible {
 
 /// The reader of the results has gone: end without a word.
 struct OutputClosed: Error {}
+
+extension WeirError {
+    /// What is in use until somebody does something about it, as leases are that workers hold, is no matter of waiting.
+    var exitStatus: ExitStatus {
+        self.code == .resourceInUse && self.verdict.retry == .never ? .failed : self.code.exitStatus
+    }
+}
 
 extension WeirError.Code {
     var exitStatus: ExitStatus {

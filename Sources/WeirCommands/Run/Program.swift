@@ -68,7 +68,7 @@ package enum Program {
             return failure.status
         case let error as WeirError:
             Messages.write(error.message)
-            return error.code.exitStatus
+            return error.exitStatus
         case is CancellationError where Interrupts.isFinishing: return .success
         case is CancellationError:
             Messages.write("interrupted")

@@ -9,7 +9,7 @@ import WeirModel
 /// - the records of a key come in the order in which they were put. A producer that does not know what became of some
 ///   sends them again in order: then the order may begin again at an earlier one, never skip one, and only where the
 ///   server had been killed in between; no record lies behind its own acknowledged copy;
-/// - children begin when all their parents have ended.
+/// - children begin when all their parents have ended, and the open shards tile the key space.
 package struct HistoryAudit: Sendable {
     private struct KeyState {
         var last: UInt32?
@@ -154,12 +154,22 @@ package struct HistoryAudit: Sendable {
                     "\(description.number) ended at \(closed.endIndex), but nothing was read of it")
             }
         }
+        self.judgeTiling(descriptions.filter(\.isOpen).sorted { $0.range.lower < $1.range.lower })
         for entry in self.keyShards {
             let text = self.workload.keyText(entry.producer, entry.key)
             let hash = Array(text.utf8).withUnsafeBytes { HashKey(hashing: $0) }
             if let range = known[entry.shard]?.range, !(range.lower <= hash && hash <= range.upper) {
                 self.violations.add("key \(text) with hash key \(hash) lies in \(entry.shard), which has \(range)")
             }
+        }
+    }
+
+    private mutating func judgeTiling(_ open: [ShardDescription]) {
+        if open.first?.range.lower != .min || open.last?.range.upper != .max {
+            self.violations.add("the open shards do not reach from end to end of the key space")
+        }
+        for (left, right) in zip(open, open.dropFirst()) where left.range.upper.value &+ 1 != right.range.lower.value {
+            self.violations.add("between \(left.number) and \(right.number) lies a gap or an overlap")
         }
     }
 

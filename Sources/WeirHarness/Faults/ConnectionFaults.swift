@@ -14,6 +14,13 @@ enum ConnectionFaults {
         FaultCase("connections cut in the middle of puts do no harm", Self.cutPuts),
     ]
 
+    /// Whoever runs the server can read there too why it closed a connection.
+    private static func expectTold(_ server: ServerProcess, _ reason: String) async throws {
+        try await Waiting.until("'\(reason)' in the server's log", within: .seconds(10)) {
+            server.process.errors.text.contains(reason)
+        }
+    }
+
     private static func garbage(_ scene: Scene) async throws -> String {
         let server = try await scene.serve()
         let steady = try await RawConnection.open(server)
@@ -57,6 +64,7 @@ enum ConnectionFaults {
         _ = try await half.closing()
         // Who has said hello may be silent for as long as it likes.
         _ = try await greeted.call(Ping())
+        try await Self.expectTold(server, error.message)
         return error.message
     }
 
@@ -86,6 +94,7 @@ enum ConnectionFaults {
             try require(error.code == .timedOut, "closed with \(error.code.name): \(error.message)")
             told = error.message
         }
+        try await Self.expectTold(server, told)
         let read = try await server.weir.succeed("get", "s", "--raw").outputBytes
         try require(read.isEmpty, "half a put was stored")
         let memory = try await server.weir.succeed("status", "--json").json().first?["frame-memory-bytes"]
@@ -110,6 +119,7 @@ enum ConnectionFaults {
         try await early.send(writer.bytes)
         _ = try await early.closing()
         try await server.provesThatItWorks()
+        try await Self.expectTold(server, error.message)
         return error.message
     }
 
@@ -142,6 +152,7 @@ enum ConnectionFaults {
             let connections = try await server.weir.succeed("status", "--json").json().first?["connections"]?.integer
             return (connections ?? 99) <= 1
         }
+        try await Self.expectTold(server, "has not read its answers")
         let after = try server.process.residentBytes()
         try require(after - before < 160 << 20, "resident memory rose from \(before) to \(after) bytes")
         try await server.provesThatItWorks()

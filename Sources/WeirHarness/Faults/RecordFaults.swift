@@ -32,6 +32,14 @@ enum RecordFaults {
         let wrong = try await server.weir.run(
             ["put", "s", "--from-json"], input: .bytes(Array("{\"partitionKey\":\"k\"}\nnot json\n".utf8)))
         try wrong.expect(1).expect(saying: "line 1", "line 2")
+        let hashes = ["-1", "01", "x", "340282366920938463463374607431768211456"].map {
+            "{\"partitionKey\":\"k\",\"data\":\"\",\"explicitHashKey\":\"\($0)\"}\n"
+        }
+        let hashed = try await server.weir.run(
+            ["put", "s", "--from-json"], input: .bytes(Array(hashes.joined().utf8))
+        ).expect(1)
+        for line in 1...hashes.count { try hashed.expect(saying: "line \(line)") }
+        try hashed.expect(saying: "0 to 340282366920938463463374607431768211455")
         let none = try await server.weir.run("put", "s", scene.folder + "/no-such-file").expect(1)
         try none.expect(saying: "no-such-file")
         return result.errors

@@ -19,6 +19,10 @@ package struct CrashScenario: Sendable {
     package var churn = 20_000_000
     /// After its ready line a server lives for so many milliseconds.
     package var lifeMillis = 1...500
+    /// In one of so many lives the shards are split, merged or rescaled, perhaps at the moment of the kill; 0: never.
+    package var reshardsOneIn = 3
+    /// After every so many kills `weir verify` looks at what is left; 0: only in the end.
+    package var verifiesOneIn = 5
     /// One of so many kills hits a server that is still starting; 0: none.
     package var killsWhileStarting = 8
     /// Where the data folder is made; `nil` is the system's place for temporary files.
@@ -31,6 +35,7 @@ package struct CrashScenario: Sendable {
     private struct Lives {
         var killsMillis: [Int64] = []
         var whileStarting = 0
+        var reshards = 0
         var starts = Spread()
     }
 
@@ -59,7 +64,7 @@ package struct CrashScenario: Sendable {
             group.addTask { await load.run(client, name) }
             if let churn { group.addTask { await churn.load.run(client, churn.stream) } }
             do {
-                let (lives, last) = try await self.live(server, load, reader, churn?.load)
+                let (lives, last) = try await self.live(server, stream.id, load, reader, churn?.load)
                 load.stop()
                 churn?.load.stop()
                 try await load.ended(within: .seconds(120))
@@ -81,6 +86,7 @@ package struct CrashScenario: Sendable {
         await client.close()
         let report = try await self.judge(last, stream, load, reader, lives)
         try await last.stop()
+        try await Self.verify(weir, folder)
         return report
     }
 
@@ -97,7 +103,7 @@ package struct CrashScenario: Sendable {
 
     /// One life of the server after the other. Returns the last server, which is left alone.
     private func live(
-        _ first: ServerProcess, _ load: LoadGenerator, _ reader: LiveReader, _ churn: LoadGenerator?
+        _ first: ServerProcess, _ stream: StreamID, _ load: LoadGenerator, _ reader: LiveReader, _ churn: LoadGenerator?
     ) async throws -> (Lives, ServerProcess) {
         var random = SeededRandom(self.seed)
         var lives = Lives()
@@ -116,8 +122,10 @@ package struct CrashScenario: Sendable {
                 load.pause(kill % 3 == 0)
                 churn.pause(kill % 3 != 0)
             }
+            let resharding = try self.reshard(server, stream, &random)
             try await Task.sleep(for: .milliseconds(life))
             try await server.process.kill9()
+            if await resharding?.value == true { lives.reshards += 1 }
             // Between its last record and the next server's first.
             lives.killsMillis.append(weir_wall_milliseconds())
             if hitsStart {
@@ -127,6 +135,7 @@ package struct CrashScenario: Sendable {
                 lives.whileStarting += 1
                 lives.killsMillis.append(weir_wall_milliseconds())
             }
+            if self.verifiesOneIn > 0 && kill % self.verifiesOneIn == 0 { try await Self.verify(weir, first.folder) }
             server = try await ServerProcess.start(weir, folder: first.folder, port: first.port)
             lives.starts.add(server.startMilliseconds)
             self.onProgress(
@@ -134,6 +143,50 @@ package struct CrashScenario: Sendable {
                     + "\(load.acknowledged) acknowledged, \(reader.count) read")
         }
         return (lives, server)
+    }
+
+    /// What a kill cuts off is no damage.
+    private static func verify(_ weir: Weir, _ folder: String) async throws {
+        try await weir.run(["verify", folder], within: .seconds(300)).expect(0)
+    }
+
+    /// Changes the shards of the stream while this life lasts. Its value: whether the change was acknowledged; one that
+    /// was not may have been made too.
+    private func reshard(
+        _ server: ServerProcess, _ stream: StreamID, _ random: inout SeededRandom
+    ) throws -> Task<Bool, Never>? {
+        guard self.reshardsOneIn > 0, Int.random(in: 1...self.reshardsOneIn, using: &random) == 1 else { return nil }
+        let dice = random.next()
+        let wait = Duration.milliseconds(Int.random(in: 0...self.lifeMillis.upperBound / 2, using: &random))
+        let configuration = server.clientConfiguration { $0.callTimeout = .seconds(2) }
+        return Task {
+            do {
+                try await Task.sleep(for: wait)
+                let client = try await WeirClient.connect(configuration)
+                let result: Result<Void, any Error>
+                do {
+                    result = .success(try await Self.reshard(client, stream, dice))
+                } catch {
+                    result = .failure(error)
+                }
+                await client.close()
+                try result.get()
+                return true
+            } catch {
+                return false
+            }
+        }
+    }
+
+    private static func reshard(_ client: WeirClient, _ stream: StreamID, _ dice: UInt64) async throws {
+        let open = try await client.listShards(stream, filter: .atLatest).sorted { $0.range.lower < $1.range.lower }
+        let position = Int(dice >> 8) % open.count
+        switch dice % 3 {
+        case 0 where open.count < 12: try await client.splitShard(stream, open[position].number)
+        case 1 where position + 1 < open.count:
+            try await client.mergeShards(stream, open[position].number, open[position + 1].number)
+        default: try await client.rescale(stream, to: 2 + Int(dice >> 16) % 7)
+        }
     }
 
     private func judge(
@@ -158,6 +211,7 @@ package struct CrashScenario: Sendable {
         var report = Report("crash", seed: self.seed)
         report.add("kills", self.kills + lives.whileStarting)
         report.add("of a starting server", lives.whileStarting)
+        report.add("changes of shards acknowledged", lives.reshards)
         report.add("acknowledged", audit.acknowledged)
         report.add("read", audit.read)
         report.add("duplicates of unknown outcome", audit.duplicates)

@@ -151,22 +151,6 @@ package struct ReshardScenario: Sendable {
         load.judge(&report.violations)
         if audit.duplicates > 0 { report.violations.add("\(audit.duplicates) records came twice, nothing was killed") }
         if ending != .exit(0) { report.violations.add("weir tail ended with \(ending) after SIGTERM") }
-        let violations = Self.tiling(shards.filter(\.isOpen))
-        report.violations.add(violations)
         return report
-    }
-
-    /// Open shards tile the key space.
-    private static func tiling(_ open: [ShardDescription]) -> Violations {
-        var violations = Violations()
-        let sorted = open.sorted { $0.range.lower < $1.range.lower }
-        if sorted.first?.range.lower != .min || sorted.last?.range.upper != .max {
-            violations.add("the open shards do not reach from end to end")
-        }
-        for (left, right) in zip(sorted, sorted.dropFirst())
-        where left.range.upper.value &+ 1 != right.range.lower.value {
-            violations.add("between \(left.number) and \(right.number) lies a gap or an overlap")
-        }
-        return violations
     }
 }

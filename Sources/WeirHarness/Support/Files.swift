@@ -36,6 +36,8 @@ package enum Files {
         try FileManager.default.copyItem(atPath: path, toPath: other)
     }
 
+    package static func remove(_ path: String) throws { try FileManager.default.removeItem(atPath: path) }
+
     package static func setMode(_ mode: Int, of path: String) throws {
         try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: path)
     }

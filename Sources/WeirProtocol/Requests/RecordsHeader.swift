@@ -24,7 +24,7 @@ package struct RecordsHeader: Hashable, Sendable {
     package var nextIndex: UInt64
     /// 0 when the reader has caught up.
     package var millisBehindLatest: Int64
-    /// Records that were trimmed before this reader came to them; told once.
+    /// Records that are gone: trimmed before this reader came to them, or damaged on the disk; told once.
     package var missedRecords: UInt64
     /// For the sequence numbers of the records.
     package var shardCreationSecond: UInt64

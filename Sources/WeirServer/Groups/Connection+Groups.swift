@@ -33,8 +33,11 @@ extension Connection {
         case .registerConsumer: self.call(correlation, payload, groups.register)
         case .deregisterConsumer:
             self.call(correlation, payload) { (request: DeregisterConsumer) in
-                if let name = try? request.consumerName() { self.node.forget(name) }
-                return groups.deregister(request)
+                let told = groups.deregister(request)
+                if case .success = told.value, let name = try? request.consumerName() {
+                    self.node.deregistered(name, of: request.stream, told.lsn)
+                }
+                return told
             }
         case .listConsumers: self.call(correlation, payload, groups.consumers)
         default: return false

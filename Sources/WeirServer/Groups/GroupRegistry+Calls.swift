@@ -52,8 +52,8 @@ extension GroupRegistry {
         }
     }
 
-    /// `nil`: nothing has changed since `seenVersion`; the caller may wait for news with `id`. `isNew`: it has just come,
-    /// and so is a sign of life; when it is looked at again it is none.
+    /// `nil`: nothing has changed since `seenVersion`; the caller may wait for news with `id`. `isNew`: it has just
+    /// come, and so is a sign of life; when it is looked at again it is none.
     func heartbeat(
         _ request: Heartbeat, isNew: Bool, waiting: (handle: ConnectionHandle, id: UInt64)?
     ) -> Told<Assignment?> {

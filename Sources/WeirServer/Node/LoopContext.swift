@@ -165,6 +165,12 @@ final class LoopContext {
 
     private func woken(_ waiter: Waiter) { self.connections[waiter.connection]?.woken(waiter) }
 
+    /// Everybody who waits looks whether it may go on.
+    func lookAgain() {
+        self.wakeAll()
+        self.flush()
+    }
+
     private func wakeAll() {
         for waiter in self.polls.wakeAll() { self.woken(waiter) }
     }

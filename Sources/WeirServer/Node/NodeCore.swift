@@ -25,7 +25,7 @@ final class NodeCore: Sendable {
     let readMemory: MemoryBudget
     let admission = Mutex(AdmissionTable())
     /// What registered consumers have read, each for itself.
-    private let consumerAdmission = Mutex<[ConsumerName: AdmissionTable]>([:])
+    private let consumerAdmission = Mutex<[StreamID: [ConsumerName: AdmissionTable]]>([:])
     let groups: GroupRegistry
     let connectionCount = Atomic<Int>(0)
     /// Long polls and subscriptions.
@@ -108,18 +108,28 @@ final class NodeCore: Sendable {
             return self.admission.withLock { $0.with(shard, settings, nowNanos: now, body) }
         }
         return self.consumerAdmission.withLock {
-            $0[consumer, default: AdmissionTable()].with(shard, settings, nowNanos: now, body)
+            $0[shard.stream, default: [:]][consumer, default: AdmissionTable()]
+                .with(shard, settings, nowNanos: now, body)
         }
     }
 
-    /// A consumer was deregistered: its budget is forgotten.
-    func forget(_ consumer: ConsumerName) { self.consumerAdmission.withLock { $0[consumer] = nil } }
+    /// A consumer was deregistered: its budget is forgotten, and its subscriptions look again.
+    func deregistered(_ consumer: ConsumerName, of stream: StreamID, _ lsn: LSN) {
+        self.consumerAdmission.withLock { $0[stream]?[consumer] = nil }
+        self.onEveryLoop { loop in
+            loop.whenDurable(lsn) { [unowned loop] in
+                loop.lookAgain()
+            } onFailure: {
+            }
+        }
+    }
 
     func releaseWaiter() { self.waiterCount.subtract(1, ordering: .relaxed) }
 
     /// The stream goes: what waits for its records is ended when that is durable.
     func streamDeleted(_ stream: StreamID, _ lsn: LSN) {
         self.admission.withLock { $0.removeAll(of: stream) }
+        self.consumerAdmission.withLock { $0[stream] = nil }
         self.onEveryLoop { loop in
             loop.whenDurable(lsn) { [unowned loop] in
                 loop.endAll(of: stream)

@@ -84,7 +84,8 @@ extension LogCore {
         if let index = run.segment.index?[state.ref] ?? (state.currentSegment === run.segment ? state.current : nil),
             !index.entries.isEmpty
         {
-            let position = max(index.position(ofIndex: next), min(index.position(ofArrival: from), index.entries.count - 1))
+            let visible = min(index.position(ofArrival: from), index.entries.count - 1)
+            let position = max(index.position(ofIndex: next), visible)
             next = max(next, index.entries[position].firstIndex)
             arrival = index.entries[position].arrivalMillis
         }

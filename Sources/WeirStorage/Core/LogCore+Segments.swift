@@ -64,11 +64,11 @@ extension LogCore {
             fits = true
         }
         if fits, room >= waiting + more + reserve { return nil }
-        if self.mayGrow(by: self.nextSegmentBytes(atLeast: waiting + more + reserve + overhead)) { return nil }
-        if self.diskSpace.free - Int64(more) <= self.freeBytesFloor {
-            return
-                "the disk has \(self.diskSpace.free) bytes free and puts stop at \(self.freeBytesFloor): "
-                + "free some space"
+        let next = self.nextSegmentBytes(atLeast: waiting + more + reserve + overhead)
+        if self.mayGrow(by: next) { return nil }
+        if self.logBytes + Int64(next) <= self.logBytesMax {
+            return "the disk has \(self.diskSpace.free) bytes free, the log needs \(next) of them and leaves "
+                + "\(self.freeBytesFloor) alone: free some space"
         }
         return "the log takes \(self.logBytes) of the \(self.logBytesMax) bytes it may (log-max-bytes): "
             + "shorten a retention, set a maximum size, or raise the budget"

@@ -46,7 +46,8 @@ extension LogCore {
     /// taking it costs nothing until it changes.
     func captureSnapshot(lsn: LSN) -> PendingSnapshot {
         PendingSnapshot(
-            lsn: lsn, checksum: nil, timeMillis: self.lastMillis, catalog: self.catalog, leases: self.leases, nextFile: self.nextFile,
+            lsn: lsn, checksum: nil, timeMillis: self.lastMillis, catalog: self.catalog, leases: self.leases,
+            nextFile: self.nextFile,
             positions: self.shards.values.map {
                 .init(stream: $0.ref.stream, shard: $0.ref.shard, nextIndex: $0.nextIndex)
             }.sorted { ($0.stream, $0.shard) < ($1.stream, $1.shard) },
@@ -183,7 +184,8 @@ extension SegmentFooter {
     /// The footer of a file, or `nil` when it has none that fits this use of the file.
     static func read(from file: any File, useCount: UInt32) throws(FileError) -> SegmentFooter? {
         let size = file.size
-        guard size >= SegmentHeader.bytes + 2 * LogFormat.block else { return nil }
+        // A file that was cut is of any size, and direct reads are of whole blocks.
+        guard size >= SegmentHeader.bytes + 2 * LogFormat.block, size % LogFormat.block == 0 else { return nil }
         let block = AlignedMemory(bytes: LogFormat.block)
         guard try file.read(at: size - LogFormat.block, into: block.raw) == LogFormat.block,
             let trailer = Trailer(reading: UnsafeRawBufferPointer(block.raw)), trailer.useCount == useCount,

@@ -83,6 +83,9 @@ package final class LogCore {
     var footersDue: [Segment] = []
     /// Could not be written; tried again with the next look at retention.
     var footersFailed: [Segment] = []
+    /// Segments that the start did not read; the first is verified from `scrubOffset` on.
+    var scrubDue: [Segment] = []
+    var scrubOffset = SegmentHeader.bytes
     var indexClock: UInt64 = 0
     var diskSpace: (free: Int64, total: Int64)
     /// Acknowledged bytes up to which the disk itself proves that it was acknowledged.

@@ -71,18 +71,38 @@ struct DataFolder {
         return logID
     }
 
-    /// Claims an empty folder.
-    func initialize(_ fileSystem: any FileSystem, logID: UInt64) throws(StorageError) {
+    /// Refuses a folder that nobody may claim, before anything, be it a lock file, is written into it. Where there is a
+    /// lock file the folder is looked at under its lock, later.
+    static func checkBeforeLocking(_ folder: String) throws(StorageError) {
+        if PosixFileSystem.hasLockFile(folder) { return }
+        // A folder that is missing or cannot be listed is refused where it is made and locked.
+        guard let view = try? ReadOnlyFolder(folder) else { return }
+        do throws(StorageError) {
+            let found = try DataFolder(view)
+            if found.logID == nil { try found.checkIsEmpty(view) }
+        } catch {
+            // Another process that has claimed it meanwhile has a lock by now.
+            if PosixFileSystem.hasLockFile(folder) { return }
+            throw error
+        }
+    }
+
+    private func checkIsEmpty(_ fileSystem: any FileSystem) throws(StorageError) {
         guard self.segments.isEmpty, self.snapshots.isEmpty else {
             throw StorageError(
                 "the data folder \(fileSystem.name) holds segments but no \(Self.formatName): it is damaged, "
                     + "nothing was touched")
         }
-        guard self.unknown.filter({ $0 != "lost+found" }).isEmpty else {
+        if let foreign = self.unknown.first(where: { $0 != "lost+found" }) {
             throw StorageError(
-                "\(fileSystem.name) is not empty and holds no Weir data (\(self.unknown[0]) lies there): "
-                    + "choose an empty folder")
+                "\(fileSystem.name) is not empty and holds no Weir data (\(foreign) lies there): choose an empty folder"
+            )
         }
+    }
+
+    /// Claims an empty folder.
+    func initialize(_ fileSystem: any FileSystem, logID: UInt64) throws(StorageError) {
+        try self.checkIsEmpty(fileSystem)
         do throws(FileError) {
             try fileSystem.replace(Self.formatName, with: Array(Self.formatText(logID: logID).utf8))
         } catch {

@@ -135,4 +135,21 @@ extension Recovery {
                 "\(name) is missing or not the one that was there: the records that it held are gone")
         }
     }
+
+    /// A snapshot is of a commit that was on the disk: a log that ends before it has lost its end, and nothing behind
+    /// proves it.
+    mutating func missCommitsOfSnapshot() {
+        guard let snapshot = self.snapshotPoint, self.seen < snapshot.lsn,
+            !self.report.damaged.contains(where: { Segment.fileNumber($0.file) != nil })
+        else { return }
+        // It may be too short for a footer, and its bytes are kept for whoever can make something of them.
+        self.segments.last?.isDamaged = true
+        let file = self.segments.last?.header.file ?? self.expected.last?.file ?? 0
+        self.recyclable.removeAll { $0.file == file }
+        let name = Segment.fileName(file)
+        self.reportDamage(
+            .init(file: name, offset: 0, length: 0),
+            "\(name) ends at commit \(self.seen), but the snapshot is of commit \(snapshot.lsn): the records that came "
+                + "between are gone")
+    }
 }

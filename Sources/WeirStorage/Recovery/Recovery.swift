@@ -134,6 +134,7 @@ package struct Recovery {
             self.loadSnapshot(folder, logID: logID)
             try self.replay(candidates, cuts)
             self.missAbsentFiles(candidates)
+            self.missCommitsOfSnapshot()
             self.skipLostIndexes()
             try self.rewriteUnproven()
             return try self.begin(logID: logID, nextOrder: (candidates.map(\.header.order).max() ?? 0) + 1)
@@ -204,6 +205,8 @@ package struct Recovery {
         let covered = self.snapshotPoint?.lsn ?? .none
         core.snapshotWanted =
             self.wantsSnapshot || self.segments.count { $0.last.lsn > covered } >= Self.uncoveredMax
+        // Those of which only the footer was read.
+        core.scrubDue = self.segments.filter { $0.footerWritten && !$0.isDamaged }
         for segment in self.segments {
             segment.closed = true
             if !segment.footerWritten, !segment.isDamaged { core.footersDue.append(segment) }

@@ -10,6 +10,7 @@ extension Storage {
     func runBackground() {
         var warning: String?
         var goodbye = false
+        var scrubber = Scrubber()
         while true {
             let now = self.clock.monotonicNanos
             self.retain(now, &warning)
@@ -21,6 +22,7 @@ extension Storage {
             self.withLog { $0.closeIdle(nowNanos: now, after: Self.idleNanos) }
             if self.doUpkeep() { continue }
             if goodbye { break }
+            self.scrub(&scrubber)
             // Sleeps a tick; shutting down wakes it.
             let woken: Bool? = self.monitor.wait(milliseconds: Self.tickMillis) { $0.closing ? true : nil }
             if woken == true, goodbye { break }

@@ -33,7 +33,8 @@ package final class Storage: Sendable {
     let handler: @Sendable (Progress) -> Void
     let readers: ReaderPool
     let syncTimes = SyncTimes()
-    private let report: RecoveryReport
+    /// What the start said.
+    package let recoveryReport: [String]
     private let pool: BufferPool
 
     struct SealState {
@@ -50,13 +51,14 @@ package final class Storage: Sendable {
         var writers = 0
         var closing = false
         var failures = 0
+        /// What the last recovery found, that of the start or a later one.
+        var damaged: [DamagedRange]
     }
-
-    package var recoveryReport: [String] { self.report.lines }
 
     package static func open(
         _ configuration: StorageConfiguration, clock: any Clock, handler: @escaping @Sendable (Progress) -> Void
     ) throws(StorageError) -> Storage {
+        try DataFolder.checkBeforeLocking(configuration.folder)
         let fileSystem: PosixFileSystem
         do throws(FileError) {
             fileSystem = try PosixFileSystem(folder: configuration.folder, mode: configuration.writeMode)
@@ -86,9 +88,9 @@ package final class Storage: Sendable {
         let recovered = try Recovery.run(
             fileSystem, configuration, clock: clock, pool: self.pool,
             start: .process(newLogID: UInt64.random(in: 1...UInt64.max)))
-        self.report = recovered.report
+        self.recoveryReport = recovered.report.lines
         self.sealing = Mutex(SealState(previous: recovered.core.cut, term: recovered.core.term))
-        self.monitor = Monitor(Running(core: recovered.core))
+        self.monitor = Monitor(Running(core: recovered.core, damaged: recovered.report.damaged))
         self.readers = ReaderPool(threads: 2, queueMax: 4096)
         self.startThreads()
     }
@@ -145,13 +147,14 @@ package final class Storage: Sendable {
 
     package func status() -> StorageStatus {
         let times = self.syncTimes.percentiles()
-        return self.withLog { core in
-            StorageStatus(
+        return self.monitor.withLock { running in
+            let core = running.core
+            return StorageStatus(
                 nodeID: core.logID, term: core.term, durableLSN: core.durableLSN, logBytes: core.logBytes,
                 logBytesMax: core.logBytesMax, freeBytes: core.diskSpace.free, segments: core.segments.count,
                 syncMicrosP50: times.p50, syncMicrosP99: times.p99, counters: core.counters,
                 writeMode: (self.fileSystem as? PosixFileSystem)?.mode.rawValue ?? "simulated",
-                damaged: self.report.damaged)
+                damaged: running.damaged)
         }
     }
 
@@ -176,8 +179,12 @@ package final class Storage: Sendable {
         do throws(StorageError) {
             let recovered = try Recovery.run(
                 self.fileSystem, self.configuration, clock: self.clock, pool: self.pool, start: .continuing(failed))
-            let core = recovered.core
-            self.monitor.withLock { $0.core = core }
+            let (core, report) = recovered
+            self.monitor.withLock { running in
+                running.core = core
+                running.damaged = report.damaged
+            }
+            for line in report.lines { self.handler(.notice(line)) }
             self.handler(.recovered)
             self.monitor.wakeAll()
         } catch {

@@ -25,7 +25,7 @@ package struct PosixFileSystem: FileSystem {
     package let name: String
     /// `.direct` or `.buffered`.
     package let mode: WriteMode
-    private let lock: PosixFile
+    private let lock: FolderLock
 
     static let lockName = "weir.lock"
 
@@ -36,15 +36,17 @@ package struct PosixFileSystem: FileSystem {
         let path = folder + "/" + Self.lockName
         let descriptor = Glibc.open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { throw FileError.system("cannot open", path) }
-        self.lock = PosixFile(descriptor: descriptor, path: path, synchronous: false)
-        guard weir_lock_exclusive(descriptor) == 0 else {
+        guard let lock = FolderLock(descriptor: descriptor) else {
             throw FileError(.notPermitted, "the data folder \(folder) is in use by another weir process")
         }
+        self.lock = lock
         switch mode {
         case .direct, .buffered: self.mode = mode
         case .automatic: self.mode = Self.directWorks(in: folder) ? .direct : .buffered
         }
     }
+
+    static func hasLockFile(_ folder: String) -> Bool { Glibc.access(folder + "/" + Self.lockName, F_OK) == 0 }
 
     private static func makeFolder(_ folder: String) throws(FileError) {
         if mkdir(folder, 0o755) == 0 || errno == EEXIST { return }
@@ -131,7 +133,7 @@ package struct PosixFileSystem: FileSystem {
         guard weir_sync_folder(self.name) == 0 else { throw FileError.system("cannot sync the folder", self.name) }
     }
 
-    package func release() { _ = flock(self.lock.descriptor, LOCK_UN) }
+    package func release() { self.lock.release() }
 
     package func space() throws(FileError) -> (free: Int64, total: Int64) {
         var free: UInt64 = 0

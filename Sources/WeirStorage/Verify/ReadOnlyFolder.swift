@@ -13,7 +13,7 @@ import Darwin
 /// where the folder has a lock file.
 struct ReadOnlyFolder: FileSystem {
     let name: String
-    private let lock: PosixFile?
+    private let lock: FolderLock?
 
     init(_ folder: String) throws(FileError) {
         self.name = folder
@@ -21,10 +21,14 @@ struct ReadOnlyFolder: FileSystem {
         closedir(opened)
         let path = folder + "/" + PosixFileSystem.lockName
         let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC)
-        self.lock = descriptor < 0 ? nil : PosixFile(descriptor: descriptor, path: path, synchronous: true)
-        if let lock, weir_lock_exclusive(lock.descriptor) != 0 {
+        guard descriptor >= 0 else {
+            self.lock = nil
+            return
+        }
+        guard let lock = FolderLock(descriptor: descriptor) else {
             throw FileError(.notPermitted, "the data folder \(folder) is in use by a weir process: stop it first")
         }
+        self.lock = lock
     }
 
     func list() throws(FileError) -> [String] { try PosixFileSystem.list(self.name) }

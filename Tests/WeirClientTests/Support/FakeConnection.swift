@@ -76,9 +76,13 @@ final class FakeConnection: FrameReceiver {
             self.send(GetShardIterator.answerFrame(answer, correlation: correlation))
         case .getRecords:
             let token = try IteratorToken(parsing: try GetRecords(request: payload).iterator)
+            let shards = try self.stream(.id(token.stream)).shards
+            // As if the caller wanted no bytes: what it missed is told all the same.
+            let first = max(token.index, shards[Int(token.shard.rawValue)].horizon)
             let header = RecordsHeader(
-                stream: token.stream, shard: token.shard, firstIndex: token.index, nextIndex: token.index,
-                millisBehindLatest: 0, shardCreationSecond: 1, batchBytes: 0, nextIterator: token.encode())
+                stream: token.stream, shard: token.shard, firstIndex: first, nextIndex: first, millisBehindLatest: 0,
+                missedRecords: first - token.index, shardCreationSecond: 1, batchBytes: 0,
+                nextIterator: token.encode())
             self.send(header.answerHead(correlation: correlation))
         case .subscribe: try self.subscribe(try Subscribe(request: payload), correlation)
         case .credit:
@@ -94,7 +98,7 @@ final class FakeConnection: FrameReceiver {
             let id = try Unsubscribe(request: payload).subscription
             self.state.withLock { state in state.subscriptions.removeAll { $0.id == id } }
             self.send(Unsubscribe.answerFrame(Empty(), correlation: correlation))
-        default: throw WeirError(.malformedRequest, "the fake node does not know \(header.rawType)")
+        default: try self.handleGroups(header.type, payload, correlation)
         }
     }
 
@@ -141,6 +145,7 @@ final class FakeConnection: FrameReceiver {
 
 extension FakeConnection {
     private func subscribe(_ request: Subscribe, _ correlation: UInt64) throws(WeirError) {
+        try self.checkLease(request)
         let stream = try self.stream(.id(request.stream))
         let next: UInt64
         switch request.start {

@@ -49,6 +49,7 @@ final class FakeNode: Sendable {
         var batchesPerPush = 2
         var groupedPuts = 0
         var routedPuts = 0
+        var groups = FakeGroups()
     }
 
     let state = Mutex(State())

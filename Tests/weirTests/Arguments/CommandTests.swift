@@ -58,6 +58,34 @@ import WeirModel
             try self.parse("get s --shard 3 --to \(sequence)", as: GetCommand.self).bound == .through(sequence))
     }
 
+    @Test func leaseResetKnowsWhereItGoes() throws {
+        func command(_ words: String) throws -> LeaseResetCommand {
+            try self.parse("lease reset a --app b \(words)", as: LeaseResetCommand.self)
+        }
+        let usual = try command("--from trim-horizon")
+        #expect(usual.target == .trimHorizon && usual.app.description == "b" && usual.shard == nil)
+        #expect(!usual.dryRun && !usual.force && usual.reason == "weir lease reset")
+        #expect(try command("--from latest").target == .latest)
+        #expect(try command("--from 1700000000").target == .atTimestamp(1_700_000_000_000))
+        let sequence = ReadPositionTests.sequence
+        let one = try command("--from \(sequence) --shard 3 --dry-run --force --reason replay")
+        #expect(one.target == .sequenceNumber(sequence) && one.shard == ShardNumber(3))
+        #expect(one.dryRun && one.force && one.reason == "replay")
+    }
+
+    @Test func leasesAreThoseOfAnApplicationAndConsumersThoseOfAStream() throws {
+        #expect(try self.parse("lease list a", as: LeaseListCommand.self).app == nil)
+        let list = try self.parse("lease list a --app b --json", as: LeaseListCommand.self)
+        #expect(list.app?.description == "b" && list.format.json)
+        #expect(!(try self.parse("lease delete a --app b", as: LeaseDeleteCommand.self).force))
+        #expect(try self.parse("lease delete a --app b --force", as: LeaseDeleteCommand.self).force)
+        let register = try self.parse("consumer register a fraud", as: ConsumerRegisterCommand.self)
+        #expect(register.stream.description == "a" && register.name.description == "fraud")
+        let deregister = try self.parse("consumer deregister a fraud", as: ConsumerDeregisterCommand.self)
+        #expect(deregister.name.description == "fraud")
+        #expect(try self.parse("consumer list a --json", as: ConsumerListCommand.self).format.json)
+    }
+
     @Test func benchReadsSecondsWithAndWithoutUnit() throws {
         let command = try self.parse(
             "bench produce --seconds 2.5 --warmup 500ms --size 1KiB --batch 1", as: BenchProduceCommand.self)
@@ -108,6 +136,17 @@ import WeirModel
         ("get a --limit 0", "is not allowed: 1 to"),
         ("get a --from TRIM_HORIZON", "trim-horizon, latest"),
         ("tail a --from \(ReadPositionTests.sequence)", "needs one shard"),
+        ("lease list a --app b/c", "1 to 128 of a-z"),
+        ("lease reset a --from latest", "--app"),
+        ("lease reset a --app b", "--from"),
+        ("lease reset a --app b --from soon", "trim-horizon, latest"),
+        ("lease reset a --app b --from \(ReadPositionTests.sequence)", "needs --shard"),
+        ("lease reset a --app b --from \(ReadPositionTests.sequence) --shard 2", "is of shardId-000000000003"),
+        ("lease reset a --app b --from latest --reason \(String(repeating: "r", count: 257))", "1 to 256"),
+        ("lease delete a", "--app"),
+        ("consumer register a", "<name>"),
+        ("consumer register a \(String(repeating: "c", count: 129))", "1 to 128 of a-z"),
+        ("consumer deregister a b/c", "1 to 128 of a-z"),
         ("serve --write-mode fast", "auto, direct, buffered"),
         ("serve --listen 7411", "HOST:PORT"),
         ("serve --log-level loud", "trace, debug"),
@@ -132,7 +171,10 @@ import WeirModel
     static let commands = [
         ["serve"], ["stream", "create"], ["stream", "list"], ["stream", "describe"], ["stream", "update"],
         ["stream", "trim"], ["stream", "delete"], ["shard", "list"], ["shard", "split"], ["shard", "merge"],
-        ["shard", "rescale"], ["put"], ["get"], ["tail"], ["consume"], ["bench", "produce"], ["bench", "consume"],
+        ["shard", "rescale"], ["put"], ["get"], ["tail"], ["consume"], ["lease", "list"], ["lease", "reset"],
+        ["lease", "delete"],
+        ["consumer", "register"], ["consumer", "list"], ["consumer", "deregister"], ["bench", "produce"],
+        ["bench", "consume"],
         ["bench", "latency"], ["verify"], ["status"], ["version"],
     ]
 
@@ -164,6 +206,12 @@ import WeirModel
     ])
     func errorsHaveTheirExitStatus(code: WeirError.Code, status: WeirCommands.ExitStatus) {
         #expect(Program.end(running: WeirError(code, "told by a test")) == status)
+    }
+
+    @Test func whatIsInUseUntilSomebodyActsIsNoMatterOfTryingAgain() {
+        let held = WeirError(.resourceInUse, "workers hold it", verdict: .init(maybeStored: false, retry: .never))
+        #expect(Program.end(running: held) == .failed)
+        #expect(Program.end(running: WeirError(.resourceInUse, "another change")) == .tryAgain)
     }
 }
 

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+import CWeir
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#else
+import Darwin
+#endif
+
+/// The lock of a data folder, held against every other process that asks for it, until `release` or the end of this.
+final class FolderLock: Sendable {
+    private let descriptor: Int32
+
+    /// Takes the open lock file over; `nil`, and the file closed, when somebody else holds the lock.
+    init?(descriptor: Int32) {
+        guard weir_lock_exclusive(descriptor) == 0 else {
+            close(descriptor)
+            return nil
+        }
+        self.descriptor = descriptor
+    }
+
+    /// Closing alone would not do: a child between its fork and its exec has the file open too, and so the lock.
+    func release() { _ = flock(self.descriptor, LOCK_UN) }
+
+    deinit {
+        self.release()
+        close(self.descriptor)
+    }
+}
