@@ -33,7 +33,12 @@ struct LeaseWatcher: Sendable {
     let application: ApplicationName
 
     func leases() async throws -> [LeaseDescription] {
-        try await self.client.leases(self.stream, application: self.application)
+        do {
+            return try await self.client.leases(self.stream, application: self.application)
+        } catch let error as WeirError where error.code == .applicationNotFound {
+            // The first worker has not joined yet.
+            return []
+        }
     }
 
     func held(by worker: String) async throws -> [LeaseDescription] {
