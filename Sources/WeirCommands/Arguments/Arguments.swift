@@ -8,8 +8,16 @@ enum Arguments {
         try Self.usage { () throws(WeirError) in try StreamName(text) }
     }
 
+    static func application(_ text: String) throws -> ApplicationName {
+        try Self.usage { () throws(WeirError) in try ApplicationName(text) }
+    }
+
     static func worker(_ text: String) throws -> WorkerID {
         try Self.usage { () throws(WeirError) in try WorkerID(text) }
+    }
+
+    static func consumer(_ text: String) throws -> ConsumerName {
+        try Self.usage { () throws(WeirError) in try ConsumerName(text) }
     }
 
     static func sessionTimeout(_ text: String) throws -> Duration {
@@ -19,14 +27,6 @@ enum Arguments {
 
     static func shard(_ text: String) throws -> ShardNumber {
         try Self.usage { () throws(WeirError) in try ShardNumber(parsing: text) }
-    }
-
-    static func application(_ text: String) throws -> ApplicationName {
-        try Self.usage { () throws(WeirError) in try ApplicationName(text) }
-    }
-
-    static func consumer(_ text: String) throws -> ConsumerName {
-        try Self.usage { () throws(WeirError) in try ConsumerName(text) }
     }
 
     /// Why a lease is reset.

@@ -32,11 +32,11 @@ struct LeaseWatcher: Sendable {
     let stream: StreamID
     let application: ApplicationName
 
+    /// None until the first worker has joined.
     func leases() async throws -> [LeaseDescription] {
         do {
             return try await self.client.leases(self.stream, application: self.application)
         } catch let error as WeirError where error.code == .applicationNotFound {
-            // The first worker has not joined yet.
             return []
         }
     }

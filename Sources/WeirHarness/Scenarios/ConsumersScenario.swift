@@ -12,7 +12,6 @@ import Darwin
 
 /// Workers share the shards of a stream under load: one is killed, one stopped, one added, one stands still for a
 /// while, and shards split and merge meanwhile. Every acknowledged record must be processed.
-/// and shards split and merge meanwhile. Every acknowledged record must be processed.
 package struct ConsumersScenario: Sendable {
     package var seed = SeededRandom.anySeed()
     package var shards = 16
