@@ -14,11 +14,11 @@ struct ConsumeCommand: AsyncParsableCommand {
         commandName: "consume",
         abstract: "Process a stream together with others: each record at least once, from where the application was.",
         discussion: """
-            All that run with the same --app share the shards, whether they are this command or programs of yours, and \
-            take over from each other when one ends or dies. Records are printed, or given to a program, one process of \
-            it for each shard (docs/consumers.md has what they say to each other, and a program of ten lines). A record \
-            counts as processed when it was printed, or when the program says so. Ctrl-C finishes what is being \
-            processed and gives the shards to the others.
+            All that run with the same --app share the shards, whether they are this command or programs of yours, \
+            and take over from each other when one ends or dies. Records are printed, or given to a program, one \
+            process of it for each shard (docs/consumers.md has what they say to each other, and a program of ten \
+            lines). A record counts as processed when it was printed, or when the program says so. Ctrl-C finishes \
+            what is being processed and gives the shards to the others.
 
             Examples:
               weir consume access --app billing

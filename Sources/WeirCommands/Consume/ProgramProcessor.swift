@@ -4,9 +4,9 @@ import WeirClient
 import WeirConsumer
 import WeirModel
 
-/// Processes the records of a shard by a program, as docs/consumers.md has it. A program that fails in any way is ended,
-/// the call fails with the reason, and the next call starts another one: what it was given and has not checkpointed is
-/// given again.
+/// Processes the records of a shard by a program, as docs/consumers.md has it. A program that fails in any way is
+/// ended, the call fails with the reason, and the next call starts another one: what it was given and has not
+/// checkpointed is given again.
 actor ProgramProcessor: RecordProcessor {
     /// Checkpoints that may come before one `done`.
     private static let checkpointsMax = 10_000
@@ -135,7 +135,8 @@ actor ProgramProcessor: RecordProcessor {
         }
     }
 
-    /// Ends a program that has failed; says how, with what became of it. A lost lease is no failure: `leaseLost` follows.
+    /// Ends a program that has failed; says how, with what became of it. A lost lease is no failure: `leaseLost`
+    /// follows.
     private func fail(_ program: ChildProgram, _ error: any Error) async -> any Error {
         guard let failure = error as? ProgramFailure else { return error }
         self.program = nil

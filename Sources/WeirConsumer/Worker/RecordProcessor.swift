@@ -6,6 +6,9 @@ import WeirModel
 ///
 /// The calls in their order: `initialize`; `processRecords` as often as there are records; then one of `leaseLost`,
 /// `shardEnded`, `shutdownRequested`. A processor that fails for good (see `ProcessorRetry`) is not called again.
+///
+/// A processor may take as long as it likes, but it must not block its thread while it waits: the worker's heartbeats
+/// need one of the few threads that all tasks of the process share.
 public protocol RecordProcessor: Sendable {
     /// Before anything else. `checkpoint`: up to where the shard has been processed.
     func initialize(_ shard: ShardNumber, from checkpoint: LeaseCheckpoint) async throws

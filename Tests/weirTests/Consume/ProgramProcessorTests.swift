@@ -54,7 +54,8 @@ private final class OneShard: LeaseService, RecordSource, DeadLetters {
     func heartbeat(
         seen version: UInt64, wait: Duration, measured: [(shard: ShardNumber, bytesPerSecond: UInt64)]
     ) async throws -> Assignment {
-        try await Task.sleep(for: wait)
+        await untilCancelled()
+        try Task.checkCancellation()
         return Assignment(version: 1, leases: nil)
     }
 
@@ -75,7 +76,7 @@ private final class OneShard: LeaseService, RecordSource, DeadLetters {
         func next() async throws -> SourceBatch? {
             if let batch = self.batches.popLast() { return batch }
             // Nothing comes any more; the worker cancels this when it ends.
-            try? await Task.sleep(for: .seconds(100_000))
+            await untilCancelled()
             return nil
         }
     }
@@ -194,6 +195,12 @@ struct ProgramProcessorTests {
         }
         #expect(actions == ["initialize", "processRecords", "shutdownRequested", "end"])
     }
+}
+
+private func untilCancelled() async {
+    let (stream, continuation) = AsyncStream.makeStream(of: Never.self)
+    for await _ in stream {}
+    continuation.finish()
 }
 
 private func readFile(_ path: String) -> String? {
