@@ -27,7 +27,7 @@ struct WorkerLoad: Sendable {
 
         func processRecords(_ records: UserRecords, checkpointer: Checkpointer) async throws {
             var bytes = 0
-            for record in records { bytes += record.data.count }
+            for record in records { bytes += record.withData { $0.count } }
             self.count.bytes.add(bytes, ordering: .relaxed)
             if self.count.records.add(records.count, ordering: .relaxed).newValue >= self.goal { self.reached() }
         }
