@@ -8,8 +8,8 @@ struct BenchCheckpointCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "checkpoint", abstract: "Checkpoint every shard of a stream once a second.",
         discussion: """
-            One worker holds all shards and checkpoints them one after the other, spread evenly over each second. A few \
-            records are put into each shard first.
+            One worker holds all shards and checkpoints them one after the other, spread evenly over each second. \
+            A few records are put into each shard first.
 
             Examples:
               weir bench checkpoint --shards 1000
@@ -33,9 +33,9 @@ struct BenchCheckpointCommand: AsyncParsableCommand {
         report.object.set("secs", .real(result.seconds, digits: 3))
         report.object.set("checkpoints", Int(result.latencies.count))
         report.object.set("commits", Int(clamping: result.commits))
-        report.lines.append(
-            "  \(CountText.describe(Int(result.latencies.count), "checkpoint")) in "
-                + "\(JSONObject.fixed(result.seconds, 2)) s, in \(CountText.describe(Int(clamping: result.commits), "commit"))")
+        let checkpoints = CountText.describe(Int(result.latencies.count), "checkpoint")
+        let commits = CountText.describe(Int(clamping: result.commits), "commit")
+        report.lines.append("  \(checkpoints) in \(JSONObject.fixed(result.seconds, 2)) s, in \(commits)")
         report.setLatencies(result.latencies, title: "checkpoint to its answer")
         report.setUsage(result.used, seconds: result.seconds)
         try report.write(json: self.bench.format.json, title: "checkpoint: every shard once a second")

@@ -1,23 +1,41 @@
 // SPDX-License-Identifier: Apache-2.0
+import CWeir
 import Synchronization
 import WeirModel
 
-/// What workers printed, in the order in which it came, held against what was acknowledged.
+/// What workers printed, held against what was acknowledged.
+///
+/// Lines of one worker are seen in the order in which it printed them. Those of two workers come over two pipes, so
+/// between them an order is judged only where it differs by more than a busy machine could make of it.
 package final class ConsumptionAudit: Sendable {
+    /// When and by whom a record was processed for the first time.
+    private struct Seen: BitwiseCopyable {
+        var nanos: UInt64 = 0
+        var worker: Int32 = -1
+
+        func isClearlyAfter(_ other: Seen) -> Bool {
+            self.nanos > other.nanos + (self.worker == other.worker ? 0 : 2_000_000_000)
+        }
+    }
+
     private struct State {
-        /// Of each record that was put: whether it was processed, by producer and position.
-        var processed: [[Bool]]
-        /// Of each key of each producer: how many of its records were processed for the first time.
-        var reached: [[UInt32]]
-        /// When the first and the last record of a shard was processed for the first time.
-        var spans: [ShardNumber: (first: Int, last: Int)] = [:]
-        var byWorker: [String: Int] = [:]
-        var count = 0
+        /// Of each record that was put, by producer and position.
+        var seen: [[Seen]]
+        var spans: [ShardNumber: (first: Seen, last: Seen)] = [:]
+        var workers: [String] = []
+        var counts: [Int] = []
         var unique = 0
-        var duplicates: [(place: Place, worker: String)] = []
+        var duplicates: [(place: Place, worker: Int)] = []
         var violations = Violations()
         /// Shards that a worker lost without having let go of them: the index from which records may come again.
         var again: [ShardNumber: UInt64] = [:]
+
+        mutating func number(of worker: String) -> Int {
+            if let number = self.workers.firstIndex(of: worker) { return number }
+            self.workers.append(worker)
+            self.counts.append(0)
+            return self.workers.count - 1
+        }
     }
 
     private let workload: Workload
@@ -25,15 +43,10 @@ package final class ConsumptionAudit: Sendable {
 
     package init(_ workload: Workload) {
         self.workload = workload
-        self.state = Mutex(
-            State(
-                processed: Array(repeating: [], count: workload.producers),
-                reached: Array(
-                    repeating: Array(repeating: 0, count: workload.keys), count: workload.producers)))
+        self.state = Mutex(State(seen: Array(repeating: [], count: workload.producers)))
     }
 
     package var unique: Int { self.state.withLock { $0.unique } }
-    package var count: Int { self.state.withLock { $0.count } }
     package var duplicates: Int { self.state.withLock { $0.duplicates.count } }
 
     /// The worker that held these leases was killed or stopped moving: what it did behind its checkpoints may be done
@@ -49,7 +62,7 @@ package final class ConsumptionAudit: Sendable {
     }
 
     /// For `ChildProcess.start`: a line that `worker` printed.
-    package func take(_ line: borrowing Span<UInt8>, of worker: String, ordinals: (Int, Int) -> UInt32?) {
+    package func take(_ line: borrowing Span<UInt8>, of worker: String) {
         let record: RecordLine
         do {
             record = try RecordLine(line)
@@ -57,32 +70,27 @@ package final class ConsumptionAudit: Sendable {
             self.state.withLock { $0.violations.add("\(worker) printed: \(error)") }
             return
         }
-        let origin = record.data.withUnsafeBytes { self.workload.origin($0) }
-        guard let (producer, position) = origin else {
+        guard let (producer, position) = record.data.withUnsafeBytes({ self.workload.origin($0) }) else {
             self.state.withLock { $0.violations.add("\(record.place) was put by nobody") }
             return
         }
-        let ordinal = ordinals(producer, position)
-        let key = self.workload.key(producer, position)
+        self.take(record.place, producer, position, of: worker, at: weir_monotonic_nanoseconds())
+    }
+
+    /// A record of a producer was processed.
+    package func take(_ place: Place, _ producer: Int, _ position: Int, of worker: String, at nanos: UInt64) {
         self.state.withLock { state in
-            state.count += 1
-            state.byWorker[worker, default: 0] += 1
-            while state.processed[producer].count <= position { state.processed[producer].append(false) }
-            if state.processed[producer][position] {
-                state.duplicates.append((record.place, worker))
+            let number = state.number(of: worker)
+            state.counts[number] += 1
+            while state.seen[producer].count <= position { state.seen[producer].append(Seen()) }
+            guard state.seen[producer][position].worker < 0 else {
+                state.duplicates.append((place, number))
                 return
             }
-            state.processed[producer][position] = true
+            let seen = Seen(nanos: nanos, worker: Int32(number))
+            state.seen[producer][position] = seen
             state.unique += 1
-            let reached = state.reached[producer][key]
-            if ordinal != reached {
-                state.violations.add(
-                    "\(worker) processed record \(ordinal.map { "\($0)" } ?? "?") of key "
-                        + "\(self.workload.keyText(producer, key)), where \(reached) is next, at \(record.place)")
-            }
-            state.reached[producer][key] = (ordinal ?? reached) + 1
-            let first = state.spans[record.place.shard]?.first ?? state.unique
-            state.spans[record.place.shard] = (first, state.unique)
+            state.spans[place.shard] = (state.spans[place.shard]?.first ?? seen, seen)
         }
     }
 
@@ -92,40 +100,68 @@ package final class ConsumptionAudit: Sendable {
             var acknowledged = 0
             var lost = 0
             for ledger in ledgers {
-                let put = ledger.snapshot
-                acknowledged += put.acknowledged
-                for position in put.ordinals.indices {
-                    guard let place = put.place(position) else { continue }
-                    let processed = state.processed[ledger.producer]
-                    if position >= processed.count || !processed[position] {
-                        lost += 1
-                        state.violations.add("never processed: record \(position) of \(ledger.producer), at \(place)")
-                    }
-                }
+                acknowledged += ledger.snapshot.acknowledged
+                lost += self.judge(ledger, &state)
             }
-            for shard in shards {
-                guard let span = state.spans[shard.number] else { continue }
-                for parent in shard.parents {
-                    if let before = state.spans[parent], before.last > span.first {
-                        state.violations.add("\(shard.number) began before its parent \(parent) was finished")
-                    }
-                }
-            }
-            for (place, worker) in state.duplicates {
-                guard let from = state.again[place.shard] else {
-                    state.violations.add("\(worker) processed \(place) again, and nobody was killed there")
-                    continue
-                }
-                if place.index < from {
-                    state.violations.add("\(worker) processed \(place) again, which was checkpointed (\(from))")
-                }
-            }
+            self.judgeLineage(shards, &state)
+            self.judgeDuplicates(&state)
             report.add("acknowledged", acknowledged)
-            report.add("processed", state.count)
+            report.add("processed", state.counts.reduce(0, +))
             report.add("duplicates", state.duplicates.count)
             report.add("lost", lost)
-            for (worker, count) in state.byWorker.sorted(by: { $0.key < $1.key }) { report.add(worker, count) }
+            for (worker, count) in zip(state.workers, state.counts) { report.add(worker, count) }
             report.violations.add(state.violations)
+        }
+    }
+
+    /// Every acknowledged record was processed, and those of a key in their order. Returns how many were not.
+    private func judge(_ ledger: Ledger, _ state: inout State) -> Int {
+        let put = ledger.snapshot
+        var lost = 0
+        var lastOfKey: [Int: Seen] = [:]
+        for position in put.ordinals.indices {
+            let seen =
+                state.seen[ledger.producer].indices.contains(position) ? state.seen[ledger.producer][position] : Seen()
+            guard seen.worker >= 0 else {
+                if let place = put.place(position) {
+                    lost += 1
+                    state.violations.add("never processed: record \(position) of \(ledger.producer), at \(place)")
+                }
+                continue
+            }
+            let key = self.workload.key(ledger.producer, position)
+            if let last = lastOfKey[key], last.isClearlyAfter(seen) {
+                state.violations.add(
+                    "\(state.workers[Int(seen.worker)]) processed record \(position) of key "
+                        + "\(self.workload.keyText(ledger.producer, key)) before "
+                        + "\(state.workers[Int(last.worker)]) processed the one before it")
+            }
+            lastOfKey[key] = seen
+        }
+        return lost
+    }
+
+    private func judgeLineage(_ shards: [ShardDescription], _ state: inout State) {
+        for shard in shards {
+            guard let span = state.spans[shard.number] else { continue }
+            for parent in shard.parents {
+                if let before = state.spans[parent], before.last.isClearlyAfter(span.first) {
+                    state.violations.add("\(shard.number) began before its parent \(parent) was finished")
+                }
+            }
+        }
+    }
+
+    private func judgeDuplicates(_ state: inout State) {
+        for (place, worker) in state.duplicates {
+            guard let from = state.again[place.shard] else {
+                state.violations.add("\(state.workers[worker]) processed \(place) again, where nobody was killed")
+                continue
+            }
+            if place.index < from {
+                state.violations.add(
+                    "\(state.workers[worker]) processed \(place) again, which was checkpointed (\(from))")
+            }
         }
     }
 }

@@ -82,11 +82,6 @@ package final class Ledger: Sendable {
         }
     }
 
-    /// How many records of its key came before the record at `position`; `nil` when it was never put.
-    package func ordinal(_ position: Int) -> UInt32? {
-        self.state.withLock { $0.ordinals.indices.contains(position) ? $0.ordinals[position] : nil }
-    }
-
     package var acknowledged: Int { self.state.withLock { $0.acknowledged } }
     package var snapshot: State { self.state.withLock { $0 } }
 

@@ -83,13 +83,11 @@ private struct History {
     let scenario: ConsumersScenario
 
     private func start(_ worker: String) async throws -> ConsumerProcess {
-        let (audit, load) = (self.audit, self.load)
+        let audit = self.audit
         return try await ConsumerProcess.start(
             self.server.weir, self.stream, self.watcher.application, worker,
             sessionTimeout: "\(self.scenario.sessionSeconds)s"
-        ) { line in
-            audit.take(line, of: worker) { load.ledgers[$0].ordinal($1) }
-        }
+        ) { line in audit.take(line, of: worker) }
     }
 
     /// Waits for load, so that each event finds the workers busy.
