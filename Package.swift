@@ -50,6 +50,7 @@ let package = Package(
             ] + nio, swiftSettings: settings),
         .target(
             name: "WeirClient", dependencies: ["WeirModel", "WeirProtocol", logging] + nio, swiftSettings: settings),
+        .target(name: "WeirConsumer", dependencies: ["WeirModel", "WeirClient", logging], swiftSettings: settings),
         // Layer 4: the command line, and the one executable
         .target(
             name: "WeirCommands",
@@ -104,6 +105,9 @@ let package = Package(
             ] + nio, swiftSettings: settings),
         .testTarget(
             name: "WeirClientTests", dependencies: ["WeirModel", "WeirProtocol", "WeirClient"] + nio,
+            swiftSettings: settings),
+        .testTarget(
+            name: "WeirConsumerTests", dependencies: ["WeirModel", "WeirClient", "WeirConsumer"],
             swiftSettings: settings),
         .testTarget(
             name: "weirTests",

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+import WeirClient
+import WeirModel
+
+/// Takes the user records out of records, some at a time, so that an aggregate of a million of them costs no more
+/// memory than one call takes.
+///
+/// User records whose own hash key lies outside of the shard's range are delivered like all others. They are there
+/// when an aggregate was packed before a split or a merge and stored after it: the explicit hash key of its first user
+/// record says where all of it goes. KCL drops the whole aggregate then and relies on its producer library having
+/// stored these records a second time; aggregates of other producers it loses. Delivering them loses nothing, and where
+/// a producer does store them again, that is a duplicate, which at-least-once allows.
+struct UserRecordCursor {
+    private let records: [Record]
+    private var next = 0
+    private var aggregate: Aggregate?
+    private var nextOfAggregate = 0
+    /// Processed before: of this record the user records through this one are left out.
+    private let processed: (index: UInt64, subSequence: UInt64)?
+
+    /// `checkpoint`: where the lease began.
+    init(_ records: [Record], after checkpoint: LeaseCheckpoint) {
+        self.records = records
+        if case .sequenceNumber(let number, let subSequence?) = checkpoint {
+            self.processed = (number.index, subSequence)
+        } else {
+            self.processed = nil
+        }
+    }
+
+    /// Up to `max` user records; none at the end.
+    mutating func take(_ max: Int) -> [UserRecord] {
+        var taken: [UserRecord] = []
+        taken.reserveCapacity(Swift.min(max, self.records.count - self.next))
+        while taken.count < max {
+            if let aggregate {
+                guard self.nextOfAggregate < aggregate.count else {
+                    self.aggregate = nil
+                    continue
+                }
+                taken.append(aggregate[self.nextOfAggregate])
+                self.nextOfAggregate += 1
+            } else if self.next < self.records.count {
+                let record = self.records[self.next]
+                self.next += 1
+                if let aggregate = Aggregate(record) {
+                    self.aggregate = aggregate
+                    self.nextOfAggregate = self.first(of: record)
+                } else {
+                    taken.append(UserRecord(record))
+                }
+            } else {
+                break
+            }
+        }
+        return taken
+    }
+
+    /// Where delivery of an aggregate begins.
+    private func first(of record: Record) -> Int {
+        guard let processed, processed.index == record.sequenceNumber.index else { return 0 }
+        return Int(min(processed.subSequence, UInt64(Aggregate.entriesMax))) + 1
+    }
+}

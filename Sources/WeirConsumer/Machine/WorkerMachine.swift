@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+import WeirClient
+import WeirModel
+
+/// Decides everything that a worker does: joining, being heard, what to do about assignments, which checkpoints to
+/// store, and how to leave. Pure: time is an argument, in nanoseconds of a clock that never goes back.
+///
+/// A worker may use its leases until the session timeout has passed since it *sent* the last heartbeat that was
+/// answered. The server counts from when it received it, which is later, so the worker is always the first of the two
+/// to stop.
+package struct WorkerMachine: Sendable {
+    /// A call of the session that is under way; only the newest one counts.
+    struct Call {
+        let number: UInt64
+        let sentAt: UInt64
+    }
+
+    enum Phase: Equatable {
+        case idle
+        case running
+        /// Shut down: processors are finishing.
+        case draining(until: UInt64)
+        case leaving
+        case finished
+    }
+
+    let settings: Settings
+    var phase = Phase.idle
+    var leases: [ShardNumber: HeldLease] = [:]
+    /// Until when leases may be used; `nil` without a session.
+    var aliveUntil: UInt64?
+    /// The highest counters of leases that the server gave to others.
+    var superseded: [ShardNumber: UInt64] = [:]
+    var lives: UInt64 = 0
+    private var call: Call?
+    private var calls: UInt64 = 0
+    private var retryAt: UInt64?
+    private var mustJoin = true
+    private var hasJoined = false
+    private var version: UInt64 = 0
+    /// Attempts in a row that were not answered, and since when.
+    private var failures = 0
+    private var failingSince: UInt64?
+    /// Joins in a row without a heartbeat that was answered.
+    private var joins = 0
+
+    package init(_ settings: Settings) {
+        self.settings = settings
+    }
+
+    // MARK: What can be asked
+
+    /// When to send `.tick`, at the latest.
+    package var nextDeadline: UInt64? {
+        guard self.phase != .finished else { return nil }
+        var deadlines = [self.aliveUntil, self.retryAt]
+        if case .draining(let until) = self.phase { deadlines.append(until) }
+        deadlines += self.leases.values.map(\.handOverAgainAt)
+        return deadlines.compactMap { $0 }.min()
+    }
+
+    /// Whether records may be processed under this lease now.
+    package func isUsable(_ key: LeaseKey, now: UInt64) -> Bool {
+        guard let aliveUntil, now < aliveUntil, let lease = self.leases[key.shard], lease.key == key else {
+            return false
+        }
+        return lease.isUsable
+    }
+
+    package func progress(_ key: LeaseKey) -> LeaseProgress? {
+        guard let lease = self.leases[key.shard], lease.key == key else { return nil }
+        return lease.progress
+    }
+
+    package var isFinished: Bool { self.phase == .finished }
+    /// Whether the server's last word is not too old to go by.
+    package func isInSession(now: UInt64) -> Bool { self.aliveUntil.map { now < $0 } ?? false }
+    /// Leases that are being processed.
+    package var usableCount: Int { self.leases.values.count { $0.isUsable } }
+
+    // MARK: Events
+
+    package mutating func handle(_ event: Event, now: UInt64) -> [Action] {
+        var actions: [Action] = []
+        guard self.phase != .finished else {
+            if case .checkpoint(let key, _, let ticket?) = event {
+                actions.append(.settle(ticket: ticket, Self.notHeld(key, "the worker has ended")))
+            }
+            return actions
+        }
+        self.expire(now, &actions)
+        switch event {
+        case .start, .tick, .joined, .joinFailed, .heartbeatAnswered, .heartbeatFailed:
+            self.handleSession(event, now, &actions)
+        case .shutdown: self.shutdown(now, &actions)
+        case .left: self.finish(nil, &actions)
+        default: self.handleLease(event, now, &actions)
+        }
+        self.advance(now, &actions)
+        return actions
+    }
+
+    private mutating func handleSession(_ event: Event, _ now: UInt64, _ actions: inout [Action]) {
+        switch event {
+        case .start: if self.phase == .idle { self.phase = .running }
+        case .tick: self.retryHandOvers(now, &actions)
+        case .joined(let number, let assignment):
+            guard let call = self.answered(number) else { return }
+            self.hasJoined = true
+            self.mustJoin = false
+            self.joins += 1
+            self.take(assignment, call, now, &actions)
+            // Joined and not known again and again: not without a pause.
+            if self.joins > 1 { self.retryAt = now + self.pause(self.joins - 1) }
+        case .heartbeatAnswered(let number, let assignment):
+            guard let call = self.answered(number) else { return }
+            self.joins = 0
+            self.take(assignment, call, now, &actions)
+        case .joinFailed(let number, let error), .heartbeatFailed(let number, let error):
+            guard self.answered(number) != nil else { return }
+            self.failed(error, now, &actions)
+        default: break
+        }
+    }
+
+    /// The call if it is the newest one.
+    private mutating func answered(_ number: UInt64) -> Call? {
+        guard let call, call.number == number else { return nil }
+        self.call = nil
+        return call
+    }
+
+    private mutating func take(_ assignment: Assignment, _ call: Call, _ now: UInt64, _ actions: inout [Action]) {
+        self.failures = 0
+        self.failingSince = nil
+        let until = call.sentAt + self.settings.sessionTimeout
+        guard now < until else {
+            // It took so long that the server may have given up already.
+            self.mustJoin = true
+            return
+        }
+        self.aliveUntil = until
+        self.version = assignment.version
+        if let leases = assignment.leases { self.assigned(leases, now, &actions) }
+    }
+
+    private mutating func failed(_ error: WeirError, _ now: UInt64, _ actions: inout [Action]) {
+        if error.code == .notJoined {
+            self.mustJoin = true
+            return
+        }
+        guard case .after(let millis) = error.verdict.retry else { return self.finish(error, &actions) }
+        self.failures += 1
+        let since = self.failingSince ?? now
+        self.failingSince = since
+        var patience = self.settings.patience
+        if error.code == .resourceInUse {
+            patience = min(patience ?? .max, Settings.idPatience * self.settings.sessionTimeout)
+        }
+        if let patience, now - since >= patience { return self.finish(error, &actions) }
+        self.retryAt = now + max(UInt64(millis) * 1_000_000, self.pause(self.failures))
+    }
+
+    private func pause(_ attempt: Int) -> UInt64 {
+        let dice = (self.settings.seed &+ self.calls) &* 0x9e37_79b9_7f4a_7c15
+        return self.settings.retry.pauseNanos(attempt: attempt, dice: dice)
+    }
+
+    /// The session ends when nothing was answered in time: all leases are as good as lost.
+    private mutating func expire(_ now: UInt64, _ actions: inout [Action]) {
+        guard let aliveUntil, now >= aliveUntil else { return }
+        self.aliveUntil = nil
+        self.mustJoin = true
+        // Its answer would say what has changed, when all of it is wanted.
+        self.call = nil
+        let millis = self.settings.sessionTimeout / 1_000_000
+        for shard in self.leases.keys.sorted() {
+            let error = WeirError(.leaseLost, "no heartbeat of this worker was answered for \(millis) ms")
+            self.lose(shard, error, isSuperseded: false, &actions)
+        }
+    }
+
+    /// Sends what is to be sent now.
+    private mutating func advance(_ now: UInt64, _ actions: inout [Action]) {
+        switch self.phase {
+        case .idle, .finished, .leaving: return
+        case .running: break
+        case .draining(let until):
+            if now >= until { self.abandonAll(&actions) }
+            if now >= until || !self.leases.values.contains(where: \.isBusy) { return self.leave(now, &actions) }
+        }
+        if let retryAt, now < retryAt { return }
+        guard self.call == nil else { return }
+        self.retryAt = nil
+        self.calls += 1
+        self.call = Call(number: self.calls, sentAt: now)
+        if self.mustJoin {
+            actions.append(.join(call: self.calls, deadline: now + self.settings.sessionTimeout))
+        } else {
+            let deadline = self.aliveUntil ?? now + self.settings.sessionTimeout
+            actions.append(
+                .heartbeat(
+                    call: self.calls, seen: self.version, waitMillis: self.settings.waitMillis, deadline: deadline))
+        }
+    }
+
+    // MARK: The end
+
+    private mutating func shutdown(_ now: UInt64, _ actions: inout [Action]) {
+        switch self.phase {
+        case .idle: return self.finish(nil, &actions)
+        case .running: break
+        case .draining, .leaving, .finished: return
+        }
+        self.phase = .draining(until: now + self.settings.drainTimeout)
+        for shard in self.leases.keys.sorted() { self.stop(shard, .shutdown, &actions) }
+    }
+
+    private mutating func leave(_ now: UInt64, _ actions: inout [Action]) {
+        guard self.hasJoined || self.call != nil else { return self.finish(nil, &actions) }
+        self.phase = .leaving
+        self.call = nil
+        self.retryAt = nil
+        actions.append(.leave(deadline: now + Settings.leaveNanos))
+    }
+
+    private mutating func abandonAll(_ actions: inout [Action]) {
+        let error = WeirError(.leaseLost, "the worker leaves without waiting any longer")
+        for shard in self.leases.keys.sorted() { self.lose(shard, error, isSuperseded: false, &actions) }
+    }
+
+    private mutating func finish(_ error: WeirError?, _ actions: inout [Action]) {
+        guard self.phase != .finished else { return }
+        self.phase = .finished
+        let lost = WeirError(.leaseLost, "the worker has ended" + (error.map { ": \($0.message)" } ?? ""))
+        for shard in self.leases.keys.sorted() {
+            self.lose(shard, lost, isSuperseded: false, &actions)
+            for ticket in self.leases[shard]?.progress.abandon() ?? [] {
+                actions.append(.settle(ticket: ticket, lost))
+            }
+        }
+        self.leases = [:]
+        actions.append(.finish(error))
+    }
+
+    static func notHeld(_ key: LeaseKey, _ why: String) -> WeirError {
+        WeirError(.leaseLost, "\(key) is not held any more: \(why)")
+    }
+}
