@@ -43,6 +43,12 @@ extension WorkerMachine {
 
         /// How long a heartbeat asks the server to wait for news.
         package var waitMillis: UInt64 { self.sessionTimeout / 3_000_000 }
+        /// Pauses between attempts to join and to be heard, for a session timeout.
+        package static func pauses(sessionTimeout: UInt64) -> RetryPolicy {
+            RetryPolicy(
+                firstPauseMillis: 20, longestPauseMillis: UInt32(clamping: max(20, sessionTimeout / 8_000_000)))
+        }
+
         /// How long leaving may take.
         package static let leaveNanos: UInt64 = 2_000_000_000
         /// How long after a refused hand-over it is tried again.
