@@ -19,10 +19,10 @@ extension ConsumerSimulation {
             return self.watch.reset()
         }
         let here = self.workers.filter { worker in
-            worker.isAlive && !worker.isLeaving && self.now >= worker.pausedUntil
-                && worker.machine.isInSession(now: self.nanos)
+            worker.isAlive && self.now >= worker.pausedUntil && worker.machine.isInSession(now: self.nanos)
         }
-        guard !here.isEmpty else { return self.watch.reset() }
+        guard here.contains(where: { !$0.isLeaving }) else { return self.watch.reset() }
+        // Those who finish their work before they leave are holders still.
         let owners = Set(here.map(\.owner))
         var unheld: [ShardNumber] = []
         for (number, row) in self.leases.ahead where !row.isFinished {
@@ -75,6 +75,7 @@ extension ConsumerSimulation {
 
     private func scheduleEnd() {
         self.after(self.plan.session / 5) { () throws(Violation) in
+            for worker in self.workers where worker.isAlive { self.note("\(worker.owner): \(worker.leases)") }
             if !self.workers.contains(where: { $0.isAlive && !$0.isLeaving }) { try self.startWorker() }
             if self.isUp, self.node.writers.isEmpty, !self.core.hasWork, let late = try self.isBehind() {
                 guard self.now < self.endBy else {

@@ -41,7 +41,7 @@ final class SimWorker {
 }
 
 /// A lease that a worker processes: reads, processes and checkpoints, one after the other.
-final class LeaseTask {
+final class LeaseTask: CustomStringConvertible {
     let key: LeaseKey
     let lease: AssignedLease
     var stop: WorkerMachine.StopReason?
@@ -59,6 +59,11 @@ final class LeaseTask {
         self.key = key
         self.lease = lease
         self.processed = lease.checkpoint
+    }
+
+    var description: String {
+        "\(self.key) at \(self.next.map { "\($0)" } ?? "its start")\(self.isBusy ? ", busy" : "")"
+            + "\(self.stop.map { ", stopping: \($0)" } ?? "")"
     }
 
     var isLost: Bool { if case .lost? = self.stop { true } else { false } }
