@@ -24,11 +24,11 @@ extension ConsumerSimulation {
         guard here.contains(where: { !$0.isLeaving }) else { return self.watch.reset() }
         // Those who finish their work before they leave are holders still.
         let owners = Set(here.map(\.owner))
-        var unheld: [ShardNumber] = []
+        var unheld: [LeaseAuditor.Hold] = []
         for (number, row) in self.leases.ahead where !row.isFinished {
             if let owner = row.owner, owners.contains(owner) { continue }
             guard let shard = stream.shard(number), self.core.leases.mayBegin(shard, of: self.ref) else { continue }
-            unheld.append(number)
+            unheld.append(LeaseAuditor.Hold(shard: number, counter: row.counter))
         }
         try self.watch.look(unheld, now: self.now, atMost: self.plan.unheldMax)
     }

@@ -87,14 +87,14 @@ private let lostError = WeirError(.leaseLost, "owned by other, counter 2")
 private let awayError = WeirError(.unavailable, "nobody listens")
 
 @Suite("A worker's session")
-    /// A server that has begun anew expects the workers of its table for five seconds, whatever timeout they have.
-    @Test(arguments: [1, 5, 20, 60, 300] as [UInt64])
-    func pausesStayShortSoThatARestartOfTheServerMovesNoLease(_ seconds: UInt64) {
-        let pauses = WorkerMachine.Settings.pauses(sessionTimeout: seconds * second)
-        for attempt in 1...20 {
-            #expect(pauses.pauseNanos(attempt: attempt, dice: .max) <= min(seconds * second, timeout) / 8)
-        }
+/// A server that has begun anew expects the workers of its table for five seconds, whatever timeout they have.
+@Test(arguments: [1, 5, 20, 60, 300] as [UInt64])
+func pausesStayShortSoThatARestartOfTheServerMovesNoLease(_ seconds: UInt64) {
+    let pauses = WorkerMachine.Settings.pauses(sessionTimeout: seconds * second)
+    for attempt in 1...20 {
+        #expect(pauses.pauseNanos(attempt: attempt, dice: .max) <= min(seconds * second, timeout) / 8)
     }
+}
 
 struct WorkerSessionTests {
     @Test("It joins, starts what it is given, and keeps one heartbeat under way with the version it has seen")
