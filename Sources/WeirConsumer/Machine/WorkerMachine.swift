@@ -178,6 +178,8 @@ package struct WorkerMachine: Sendable {
         let millis = self.settings.sessionTimeout / 1_000_000
         for shard in self.leases.keys.sorted() {
             let error = WeirError(.leaseLost, "no heartbeat of this worker was answered for \(millis) ms")
+            // It was given in this session, and must not begin outside of one.
+            self.leases[shard]?.successor = nil
             self.lose(shard, error, isSuperseded: false, &actions)
         }
     }

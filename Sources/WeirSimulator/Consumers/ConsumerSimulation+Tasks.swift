@@ -50,7 +50,9 @@ extension ConsumerSimulation {
         }
         let position = LeaseCheckpoint.sequenceNumber(last.number, subSequence: nil)
         try self.handle(worker, .delivered(task.key, position))
-        guard worker.machine.isUsable(task.key, now: self.nanos) else { return try self.goOn(worker, task) }
+        guard worker.machine.isUsable(task.key, now: self.nanos) else {
+            return try self.finish(worker, task, .stopped)
+        }
         task.inHand = batch.records
         task.isBusy = true
         let isSlow =

@@ -81,7 +81,8 @@ extension ConsumerSimulation {
         self.watch.reset()
         guard self.breakage == .expiresInPauses else { return }
         let start = self.nanos
-        self.after(millis, at: .server) { () throws(Violation) in try self.expireInPause(since: start) }
+        // Before it hears what has come meanwhile.
+        self.after(millis - 1) { () throws(Violation) in try self.expireInPause(since: start) }
     }
 
     private func reset() throws(Violation) {

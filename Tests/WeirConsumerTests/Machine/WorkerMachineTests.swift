@@ -87,16 +87,17 @@ private let lostError = WeirError(.leaseLost, "owned by other, counter 2")
 private let awayError = WeirError(.unavailable, "nobody listens")
 
 @Suite("A worker's session")
-/// A server that has begun anew expects the workers of its table for five seconds, whatever timeout they have.
-@Test(arguments: [1, 5, 20, 60, 300] as [UInt64])
-func pausesStayShortSoThatARestartOfTheServerMovesNoLease(_ seconds: UInt64) {
-    let pauses = WorkerMachine.Settings.pauses(sessionTimeout: seconds * second)
-    for attempt in 1...20 {
-        #expect(pauses.pauseNanos(attempt: attempt, dice: .max) <= min(seconds * second, timeout) / 8)
-    }
-}
-
 struct WorkerSessionTests {
+    /// A server that has begun anew expects the workers of its table for five seconds, whatever timeout they have.
+    @Test(
+        "Pauses stay short, so that a restart of the server moves no lease", arguments: [1, 5, 20, 60, 300] as [UInt64])
+    func pauses(_ seconds: UInt64) {
+        let pauses = WorkerMachine.Settings.pauses(sessionTimeout: seconds * second)
+        for attempt in 1...20 {
+            #expect(pauses.pauseNanos(attempt: attempt, dice: .max) <= min(seconds * second, timeout) / 8)
+        }
+    }
+
     @Test("It joins, starts what it is given, and keeps one heartbeat under way with the version it has seen")
     func joins() {
         var bench = Bench()
@@ -260,6 +261,38 @@ struct WorkerLeaseTests {
         #expect(bench.started.map(\.counter) == [5])
         bench.send(.shardFinished(keys[0], .stopped))
         #expect(bench.started.isEmpty)
+    }
+
+    @Test("A successor does not begin when the session in which it was given is over; the next one gives it anew")
+    func successorOfAnotherSession() {
+        var bench = Bench()
+        let key = bench.join([lease(0)])[0]
+        bench.send(.tick, after: timeout)
+        #expect(bench.stopped == [ShardNumber(0)] && bench.isJoining)
+        bench.send(.joined(call: bench.call, list(2, [lease(0)])))
+        // Its processor still has not stopped when the second session ends too.
+        bench.send(.tick, after: timeout)
+        let call = bench.call
+        bench.send(.shardFinished(key, .stopped))
+        #expect(bench.started.isEmpty)
+        bench.send(.joined(call: call, list(3, [lease(0)])))
+        #expect(bench.started.map(\.counter) == [1])
+    }
+
+    @Test("A checkpoint that could not be stored is tried again, though nothing new is asked for")
+    func storedLater() {
+        var bench = Bench()
+        let key = bench.join([lease(0)])[0]
+        bench.send(.delivered(key, through(10)))
+        bench.send(.checkpoint(key, nil, ticket: nil))
+        bench.send(.checkpointFailed(key, awayError))
+        #expect(bench.saves.isEmpty)
+        #expect(bench.machine.nextDeadline.map { $0 <= bench.now + WorkerMachine.Settings.savePause } ?? false)
+        bench.send(.tick, after: WorkerMachine.Settings.savePause)
+        #expect(bench.saves == [through(10)])
+        bench.send(.checkpointSaved(key))
+        bench.send(.tick, after: WorkerMachine.Settings.savePause)
+        #expect(bench.saves.isEmpty)
     }
 
     @Test("A successor that is taken away again before it could begin never begins")
