@@ -87,8 +87,9 @@ let package = Package(
             swiftSettings: settings),
         .target(
             name: "WeirSimulator",
-            dependencies: ["WeirModel", "WeirLog", "WeirCatalog", "WeirStorage", "WeirTestKit"], swiftSettings: settings
-        ),
+            dependencies: [
+                "WeirModel", "WeirLog", "WeirCatalog", "WeirStorage", "WeirClient", "WeirConsumer", "WeirTestKit",
+            ], swiftSettings: settings),
         .executableTarget(name: "weir-sim", dependencies: ["WeirSimulator"], swiftSettings: settings),
         // Tests, one target a module
         .testTarget(

@@ -7,18 +7,18 @@ import WeirTestKit
 struct Plan: CustomStringConvertible {
     let direct: Bool
     let ignoresAdvice: Bool
-    let configuration: StorageConfiguration
-    let capacity: Int
+    private(set) var configuration: StorageConfiguration
+    private(set) var capacity: Int
     /// One crash in so many operations that change the disk; 0 is none.
-    let crashEvery: Int
+    private(set) var crashEvery: Int
     /// One failed write or sync in so many operations; 0 is none.
-    let failEvery: Int
-    let clockJumps: Bool
-    let fillsDisk: Bool
+    private(set) var failEvery: Int
+    private(set) var clockJumps: Bool
+    private(set) var fillsDisk: Bool
     /// Bytes of a record's data, at most.
-    let recordBytesMax: Int
-    let recordsMax: Int
-    let keys: Int
+    private(set) var recordBytesMax: Int
+    private(set) var recordsMax: Int
+    private(set) var keys: Int
 
     init(_ random: inout SplitMix64) {
         self.direct = random.chance(1, of: 2)
@@ -41,6 +41,21 @@ struct Plan: CustomStringConvertible {
         self.recordBytesMax = random.pick([60, 400, 3000, 20_000])
         self.recordsMax = random.pick([1, 5, 20])
         self.keys = random.pick([3, 20])
+    }
+
+    /// For histories of consumers: nothing expires and the disk does not fill, so that all records must be processed.
+    func forConsumers(_ random: inout SplitMix64) -> Plan {
+        var plan = self
+        plan.configuration.logBytesMax = 1 << 30
+        plan.configuration.pendingBytesMax = 16 << 20
+        plan.capacity = 1 << 30
+        plan.fillsDisk = false
+        plan.crashEvery = random.pick([0, 0, 300, 1000])
+        plan.failEvery = random.pick([0, 0, 400, 1000])
+        plan.recordBytesMax = random.pick([20, 60, 400])
+        plan.recordsMax = random.pick([1, 5])
+        plan.keys = random.pick([3, 8])
+        return plan
     }
 
     var description: String {

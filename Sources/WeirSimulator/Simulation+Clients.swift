@@ -247,7 +247,7 @@ extension Simulation {
         try self.submit(.createStream(name: name, shards: self.random.within(1...4), settings: settings))
     }
 
-    private func submit(_ command: CatalogCommand) throws(Violation) {
+    func submit(_ command: CatalogCommand) throws(Violation) {
         do throws(WeirError) {
             let submitted = try self.core.submit(command, nowMillis: self.now)
             self.trace.note("\(command): \(submitted.events.count) events, \(submitted.lsn)")

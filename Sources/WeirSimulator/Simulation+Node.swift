@@ -185,6 +185,7 @@ extension Simulation: LogHolder {
 
     /// Starts a process; again and again when it crashes in its recovery.
     func boot() throws(Violation) {
+        self.boots += 1
         self.writers.removeAll()
         self.upkeep = nil
         self.checker.lostTrack()

@@ -28,6 +28,8 @@ package final class Simulation: @unchecked Sendable {
     /// What the next commit of the term is chained to.
     var chain = CommitPoint.origin
     var chainTerm: UInt64 = 0
+    /// Processes that were started.
+    var boots = 0
     var writers: [Writer] = []
     var upkeep: Upkeep?
     var nextLogID: UInt64 = 1
@@ -67,12 +69,18 @@ package final class Simulation: @unchecked Sendable {
         var result: Result<UpkeepDone, FileError>?
     }
 
-    package init(seed: UInt64, steps: Int, traces: Bool = false, breakage: Breakage? = nil) {
+    package convenience init(seed: UInt64, steps: Int, traces: Bool = false, breakage: Breakage? = nil) {
+        var random = SplitMix64(seed: seed)
+        let plan = Plan(&random)
+        self.init(seed: seed, steps: steps, traces: traces, breakage: breakage, plan: plan, random: random)
+    }
+
+    init(seed: UInt64, steps: Int, traces: Bool, breakage: Breakage?, plan: Plan, random: SplitMix64) {
         self.seed = seed
         self.steps = steps
         self.breakage = breakage
-        self.random = SplitMix64(seed: seed)
-        self.plan = Plan(&self.random)
+        self.random = random
+        self.plan = plan
         self.trace = Trace(isOn: traces)
         let disk = SimFileSystem(seed: seed &* 7919 &+ 1, direct: self.plan.direct, capacity: self.plan.capacity)
         self.disk = disk
@@ -90,8 +98,7 @@ package final class Simulation: @unchecked Sendable {
 
     /// Plays the history to its end, or to the first broken rule.
     package func run() -> Outcome {
-        self.disk.ignoreAdvice(self.plan.ignoresAdvice)
-        self.disk.decideFaults { [unowned self] in self.decide($0) }
+        self.playDisk()
         var violation: Violation?
         do throws(Violation) {
             self.trace.note("seed \(self.seed): \(self.plan)")
@@ -111,6 +118,12 @@ package final class Simulation: @unchecked Sendable {
         self.tally.acknowledged = self.checker.acknowledged
         self.tally.observed = self.checker.observed
         return Outcome(seed: self.seed, violation: violation, tally: self.tally, trace: self.trace.lines)
+    }
+
+    /// The disk is of the plan's nature from now on, and asks for faults.
+    func playDisk() {
+        self.disk.ignoreAdvice(self.plan.ignoresAdvice)
+        self.disk.decideFaults { [unowned self] in self.decide($0) }
     }
 
     private func step() throws(Violation) {
@@ -157,7 +170,7 @@ package final class Simulation: @unchecked Sendable {
         }
     }
 
-    private func armFaults() {
+    func armFaults() {
         guard self.armed == nil else { return }
         if self.plan.crashEvery > 0, self.random.chance(1, of: self.plan.crashEvery) {
             self.armed = (self.random.within(1...12), .crash)

@@ -1,52 +1,81 @@
 // SPDX-License-Identifier: Apache-2.0
+import WeirTestKit
 
 /// `weir-sim`: plays seeds and says what happened.
 package enum SimulatorCommand {
     private static let usage = """
         weir-sim [--seed N] [--seeds FROM..TO] [--steps N] [--trace] [--broken NAME]
+        weir-sim --consumers [--seed N] [--seeds FROM..TO] [--trace] [--broken NAME]
 
-        Plays histories of clients, a node and its disk, each from one seed, and judges them.
+        Plays histories of clients, a node and its disk, each from one seed, and judges them. With --consumers:
+        histories of workers that share the shards of a stream, while workers, the server and its disk fail.
           --seed N          plays this seed (default 1)
           --seeds FROM..TO  plays these seeds, both included
-          --steps N         steps of each history (default 600)
+          --steps N         steps of each history (default 600); those of consumers last as long as they must
           --trace           prints what happens, a line an event
           --broken NAME     plays an engine that is broken on purpose:
-                            \(Breakage.allCases.map(\.rawValue).joined(separator: ", "))
+                            \(Breakage.allCases.map(\.rawValue).joined(separator: ", "));
+                            with --consumers
+                            \(ConsumerBreakage.allCases.map(\.rawValue).joined(separator: ", "))
 
         Exit 0: no rule was broken. Exit 1: one was; its seed and trace are printed. Exit 2: wrong usage.
         """
 
-    /// Returns the exit code.
-    package static func run(_ arguments: [String]) -> Int32 {
+    private struct Order {
         var seeds: ClosedRange<UInt64> = 1...1
         var steps = 600
         var traces = false
-        var breakage: Breakage?
+        var broken: String?
+        var playsConsumers = false
+    }
+
+    /// Returns the exit code.
+    package static func run(_ arguments: [String]) -> Int32 {
+        var order = Order()
         var rest = arguments[...]
         while let word = rest.popFirst() {
             switch word {
-            case "--trace": traces = true
+            case "--trace": order.traces = true
+            case "--consumers": order.playsConsumers = true
             case "--seed":
                 guard let seed = rest.popFirst().flatMap({ UInt64($0) }) else { return Self.misused(word) }
-                seeds = seed...seed
+                order.seeds = seed...seed
             case "--seeds":
                 guard let range = rest.popFirst().flatMap(Self.range) else { return Self.misused(word) }
-                seeds = range
+                order.seeds = range
             case "--steps":
                 guard let count = rest.popFirst().flatMap({ Int($0) }), count > 0 else { return Self.misused(word) }
-                steps = count
+                order.steps = count
             case "--broken":
-                guard let name = rest.popFirst(), let found = Breakage(rawValue: name) else {
-                    return Self.misused(word)
-                }
-                breakage = found
+                guard let name = rest.popFirst() else { return Self.misused(word) }
+                order.broken = name
             case "--help", "-h":
                 print(Self.usage)
                 return 0
             default: return Self.misused(word)
             }
         }
-        return Self.play(seeds, steps: steps, traces: traces, breakage)
+        return order.playsConsumers ? Self.playConsumers(order) : Self.playNode(order)
+    }
+
+    private static func playNode(_ order: Order) -> Int32 {
+        let breakage = order.broken.flatMap { Breakage(rawValue: $0) }
+        guard (breakage == nil) == (order.broken == nil) else { return Self.misused("--broken") }
+        var total = Tally()
+        return Self.play(order, total: { "\(total)" }) { seed, traces in
+            let outcome = Simulation(seed: seed, steps: order.steps, traces: traces, breakage: breakage).run()
+            return Played(violation: outcome.violation, trace: outcome.trace) { total += outcome.tally }
+        }
+    }
+
+    private static func playConsumers(_ order: Order) -> Int32 {
+        let breakage = order.broken.flatMap { ConsumerBreakage(rawValue: $0) }
+        guard (breakage == nil) == (order.broken == nil) else { return Self.misused("--broken") }
+        var total = ConsumerTally()
+        return Self.play(order, total: { "\(total)" }) { seed, traces in
+            let outcome = ConsumerSimulation(seed: seed, traces: traces, breakage: breakage).run()
+            return Played(violation: outcome.violation, trace: outcome.trace) { total += outcome.tally }
+        }
     }
 
     private static func range(_ text: String) -> ClosedRange<UInt64>? {
@@ -60,25 +89,27 @@ package enum SimulatorCommand {
         return 2
     }
 
+    private struct Played {
+        let violation: Violation?
+        let trace: [String]
+        let count: () -> Void
+    }
+
     private static func play(
-        _ seeds: ClosedRange<UInt64>, steps: Int, traces: Bool, _ breakage: Breakage?
+        _ order: Order, total: () -> String, _ one: (_ seed: UInt64, _ traces: Bool) -> Played
     ) -> Int32 {
-        var total = Tally()
         var violations = 0
-        for seed in seeds {
-            let outcome = Simulation(seed: seed, steps: steps, traces: traces, breakage: breakage).run()
-            total += outcome.tally
-            if traces { outcome.trace.forEach { print($0) } }
-            guard let violation = outcome.violation else { continue }
+        for seed in order.seeds {
+            let played = one(seed, order.traces)
+            played.count()
+            if order.traces { played.trace.forEach { print($0) } }
+            guard let violation = played.violation else { continue }
             violations += 1
-            if !traces {
-                let again = Simulation(seed: seed, steps: steps, traces: true, breakage: breakage).run()
-                again.trace.suffix(60).forEach { print($0) }
-            }
+            if !order.traces { one(seed, true).trace.suffix(60).forEach { print($0) } }
             print("seed \(seed): \(violation)")
             if violations >= 5 { break }
         }
-        print("seeds \(seeds.lowerBound) to \(seeds.upperBound): \(total)")
+        print("seeds \(order.seeds.lowerBound) to \(order.seeds.upperBound): \(total())")
         print(violations == 0 ? "no rule was broken" : "\(violations) seeds broke a rule")
         return violations == 0 ? 0 : 1
     }

@@ -24,6 +24,8 @@ struct HeldLease: Sendable {
     /// The same shard again, to begin when this has stopped.
     var successor: AssignedLease?
     var handOverAgainAt: UInt64?
+    /// A checkpoint was not stored, and it is not the lease's fault: it is tried again, also when nothing new comes.
+    var saveAgainAt: UInt64?
 
     init(_ key: LeaseKey, _ lease: AssignedLease) {
         self.key = key

@@ -96,6 +96,13 @@ package struct LeaseProgress: Sendable {
         (self.endSave(), self.inFlight)
     }
 
+    /// What was asked for and is neither stored nor under way, to be stored now.
+    package mutating func saveAgain() -> LeaseCheckpoint? {
+        guard self.inFlight == nil, !self.saved.isAtOrAfter(self.asked) else { return nil }
+        self.inFlight = self.asked
+        return self.asked
+    }
+
     /// Returns the tickets that what was under way covered.
     private mutating func endSave() -> [Ticket] {
         guard let done = self.inFlight else { return [] }

@@ -90,8 +90,8 @@ extension WorkerMachine {
         case .delivered(let key, let position):
             self.withUsable(key) { $0.progress.deliver(position) }
         case .reachedEnd(let key): self.withUsable(key) { $0.progress.reachEnd() }
-        case .checkpointSaved(let key): self.saved(key, nil, &actions)
-        case .checkpointFailed(let key, let error): self.saved(key, error, &actions)
+        case .checkpointSaved(let key): self.saved(key, nil, now, &actions)
+        case .checkpointFailed(let key, let error): self.saved(key, error, now, &actions)
         case .readingRefused(let key, let error):
             guard self.leases[key.shard]?.key == key else { return }
             self.lose(key.shard, error, isSuperseded: error.code == .leaseLost, &actions)
@@ -139,7 +139,9 @@ extension WorkerMachine {
         return .settle(ticket: ticket, Self.notHeld(key, "it has been finished"))
     }
 
-    private mutating func saved(_ key: LeaseKey, _ error: WeirError?, _ actions: inout [Action]) {
+    private mutating func saved(
+        _ key: LeaseKey, _ error: WeirError?, _ now: UInt64, _ actions: inout [Action]
+    ) {
         guard var held = self.leases[key.shard], held.key == key else { return }
         let (tickets, next) = error == nil ? held.progress.saveDone() : held.progress.saveFailed()
         self.leases[key.shard] = held
@@ -151,6 +153,18 @@ extension WorkerMachine {
             actions.append(.save(key, next))
         } else if case .settling(let handsOver) = held.stage {
             self.settle(key.shard, handsOver: handsOver, &actions)
+        } else if case .after? = error?.verdict.retry {
+            self.leases[key.shard]?.saveAgainAt = now + Settings.savePause
+        }
+    }
+
+    /// What could not be stored: a shard that is idle from then on would show it as not processed for ever.
+    mutating func retrySaves(_ now: UInt64, _ actions: inout [Action]) {
+        for shard in self.leases.keys.sorted() {
+            guard let held = self.leases[shard], let at = held.saveAgainAt, now >= at else { continue }
+            self.leases[shard]?.saveAgainAt = nil
+            guard held.isUsable, let position = self.leases[shard]?.progress.saveAgain() else { continue }
+            actions.append(.save(held.key, position))
         }
     }
 

@@ -43,10 +43,19 @@ extension WorkerMachine {
 
         /// How long a heartbeat asks the server to wait for news.
         package var waitMillis: UInt64 { self.sessionTimeout / 3_000_000 }
+        /// Pauses between attempts to join and to be heard, for a session timeout. However long that is: a server that
+        /// has begun anew does not know it, and expects the workers that its table names for the usual one only.
+        package static func pauses(sessionTimeout: UInt64) -> RetryPolicy {
+            let expected = min(sessionTimeout / 1_000_000, UInt64(Limits.sessionTimeoutMillisDefault))
+            return RetryPolicy(firstPauseMillis: 20, longestPauseMillis: UInt32(clamping: max(20, expected / 8)))
+        }
+
         /// How long leaving may take.
         package static let leaveNanos: UInt64 = 2_000_000_000
         /// How long after a refused hand-over it is tried again.
         package static let handOverPause: UInt64 = 1_000_000_000
+        /// How long after a checkpoint could not be stored it is tried again.
+        package static let savePause: UInt64 = 1_000_000_000
         /// How many session timeouts a worker waits for the id that it wants to be free.
         package static let idPatience: UInt64 = 3
     }

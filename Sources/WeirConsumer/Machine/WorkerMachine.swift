@@ -55,7 +55,7 @@ package struct WorkerMachine: Sendable {
         guard self.phase != .finished else { return nil }
         var deadlines = [self.aliveUntil, self.retryAt]
         if case .draining(let until) = self.phase { deadlines.append(until) }
-        deadlines += self.leases.values.map(\.handOverAgainAt)
+        deadlines += self.leases.values.flatMap { [$0.handOverAgainAt, $0.saveAgainAt] }
         return deadlines.compactMap { $0 }.min()
     }
 
@@ -103,7 +103,9 @@ package struct WorkerMachine: Sendable {
     private mutating func handleSession(_ event: Event, _ now: UInt64, _ actions: inout [Action]) {
         switch event {
         case .start: if self.phase == .idle { self.phase = .running }
-        case .tick: self.retryHandOvers(now, &actions)
+        case .tick:
+            self.retryHandOvers(now, &actions)
+            self.retrySaves(now, &actions)
         case .joined(let number, let assignment):
             guard let call = self.answered(number) else { return }
             self.hasJoined = true
@@ -176,6 +178,8 @@ package struct WorkerMachine: Sendable {
         let millis = self.settings.sessionTimeout / 1_000_000
         for shard in self.leases.keys.sorted() {
             let error = WeirError(.leaseLost, "no heartbeat of this worker was answered for \(millis) ms")
+            // It was given in this session, and must not begin outside of one.
+            self.leases[shard]?.successor = nil
             self.lose(shard, error, isSuperseded: false, &actions)
         }
     }

@@ -38,9 +38,7 @@ final class WorkerCore: Sendable {
         let settings = WorkerMachine.Settings(
             sessionTimeout: timeout, drainTimeout: configuration.drainTimeout.nanos,
             patience: configuration.patience?.nanos,
-            retry: RetryPolicy(
-                firstPauseMillis: 20, longestPauseMillis: UInt32(clamping: max(20, timeout / 8_000_000))),
-            seed: services.dice())
+            retry: WorkerMachine.Settings.pauses(sessionTimeout: timeout), seed: services.dice())
         self.state = Mutex(State(machine: WorkerMachine(settings)))
         (self.actions, self.actionsInput) = AsyncStream.makeStream(of: Action.self, bufferingPolicy: .unbounded)
         self.alarm.withLock { alarm in

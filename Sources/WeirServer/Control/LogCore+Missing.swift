@@ -4,12 +4,6 @@ import WeirModel
 import WeirStorage
 
 extension LogCore {
-    /// Why a stream that the catalog does not have is not there.
-    func missing(_ id: StreamID) -> WeirError {
-        self.catalog.wasDeleted(id)
-            ? WeirError(.streamDeleted, "\(id) was deleted") : WeirError(.streamNotFound, "\(id) does not exist")
-    }
-
     /// Why a shard cannot be read; `nil` when it can.
     func unreadable(_ shard: ShardRef) -> WeirError? {
         if let error = self.unavailable() { return error }

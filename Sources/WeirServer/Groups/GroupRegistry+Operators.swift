@@ -11,21 +11,14 @@ extension GroupRegistry {
         _ stream: StreamID, _ body: (inout State, LogCore, Moment, StreamState) throws(WeirError) -> Value
     ) -> Told<Value> {
         self.with { state, log, moment in
-            if let error = log.unavailable() { return Told(value: .failure(error), lsn: .none) }
-            do throws(WeirError) {
-                guard let found = log.catalog.stream(stream) else { throw log.missing(stream) }
-                let value = try body(&state, log, moment, found)
-                return Told(value: .success(value), lsn: max(log.leaseLSN, log.catalogLSN))
-            } catch {
-                return Told(value: .failure(error), lsn: max(log.leaseLSN, log.catalogLSN))
-            }
+            log.tell(of: stream) { found throws(WeirError) in try body(&state, log, moment, found) }
         }
     }
 
     func leases(_ request: ListLeases) -> Told<ListLeasesAnswer> {
         self.tell(request.stream) { state, log, moment, stream throws(WeirError) in
             let ref = ApplicationRef(stream: stream.id, name: try request.applicationName())
-            let application = try log.leases.existing(ref, log, moment)
+            let application = try log.application(ref, moment)
             let limit = Int(request.limit)
             let shards = stream.shards.filter { shard in
                 application.rows[shard.number] != nil && request.after.map { shard.number > $0 } ?? true
@@ -74,38 +67,17 @@ extension GroupRegistry {
     func reset(_ request: ResetLeases) -> Told<ResetLeasesAnswer> {
         self.tell(request.stream) { state, log, moment, stream throws(WeirError) in
             let ref = ApplicationRef(stream: stream.id, name: try request.applicationName())
-            let command = LeaseCommand.reset(
-                ref, shard: request.shard, to: request.target, force: request.isForced || request.isDryRun,
+            let reset = State.Reset(
+                shard: request.shard, target: request.target, isForced: request.isForced, isDryRun: request.isDryRun,
                 reason: request.reason)
-            let rows = try log.leases.existing(ref, log, moment).rows
-            let around = log.surroundings(stream, nowMillis: moment.wallMillis)
-            guard case .leasesReset(let event)? = try log.leases.plan(command, around) else {
-                return ResetLeasesAnswer(leases: [])
-            }
-            if !request.isDryRun {
-                let before = state.groups[ref]
-                try log.submit(command, nowMillis: moment.wallMillis)
-                for owner in Set(event.rows.compactMap({ rows[$0.shard]?.owner })) {
-                    state.groups[ref]?.touch(owner)
-                }
-                if let before { state.wakeChanged(ref, before) }
-                state.settle(ref, log, moment)
-            }
-            return ResetLeasesAnswer(
-                leases: event.rows.compactMap { row in
-                    rows[row.shard].map {
-                        LeaseReset(
-                            shard: row.shard, from: $0.checkpoint, to: row.checkpoint, owner: $0.owner?.worker)
-                    }
-                })
+            return ResetLeasesAnswer(leases: try state.reset(ref, reset, log, moment))
         }
     }
 
     func delete(_ request: DeleteApplication) -> Told<Empty> {
         self.tell(request.stream) { state, log, moment, stream throws(WeirError) in
             let ref = ApplicationRef(stream: stream.id, name: try request.applicationName())
-            try log.submit(.deleteApplication(ref, force: request.isForced), nowMillis: moment.wallMillis)
-            state.settle(ref, log, moment)
+            try state.delete(ref, isForced: request.isForced, log, moment)
             return Empty()
         }
     }

@@ -7,6 +7,38 @@ import WeirModel
 
 @Suite("A worker's leases")
 struct WorkerLeaseTests {
+    @Test("A successor does not begin when the session in which it was given is over; the next one gives it anew")
+    func successorOfAnotherSession() {
+        var bench = MachineBench()
+        let key = bench.join([lease(0)])[0]
+        bench.send(.tick, after: timeout)
+        #expect(bench.stopped == [ShardNumber(0)] && bench.isJoining)
+        bench.send(.joined(call: bench.call, list(2, [lease(0)])))
+        // Its processor still has not stopped when the second session ends too.
+        bench.send(.tick, after: timeout)
+        let call = bench.call
+        bench.send(.shardFinished(key, .stopped))
+        #expect(bench.started.isEmpty)
+        bench.send(.joined(call: call, list(3, [lease(0)])))
+        #expect(bench.started.map(\.counter) == [1])
+    }
+
+    @Test("A checkpoint that could not be stored is tried again, though nothing new is asked for")
+    func storedLater() {
+        var bench = MachineBench()
+        let key = bench.join([lease(0)])[0]
+        bench.send(.delivered(key, through(10)))
+        bench.send(.checkpoint(key, nil, ticket: nil))
+        bench.send(.checkpointFailed(key, awayError))
+        #expect(bench.saves.isEmpty)
+        #expect(bench.machine.nextDeadline.map { $0 <= bench.now + WorkerMachine.Settings.savePause } ?? false)
+        bench.send(.tick, after: WorkerMachine.Settings.savePause)
+        #expect(bench.saves == [through(10)])
+        bench.send(.checkpointSaved(key))
+        bench.send(.tick, after: WorkerMachine.Settings.savePause)
+        #expect(bench.saves.isEmpty)
+    }
+
     @Test("What is not listed any more is lost; what has another counter is lost and begins again when it has stopped")
     func diff() {
         var bench = MachineBench()

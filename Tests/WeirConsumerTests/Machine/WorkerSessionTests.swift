@@ -7,6 +7,16 @@ import WeirModel
 
 @Suite("A worker's session")
 struct WorkerSessionTests {
+    /// A server that has begun anew expects the workers of its table for five seconds, whatever timeout they have.
+    @Test(
+        "Pauses stay short, so that a restart of the server moves no lease", arguments: [1, 5, 20, 60, 300] as [UInt64])
+    func pauses(_ seconds: UInt64) {
+        let pauses = WorkerMachine.Settings.pauses(sessionTimeout: seconds * second)
+        for attempt in 1...20 {
+            #expect(pauses.pauseNanos(attempt: attempt, dice: .max) <= min(seconds * second, timeout) / 8)
+        }
+    }
+
     @Test("It joins, starts what it is given, and keeps one heartbeat under way with the version it has seen")
     func joins() {
         var bench = MachineBench()

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+import WeirCatalog
+import WeirConsumer
+import WeirLog
+import WeirModel
+import WeirStorage
+import WeirTestKit
+
+extension ConsumerSimulation {
+    /// Whether the worker runs and is heard of, and has been for a session timeout.
+    func isWell(_ worker: SimWorker) -> Bool {
+        worker.isAlive && !worker.isLeaving && self.now >= worker.pausedUntil
+            && self.now > worker.unwellUntil + self.plan.session + self.plan.session / 10
+    }
+
+    /// Every eligible shard has a holder who is there, or gets one in time.
+    func checkHolders() throws(Violation) {
+        guard self.core.unavailable() == nil, let stream = self.core.catalog.stream(self.stream) else {
+            return self.watch.reset()
+        }
+        let here = self.workers.filter { worker in
+            worker.isAlive && self.now >= worker.pausedUntil && worker.machine.isInSession(now: self.nanos)
+        }
+        guard here.contains(where: { !$0.isLeaving }) else { return self.watch.reset() }
+        // Those who finish their work before they leave are holders still.
+        let owners = Set(here.map(\.owner))
+        var unheld: [LeaseAuditor.Hold] = []
+        for (number, row) in self.leases.ahead where !row.isFinished {
+            if let owner = row.owner, owners.contains(owner) { continue }
+            guard let shard = stream.shard(number), self.core.leases.mayBegin(shard, of: self.ref) else { continue }
+            unheld.append(LeaseAuditor.Hold(shard: number, counter: row.counter))
+        }
+        try self.watch.look(unheld, now: self.now, atMost: self.plan.unheldMax)
+    }
+
+    /// Everything up to a checkpoint that was accepted was processed.
+    func checkCovered(_ shard: ShardNumber, _ position: LeaseCheckpoint) throws(Violation) {
+        let before = self.leases.ahead[shard]?.checkpoint ?? .trimHorizon
+        guard before != position else { return }
+        let place = ShardRef(stream: self.stream, shard: shard)
+        guard case .success(let start) = self.start(of: before, in: place) else { return }
+        var end = self.core.shard(place)?.durableEnd ?? 0
+        if case .sequenceNumber(let number, _) = position { end = number.index + 1 }
+        try self.checkProcessed(place, start, end, "checkpointed at \(position)")
+    }
+
+    private func checkProcessed(
+        _ place: ShardRef, _ start: UInt64, _ end: UInt64, _ what: String
+    ) throws(Violation) {
+        var next = start
+        while next < end {
+            guard let result = try self.node.readOnce(place, from: next, maxBytes: 1 << 20), result.recordCount > 0
+            else { return }
+            let records = try self.seen(result, place.shard).filter { $0.index < end }
+            try self.records.check(records, of: place.shard, what)
+            next = result.nextIndex
+        }
+    }
+
+    // MARK: The end
+
+    /// Nothing goes wrong any more: now everything must be processed, in bounded time.
+    func heal() throws(Violation) {
+        self.note("END: nothing goes wrong any more")
+        self.isEnding = true
+        self.node.forgetFaults()
+        self.serverPausedUntil = min(self.serverPausedUntil, self.now)
+        for worker in self.workers where worker.isAlive {
+            worker.pausedUntil = min(worker.pausedUntil, self.now)
+        }
+        if !self.workers.contains(where: { $0.isAlive && !$0.isLeaving }) { try self.startWorker() }
+        self.endBy = self.now + 6 * self.plan.session + 120_000
+        self.scheduleEnd()
+    }
+
+    private func scheduleEnd() {
+        self.after(self.plan.session / 5) { () throws(Violation) in
+            for worker in self.workers where worker.isAlive { self.note("\(worker.owner): \(worker.leases)") }
+            if !self.workers.contains(where: { $0.isAlive && !$0.isLeaving }) { try self.startWorker() }
+            if self.isUp, self.node.writers.isEmpty, !self.core.hasWork, let late = try self.isBehind() {
+                guard self.now < self.endBy else {
+                    throw Violation("the application does not reach the tip: \(late)")
+                }
+            } else if self.isUp, try self.isBehind() == nil {
+                self.isOver = true
+                return
+            }
+            guard self.now < self.endBy + 60_000 else { throw Violation("the node does not come to rest") }
+            self.scheduleEnd()
+        }
+    }
+
+    /// What is still to be processed.
+    private func isBehind() throws(Violation) -> String? {
+        for (number, row) in self.leases.durable.sorted(by: { $0.key < $1.key }) where !row.isFinished {
+            let place = ShardRef(stream: self.stream, shard: number)
+            guard let shard = self.core.catalog.shard(place), let state = self.core.shard(place) else { continue }
+            guard shard.isOpen else { return "\(number) is closed and stands at \(row.checkpoint)" }
+            guard case .success(let next) = self.start(of: row.checkpoint, in: place) else { return "\(number)" }
+            guard next >= state.durableEnd else {
+                return "\(number) stands at \(row.checkpoint), \(state.durableEnd - next) records behind, "
+                    + "held by \(row.owner.map { "\($0)" } ?? "nobody")"
+            }
+        }
+        return self.leases.durable.isEmpty ? "nobody has joined" : nil
+    }
+
+    func checkEnd() throws(Violation) {
+        try self.node.auditAll()
+        for number in self.leases.durable.keys.sorted() {
+            let place = ShardRef(stream: self.stream, shard: number)
+            guard let state = self.core.shard(place) else { throw Violation("\(number) is not there") }
+            try self.checkProcessed(place, state.firstIndex, state.durableEnd, "the history has ended")
+        }
+        guard !self.isUp || self.core.unavailable() == nil else { throw Violation("the node does not serve") }
+        try self.node.checker.checkOrder()
+    }
+}

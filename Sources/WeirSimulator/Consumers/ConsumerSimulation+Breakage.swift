@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+import WeirCatalog
+import WeirModel
+import WeirStorage
+import WeirTestKit
+
+/// What broken engines do.
+extension ConsumerSimulation {
+    /// What the engine takes for what the worker has shown.
+    func shown(_ hold: LeaseHold, _ log: LogCore) -> LeaseHold {
+        guard let row = log.leases.row(self.ref, hold.shard), let owner = row.owner else { return hold }
+        switch self.breakage {
+        case .checkpointsWithoutCounter: return LeaseHold(shard: hold.shard, owner: owner, counter: row.counter)
+        case .keepsCounter where hold.owner == owner:
+            return LeaseHold(shard: hold.shard, owner: owner, counter: row.counter)
+        default: return hold
+        }
+    }
+
+    /// What the engine says instead of what is so.
+    func misrepresent(_ assignment: Assignment) -> Assignment {
+        guard let leases = assignment.leases else { return assignment }
+        let told = leases.map { lease in
+            var (counter, checkpoint) = (lease.counter, lease.checkpoint)
+            switch self.breakage {
+            case .keepsCounter: counter = 1
+            case .forgetsCheckpoints: checkpoint = .trimHorizon
+            case .beginsAtTip: checkpoint = self.tip(of: lease.shard) ?? checkpoint
+            default: break
+            }
+            return AssignedLease(
+                shard: lease.shard, counter: counter, checkpoint: checkpoint,
+                isToBeHandedOver: lease.isToBeHandedOver)
+        }
+        return Assignment(version: assignment.version, leases: told)
+    }
+
+    private func tip(of shard: ShardNumber) -> LeaseCheckpoint? {
+        guard let state = self.core.shard(ShardRef(stream: self.stream, shard: shard)),
+            state.durableEnd > state.firstIndex
+        else { return nil }
+        return .sequenceNumber(
+            SequenceNumber(
+                shardCreationSecond: state.creationSecond, shard: shard, index: state.durableEnd - 1,
+                arrivalSecond: UInt64(self.node.now) / 1000), subSequence: nil)
+    }
+
+    func assignChildrenEarly() throws(Violation) {
+        guard let stream = self.core.catalog.stream(self.stream),
+            let member = self.groups.groups[self.ref]?.members.values.filter(\.hasJoined)
+                .min(by: { $0.owner.worker < $1.owner.worker }),
+            let child = self.leases.ahead.sorted(by: { $0.key < $1.key }).first(where: { number, row in
+                row.owner == nil && !row.isFinished
+                    && stream.shard(number).map { !self.core.leases.mayBegin($0, of: self.ref) } ?? false
+            })?.key
+        else { return }
+        let ref = self.ref!
+        try self.withGroups({ _ in nil }) { _, log, moment in
+            _ = try? log.submit(
+                .assign(ref, [.init(shard: child, owner: member.owner)]), nowMillis: moment.wallMillis)
+        }
+    }
+
+    /// Looks at the groups as if it had been awake all the time.
+    func expireInPause(since start: UInt64) throws(Violation) {
+        var nanos = start
+        while self.isUp, nanos < self.nanos {
+            try self.tickGroups(nanos: nanos)
+            nanos += 80_000_000
+        }
+    }
+
+    /// As if nobody was expected: a timeout passes before anybody is heard.
+    func expireAtRestart() throws(Violation) {
+        for tick in 0...24 as ClosedRange<UInt64> { try self.tickGroups(nanos: self.nanos + tick * 250_000_000) }
+    }
+}

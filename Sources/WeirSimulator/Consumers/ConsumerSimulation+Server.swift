@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+import WeirCatalog
+import WeirLog
+import WeirModel
+import WeirStorage
+import WeirTestKit
+
+extension ConsumerSimulation {
+    /// An answer that waits until what it tells is durable.
+    struct PendingAnswer {
+        let lsn: LSN
+        let release: () throws(Violation) -> Void
+        let fail: (WeirError) -> Void
+    }
+
+    /// As the server keeps it.
+    struct HeartbeatUnderWay {
+        let worker: SimWorker
+        let seen: UInt64
+        let deadlineNanos: UInt64
+        let answer: (Result<Assignment, WeirError>) throws(Violation) -> Void
+    }
+
+    typealias Groups = NodeGroups<UInt64>
+
+    /// Does something with the groups and the log; afterwards the heartbeats that it concerns are looked at.
+    func withGroups<R>(
+        _ cause: (R) -> LeaseAuditor.Cause?, _ body: (inout Groups, LogCore, GroupMoment) -> R
+    ) throws(Violation) -> R {
+        let moment = GroupMoment(wallMillis: self.node.now, nanos: self.nanos)
+        self.groups.begin(self.core, moment)
+        let before = self.groups.groups[self.ref]
+        let result = body(&self.groups, self.core, moment)
+        // Whom to wake comes in no order.
+        for id in Set(self.groups.takeWakes()).sorted() {
+            self.after(self.within(0...1), at: .server) { () throws(Violation) in try self.look(at: id, isNew: false) }
+        }
+        try self.observe(cause(result) ?? .tick, before)
+        return result
+    }
+
+    /// The auditor looks at the lease table.
+    func observe(_ cause: LeaseAuditor.Cause, _ group: Group? = nil) throws(Violation) {
+        let core = self.core
+        guard let rows = core.leases.application(self.ref)?.rows else { return }
+        if self.leases.ahead.isEmpty || cause == .reset {
+            for (shard, row) in rows where row != self.leases.ahead[shard] {
+                self.records.skipped(shard, to: row.checkpoint)
+            }
+        }
+        if case .checkpoint(let hold, let position) = cause { try self.checkCovered(hold.shard, position) }
+        let stream = core.catalog.stream(self.stream)
+        try self.leases.observe(
+            rows, cause, lsn: max(core.leaseLSN, core.catalogLSN),
+            mayBegin: { shard in
+                stream?.shard(shard).map { core.leases.mayBegin($0, of: self.ref) } ?? false
+            },
+            parents: { stream?.shard($0)?.parents ?? [] },
+            isExcused: { owner, shard in
+                // Not a member any more: whether that is right is judged when it expires.
+                guard let group, group.member(owner) != nil,
+                    self.groups.groups[self.ref]?.member(owner) != nil
+                else { return true }
+                return group.handOvers[shard].map { $0.deadlineNanos <= self.nanos } ?? false
+            })
+    }
+
+    // MARK: What happens by itself
+
+    func scheduleTick() {
+        self.after(self.plan.tick, at: .server) { () throws(Violation) in
+            if self.isUp { try self.tick() }
+            self.scheduleTick()
+        }
+    }
+
+    private func tick() throws(Violation) {
+        try self.node.tick()
+        if self.node.upkeep == nil || self.random.chance(1, of: 3) { try self.node.doUpkeep() }
+        guard !self.node.disk.isDown, self.groups.takeTick(nowNanos: self.nanos) else { return }
+        guard self.breakage != .neverExpires else { return try self.checkHolders() }
+        try self.tickGroups(nanos: self.nanos)
+        if self.breakage == .childrenBeforeParents { try self.assignChildrenEarly() }
+        try self.checkHolders()
+    }
+
+    func tickGroups(nanos: UInt64) throws(Violation) {
+        let members = self.groups.groups[self.ref]?.members ?? [:]
+        try self.withGroups({ _ in nil }) { groups, log, moment in
+            groups.tick(log, GroupMoment(wallMillis: moment.wallMillis, nanos: nanos))
+        }
+        let left = self.groups.groups[self.ref]?.members ?? [:]
+        for member in members.values.sorted(by: { $0.owner.worker < $1.owner.worker })
+        where left[member.owner.worker] == nil {
+            self.tally.expired += 1
+            self.note("\(member.owner) has expired")
+            if let worker = self.workers.first(where: { $0.owner == member.owner }), self.isWell(worker) {
+                throw Violation("\(member.owner) expires, which is there and was heard of all the time")
+            }
+        }
+    }
+
+    /// One of the node's threads does something, again and again while there is something to do.
+    func scheduleTurn() {
+        guard !self.isTurnScheduled, self.isUp,
+            self.core.hasWork || !self.node.writers.isEmpty || self.node.upkeep != nil
+        else { return }
+        self.isTurnScheduled = true
+        self.after(self.within(1...5), at: .server) { () throws(Violation) in
+            self.isTurnScheduled = false
+            guard self.isUp else { return }
+            if !self.isEnding { self.node.armFaults() }
+            if self.node.upkeep != nil, self.random.chance(1, of: 3) {
+                try self.node.doUpkeep()
+            } else {
+                try self.node.write()
+            }
+        }
+    }
+
+    func afterEvent() throws(Violation) {
+        if self.isUp, self.node.disk.isDown { return self.goDown("crashed") }
+        guard self.isUp else { return }
+        if self.node.boots != self.boots {
+            // It stopped in a recovery, and was started again at once.
+            self.goDown("stopped")
+            return try self.started()
+        }
+        if self.core.term != self.term {
+            self.note("the server has recovered")
+            try self.recovered()
+            self.failAnswers("whether this was done is not known")
+        }
+        try self.leases.becameDurable(self.core.durableLSN)
+        try self.release()
+        self.scheduleTurn()
+    }
+
+    private func release() throws(Violation) {
+        guard !self.answers.isEmpty else { return }
+        let durable = self.core.durableLSN
+        let ready = self.answers.filter { $0.lsn <= durable }
+        guard !ready.isEmpty else { return }
+        self.answers.removeAll { $0.lsn <= durable }
+        for answer in ready { try answer.release() }
+    }
+
+    func failAnswers(_ why: String) {
+        let failed = self.answers
+        self.answers.removeAll()
+        let error = WeirError(.unavailable, why, verdict: .init(maybeStored: true, retry: .after(200)))
+        for answer in failed { answer.fail(error) }
+    }
+
+    // MARK: Ends and beginnings of the server
+
+    /// The process ends; connections end with it.
+    func goDown(_ why: String) {
+        self.note("the server has \(why)")
+        self.isUp = false
+        self.era += 1
+        self.serverPausedUntil = 0
+        self.failAnswers("the connection was closed")
+        let waiting = self.heartbeats.sorted { $0.key < $1.key }
+        self.heartbeats.removeAll()
+        for (_, underWay) in waiting { self.failed(underWay.worker, underWay.answer) }
+        guard self.node.boots == self.boots else { return }
+        let millis = self.within(20...(self.isEnding ? 100 : 2 * self.plan.session))
+        self.after(millis) { () throws(Violation) in
+            guard !self.isUp else { return }
+            if self.isEnding { self.node.forgetFaults() }
+            if self.node.disk.isDown { try self.node.surviveCrash() } else { try self.node.stopAndStart() }
+            try self.started()
+        }
+    }
+
+    private func started() throws(Violation) {
+        self.isUp = true
+        self.groups = Groups()
+        self.boots = self.node.boots
+        self.tally.serverStarts += 1
+        self.note("the server has started")
+        try self.recovered()
+        if self.breakage == .expiresAtRestart { try self.expireAtRestart() }
+    }
+
+    private func recovered() throws(Violation) {
+        self.term = self.core.term
+        self.watch.reset()
+        try self.leases.recovered(self.core.leases.application(self.ref)?.rows ?? [:])
+    }
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+import WeirModel
+import WeirStorage
+import WeirTestKit
+
+/// What goes wrong, and what people do.
+extension ConsumerSimulation {
+    private static let workersMax = 5
+
+    func scheduleTrouble() {
+        self.after(self.within(1...self.plan.session * 2 / 3)) { () throws(Violation) in
+            guard !self.isEnding else { return }
+            try self.trouble()
+            self.scheduleTrouble()
+        }
+    }
+
+    private func trouble() throws(Violation) {
+        let alive = self.workers.filter { $0.isAlive && !$0.isLeaving && self.now >= $0.pausedUntil }
+        let worker = alive.isEmpty ? nil : self.random.pick(alive)
+        switch self.random.weighted([10, 8, 14, 8, 4, 4, 4, 4, 12, 4, 3]) {
+        case 0: if let worker { self.pause(worker) }
+        case 1: if let worker { try self.kill(worker) }
+        case 2: if alive.count < Self.workersMax { try self.startWorker() }
+        case 3: if let worker { try self.shutDown(worker) }
+        case 4: if let worker { self.disconnect(worker) }
+        case 5: self.pauseServer()
+        case 6:
+            if self.isUp {
+                self.note("a crash is due")
+                self.node.armed = (self.random.within(1...4), .crash)
+            }
+        case 7: if self.isUp, self.now >= self.serverPausedUntil { self.goDown("been stopped") }
+        case 8: if self.now >= self.serverPausedUntil { try self.reshard() }
+        case 9: if self.plan.resets { try self.reset() }
+        default:
+            // Two workers with one id.
+            if let worker, alive.count < Self.workersMax { try self.startWorker(worker.owner.worker.description) }
+        }
+        if self.node.plan.clockJumps, self.random.chance(1, of: 10) {
+            self.node.clock.jump(millis: Int64(self.random.within(-3_600_000...3_600_000)))
+        }
+    }
+
+    private func pause(_ worker: SimWorker) {
+        let millis = self.within(self.plan.session / 4...3 * self.plan.session)
+        self.tally.pauses += 1
+        self.note("\(worker.owner) is paused for \(millis) ms")
+        worker.pausedUntil = self.now + millis
+        worker.unwellUntil = max(worker.unwellUntil, worker.pausedUntil)
+    }
+
+    /// The process is gone; of what it had in hand some was processed.
+    private func kill(_ worker: SimWorker) throws(Violation) {
+        self.tally.kills += 1
+        self.note("\(worker.owner) is killed")
+        for task in worker.leases where !task.inHand.isEmpty {
+            try self.processed(worker, task, self.random.within(0...task.inHand.count))
+        }
+        worker.isAlive = false
+        // A machine that loses its power says nothing.
+        if self.random.chance(2, of: 3) { self.disconnect(worker) }
+        if self.random.chance(1, of: 2) {
+            self.scheduleWorker(self.random.chance(1, of: 2) ? worker.owner.worker.description : nil)
+        }
+    }
+
+    private func shutDown(_ worker: SimWorker) throws(Violation) {
+        self.tally.leaves += 1
+        self.note("\(worker.owner) is shut down")
+        worker.isLeaving = true
+        try self.handle(worker, .shutdown)
+    }
+
+    private func pauseServer() {
+        guard self.isUp, self.now >= self.serverPausedUntil else { return }
+        self.tally.serverPauses += 1
+        let millis = self.within(100...2 * self.plan.session)
+        self.note("the server is paused for \(millis) ms")
+        self.serverPausedUntil = self.now + millis
+        self.watch.reset()
+        guard self.breakage == .expiresInPauses else { return }
+        let start = self.nanos
+        // Before it hears what has come meanwhile.
+        self.after(millis - 1) { () throws(Violation) in try self.expireInPause(since: start) }
+    }
+
+    private func reset() throws(Violation) {
+        guard self.isUp, self.now >= self.serverPausedUntil, let rows = self.core.leases.application(self.ref)?.rows,
+            let shard = rows.keys.sorted().randomElement(using: &self.random)
+        else { return }
+        let targets: [ResetTarget] = [
+            .trimHorizon, .latest, .atTimestamp(max(0, self.node.now - Int64(self.within(0...self.plan.session)))),
+        ]
+        let reset = Groups.Reset(
+            shard: self.random.chance(1, of: 2) ? shard : nil, target: self.random.pick(targets),
+            isForced: self.random.chance(2, of: 3), isDryRun: false, reason: "drill")
+        let ref = self.ref!
+        let outcome: Told<[LeaseReset]> = try self.withGroups({ (told: Told<[LeaseReset]>) in
+            if case .success = told.value { .reset } else { nil }
+        }) { groups, log, moment in
+            log.tell(of: ref.stream) { _ throws(WeirError) in try groups.reset(ref, reset, log, moment) }
+        }
+        self.note("reset of \(reset.shard.map { "\($0)" } ?? "all") to \(reset.target): \(outcome.value)")
+        if case .success = outcome.value { self.tally.resets += 1 }
+    }
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What histories of consumers did, in numbers.
+package struct ConsumerTally: Sendable, CustomStringConvertible {
+    package var events = 0
+    package var acknowledged = 0
+    package var processed = 0
+    package var repeated = 0
+    package var checkpoints = 0
+    package var refused = 0
+    package var assigned = 0
+    package var handedOver = 0
+    package var expired = 0
+    package var workers = 0
+    package var pauses = 0
+    package var kills = 0
+    package var leaves = 0
+    package var serverStarts = 0
+    package var serverPauses = 0
+    package var powerCuts = 0
+    package var failures = 0
+    package var reshards = 0
+    package var resets = 0
+
+    package init() {}
+
+    package static func += (left: inout Self, right: Self) {
+        left.events += right.events
+        left.acknowledged += right.acknowledged
+        left.processed += right.processed
+        left.repeated += right.repeated
+        left.checkpoints += right.checkpoints
+        left.refused += right.refused
+        left.assigned += right.assigned
+        left.handedOver += right.handedOver
+        left.expired += right.expired
+        left.workers += right.workers
+        left.pauses += right.pauses
+        left.kills += right.kills
+        left.leaves += right.leaves
+        left.serverStarts += right.serverStarts
+        left.serverPauses += right.serverPauses
+        left.powerCuts += right.powerCuts
+        left.failures += right.failures
+        left.reshards += right.reshards
+        left.resets += right.resets
+    }
+
+    package var description: String {
+        "\(self.events) events, \(self.acknowledged) records acknowledged, \(self.processed) processed "
+            + "(\(self.repeated) again); \(self.checkpoints) checkpoints stored, \(self.refused) refused; "
+            + "\(self.assigned) leases told, \(self.handedOver) handed over, \(self.expired) workers expired; "
+            + "\(self.workers) workers, \(self.pauses) paused, \(self.kills) killed, \(self.leaves) shut down; "
+            + "\(self.serverStarts) starts of the server (\(self.powerCuts) power cuts), \(self.serverPauses) pauses, "
+            + "\(self.failures) failed writes; \(self.reshards) reshardings, \(self.resets) resets"
+    }
+}

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+import WeirCatalog
+import WeirLog
+import WeirModel
+
+/// What workers and operators ask.
+extension NodeGroups {
+    /// A worker comes, or comes back. `start`: used only when the application is not there yet.
+    package mutating func join(
+        _ ref: ApplicationRef, _ owner: LeaseOwner, timeoutMillis: UInt32, from start: InitialPosition,
+        _ log: LogCore, _ moment: GroupMoment
+    ) throws(WeirError) -> Assignment {
+        try log.submit(.createApplication(ref, from: start), nowMillis: moment.wallMillis)
+        let rows = log.leases.application(ref)?.rows ?? [:]
+        var group = self.groups[ref] ?? Group(rows: rows, nowNanos: moment.nanos)
+        let gone = self.disconnected[ref] ?? []
+        try group.join(
+            owner, timeoutNanos: UInt64(timeoutMillis) * 1_000_000, isGone: { gone.contains($0) },
+            nowNanos: moment.nanos)
+        self.disconnected[ref]?.remove(owner)
+        self.groups[ref] = group
+        self.settle(ref, log, moment)
+        return self.assignment(ref, owner, log)
+    }
+
+    /// A heartbeat as it comes.
+    package struct Beat {
+        package let owner: LeaseOwner
+        package let seenVersion: UInt64
+        package let measured: [(shard: ShardNumber, bytesPerSecond: UInt64)]
+        /// It has just come, and so is a sign of life; when it is looked at again it is none.
+        package let isNew: Bool
+
+        package init(
+            owner: LeaseOwner, seenVersion: UInt64, measured: [(shard: ShardNumber, bytesPerSecond: UInt64)],
+            isNew: Bool
+        ) {
+            self.owner = owner
+            self.seenVersion = seenVersion
+            self.measured = measured
+            self.isNew = isNew
+        }
+    }
+
+    /// `nil`: nothing has changed since the seen version; `waiter` is woken when something does.
+    package mutating func heartbeat(
+        _ ref: ApplicationRef, _ beat: Beat, waiter: Waiter?, _ log: LogCore, _ moment: GroupMoment
+    ) throws(WeirError) -> Assignment? {
+        _ = try log.application(ref, moment)
+        let owner = beat.owner
+        guard self.groups[ref]?.member(owner)?.hasJoined ?? false else { throw Group.unknown(owner) }
+        if beat.isNew {
+            try self.groups[ref]?.heard(owner, measured: beat.measured, nowNanos: moment.nanos)
+            self.disconnected[ref]?.remove(owner)
+        }
+        let assignment = self.assignment(ref, owner, log)
+        guard assignment.version == beat.seenVersion else { return assignment }
+        if let waiter { self.waiting[ref, default: [:]][owner.worker] = Waiting(waiter: waiter, owner: owner) }
+        return nil
+    }
+
+    package mutating func checkpoint(
+        _ ref: ApplicationRef, _ hold: LeaseHold, _ checkpoint: LeaseCheckpoint, _ log: LogCore, _ moment: GroupMoment
+    ) throws(WeirError) {
+        try log.submit(.checkpoint(ref, hold, checkpoint), nowMillis: moment.wallMillis)
+        guard checkpoint == .shardEnd else { return }
+        // The lease is nobody's any more, and the children may begin.
+        self.groups[ref]?.touch(hold.owner)
+        self.settle(ref, log, moment)
+    }
+
+    package mutating func handOver(
+        _ ref: ApplicationRef, _ hold: LeaseHold, _ log: LogCore, _ moment: GroupMoment
+    ) throws(WeirError) {
+        _ = try log.leases.held(ref, hold)
+        let before = self.groups[ref]
+        let receiver = self.groups[ref]?.handedOver(hold.shard)
+        let rows = log.leases.application(ref)?.rows ?? [:]
+        let change = LeasesAssigned.Change(shard: hold.shard, owner: receiver)
+        try log.submit(.assign(ref, [change]), nowMillis: moment.wallMillis)
+        self.groups[ref]?.settled([change], before: rows)
+        if let before { self.wakeChanged(ref, before) }
+        self.settle(ref, log, moment)
+    }
+
+    package mutating func leave(
+        _ ref: ApplicationRef, _ owner: LeaseOwner, _ log: LogCore, _ moment: GroupMoment
+    ) throws(WeirError) {
+        guard let before = self.groups[ref] else { throw Group.unknown(owner) }
+        try self.groups[ref]?.leave(owner)
+        self.wakeChanged(ref, before)
+        self.settle(ref, log, moment)
+    }
+
+    private func assignment(_ ref: ApplicationRef, _ owner: LeaseOwner, _ log: LogCore) -> Assignment {
+        let group = self.groups[ref]
+        return Assignment(
+            version: group?.member(owner)?.version ?? 0,
+            leases: group?.leases(of: owner, log.leases.application(ref)?.rows ?? [:]) ?? [])
+    }
+
+    // MARK: Operators
+
+    /// What an operator wants with the checkpoints of an application.
+    package struct Reset {
+        /// Only that one, else all.
+        package let shard: ShardNumber?
+        package let target: ResetTarget
+        /// Also leases that workers hold.
+        package let isForced: Bool
+        /// Says what it would do, and does nothing.
+        package let isDryRun: Bool
+        package let reason: String
+
+        package init(
+            shard: ShardNumber?, target: ResetTarget, isForced: Bool, isDryRun: Bool, reason: String
+        ) {
+            self.shard = shard
+            self.target = target
+            self.isForced = isForced
+            self.isDryRun = isDryRun
+            self.reason = reason
+        }
+    }
+
+    package mutating func reset(
+        _ ref: ApplicationRef, _ reset: Reset, _ log: LogCore, _ moment: GroupMoment
+    ) throws(WeirError) -> [LeaseReset] {
+        let command = LeaseCommand.reset(
+            ref, shard: reset.shard, to: reset.target, force: reset.isForced || reset.isDryRun, reason: reset.reason)
+        let rows = try log.application(ref, moment).rows
+        guard let stream = log.catalog.stream(ref.stream) else { throw log.missing(ref.stream) }
+        let around = log.surroundings(stream, nowMillis: moment.wallMillis)
+        guard case .leasesReset(let event)? = try log.leases.plan(command, around) else { return [] }
+        if !reset.isDryRun {
+            let before = self.groups[ref]
+            try log.submit(command, nowMillis: moment.wallMillis)
+            for owner in Set(event.rows.compactMap({ rows[$0.shard]?.owner })) { self.groups[ref]?.touch(owner) }
+            if let before { self.wakeChanged(ref, before) }
+            self.settle(ref, log, moment)
+        }
+        return event.rows.compactMap { row in
+            rows[row.shard].map {
+                LeaseReset(shard: row.shard, from: $0.checkpoint, to: row.checkpoint, owner: $0.owner?.worker)
+            }
+        }
+    }
+
+    package mutating func delete(
+        _ ref: ApplicationRef, isForced: Bool, _ log: LogCore, _ moment: GroupMoment
+    ) throws(WeirError) {
+        try log.submit(.deleteApplication(ref, force: isForced), nowMillis: moment.wallMillis)
+        self.settle(ref, log, moment)
+    }
+}
+
+extension LogCore {
+    /// Runs `body` for a stream that must be there; what it returns or throws is told at the position of the log that
+    /// it was computed from.
+    package func tell<Value: Sendable>(
+        of stream: StreamID, _ body: (StreamState) throws(WeirError) -> Value
+    ) -> Told<Value> {
+        if let error = self.unavailable() { return Told(value: .failure(error), lsn: .none) }
+        do throws(WeirError) {
+            guard let found = self.catalog.stream(stream) else { throw self.missing(stream) }
+            let value = try body(found)
+            return Told(value: .success(value), lsn: max(self.leaseLSN, self.catalogLSN))
+        } catch {
+            return Told(value: .failure(error), lsn: max(self.leaseLSN, self.catalogLSN))
+        }
+    }
+
+    /// The application, or an error that names those there are.
+    package func application(
+        _ ref: ApplicationRef, _ moment: GroupMoment
+    ) throws(WeirError) -> LeaseTable.Application {
+        guard let stream = self.catalog.stream(ref.stream) else { throw self.missing(ref.stream) }
+        return try self.leases.existing(ref, self.surroundings(stream, nowMillis: moment.wallMillis))
+    }
+
+    /// Why a stream that the catalog does not have is not there.
+    package func missing(_ id: StreamID) -> WeirError {
+        self.catalog.wasDeleted(id)
+            ? WeirError(.streamDeleted, "\(id) was deleted") : WeirError(.streamNotFound, "\(id) does not exist")
+    }
+}

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+import WeirCatalog
+import WeirLog
+import WeirModel
+
+/// What was decided about a request, and the position of the log at which it may be told.
+package struct Told<Value: Sendable>: Sendable {
+    package let value: Result<Value, WeirError>
+    package let lsn: LSN
+
+    package init(value: Result<Value, WeirError>, lsn: LSN) {
+        self.value = value
+        self.lsn = lsn
+    }
+}
+
+/// The time of a decision: milliseconds since 1970, and nanoseconds of a clock that never falls.
+package struct GroupMoment: Sendable {
+    package let wallMillis: Int64
+    package let nanos: UInt64
+
+    package init(wallMillis: Int64, nanos: UInt64) {
+        self.wallMillis = wallMillis
+        self.nanos = nanos
+    }
+}
+
+/// The groups of a node's applications: brings together what workers say, the machines that decide, and the log, where
+/// what was decided becomes true. Without locks, clocks and connections, so that the simulator plays the same one.
+///
+/// Everything runs under the log's lock, after `begin`. What is decided is logged; what workers are told waits until
+/// that is durable. `Waiter`: whom the owner of this can wake because there is news for a worker.
+package struct NodeGroups<Waiter: Sendable>: Sendable {
+    struct Waiting: Sendable {
+        let waiter: Waiter
+        let owner: LeaseOwner
+    }
+
+    package internal(set) var groups: [ApplicationRef: Group] = [:]
+    var waiting: [ApplicationRef: [WorkerID: Waiting]] = [:]
+    /// Workers whose connection has ended since they were last heard of.
+    var disconnected: [ApplicationRef: Set<LeaseOwner>] = [:]
+    /// The term of the log that the groups were last brought in step with; after a recovery it is another.
+    private var term: UInt64 = 0
+    private var tickedNanos: UInt64 = 0
+    private var balancedNanos: UInt64 = 0
+    /// Those who are to be told, once the locks are given back.
+    var wakes: [Waiter] = []
+
+    /// How often `tick` has something to do.
+    package static var tickNanos: UInt64 { 80_000_000 }
+    /// How often the balance is looked at when nothing has happened.
+    package static var balanceNanos: UInt64 { 1_000_000_000 }
+
+    package init() {}
+
+    /// Before anything else under the log's lock. A new term of the log: what was decided and did not become durable is
+    /// gone, so everybody is told anew. At the start of the node the owners that the table names are expected back.
+    package mutating func begin(_ log: LogCore, _ moment: GroupMoment) {
+        guard self.term != log.term else { return }
+        self.term = log.term
+        for (ref, application) in log.leases.applications {
+            if let known = self.groups[ref] {
+                for member in known.members.values { self.groups[ref]?.touch(member.owner) }
+            } else if application.rows.values.contains(where: { $0.owner != nil }) {
+                self.groups[ref] = Group(rows: application.rows, nowNanos: moment.nanos)
+            }
+        }
+        for (ref, waiting) in self.waiting where !waiting.isEmpty { self.wake(ref) }
+    }
+
+    /// Whether `tick` has something to do; once within `tickNanos`.
+    package mutating func takeTick(nowNanos: UInt64) -> Bool {
+        guard nowNanos >= self.tickedNanos + Self.tickNanos else { return false }
+        self.tickedNanos = nowNanos
+        return true
+    }
+
+    /// Expires and balances.
+    package mutating func tick(_ log: LogCore, _ moment: GroupMoment) {
+        guard log.unavailable() == nil else { return }
+        let balances = moment.nanos >= self.balancedNanos + Self.balanceNanos
+        if balances { self.balancedNanos = moment.nanos }
+        for ref in Array(self.groups.keys) {
+            let gone = self.groups[ref]?.expire(nowNanos: moment.nanos) ?? []
+            if balances || !gone.isEmpty { self.settle(ref, log, moment) }
+        }
+    }
+
+    // MARK: Those who wait
+
+    /// Those who are to be woken now.
+    package mutating func takeWakes() -> [Waiter] {
+        defer { self.wakes.removeAll() }
+        return self.wakes
+    }
+
+    /// A worker's connection has ended while it waited. It may come back with another; only a new life of the same id
+    /// need not wait for the session timeout.
+    package mutating func disconnected(
+        _ ref: ApplicationRef, _ owner: LeaseOwner, where isIt: (Waiter) -> Bool
+    ) {
+        guard self.stopWaiting(ref, owner, where: isIt) else { return }
+        self.disconnected[ref, default: []].insert(owner)
+    }
+
+    /// Whether it was waiting.
+    @discardableResult
+    package mutating func stopWaiting(
+        _ ref: ApplicationRef, _ owner: LeaseOwner, where isIt: (Waiter) -> Bool
+    ) -> Bool {
+        guard let waiting = self.waiting[ref]?[owner.worker], isIt(waiting.waiter) else { return false }
+        self.waiting[ref]?[owner.worker] = nil
+        return true
+    }
+
+    /// Those for whom something has changed since `before`, and those who are no members any more.
+    mutating func wakeChanged(_ ref: ApplicationRef, _ before: Group) {
+        for (worker, waiting) in self.waiting[ref] ?? [:] {
+            let now = self.groups[ref]?.member(waiting.owner)?.version
+            if now == nil || now != before.member(waiting.owner)?.version { self.wakes.append(waiting.waiter) }
+            if now == nil { self.waiting[ref]?[worker] = nil }
+        }
+    }
+
+    mutating func wake(_ ref: ApplicationRef) {
+        self.wakes.append(contentsOf: self.waiting[ref]?.values.map(\.waiter) ?? [])
+    }
+
+    // MARK: The table
+
+    /// Brings the lease table in step with who is there. Without room or a writable log nothing changes; the next tick
+    /// tries again.
+    mutating func settle(_ ref: ApplicationRef, _ log: LogCore, _ moment: GroupMoment) {
+        guard var group = self.groups[ref] else { return }
+        guard let application = log.leases.application(ref), let stream = log.catalog.stream(ref.stream) else {
+            // Deleted: workers are told when they ask.
+            self.groups[ref] = nil
+            self.disconnected[ref] = nil
+            return self.wake(ref)
+        }
+        let rows = application.rows
+        let before = group
+        let changes = group.settle(rows: rows, nowNanos: moment.nanos) { number in
+            stream.shard(number).map { log.leases.mayBegin($0, of: ref) } ?? false
+        }
+        if !changes.isEmpty {
+            do {
+                try log.submit(.assign(ref, changes), nowMillis: moment.wallMillis)
+            } catch {
+                return
+            }
+            group.settled(changes, before: rows)
+        }
+        self.groups[ref] = group
+        self.wakeChanged(ref, before)
+        if group.isEmpty, !rows.values.contains(where: { $0.owner != nil }) { self.drop(ref) }
+    }
+
+    /// Nobody is left and nobody is expected.
+    private mutating func drop(_ ref: ApplicationRef) {
+        self.groups[ref] = nil
+        self.disconnected[ref] = nil
+        if self.waiting[ref]?.isEmpty ?? false { self.waiting[ref] = nil }
+    }
+}

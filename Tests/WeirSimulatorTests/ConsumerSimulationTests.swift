@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+import Testing
+import WeirSimulator
+
+@Suite struct ConsumerSimulationTests {
+    /// Workers that pause, die, come back, leave; a server that pauses, crashes, loses its power; messages that come
+    /// late; shards that split and merge; resets: no auditor objects. A longer run:
+    /// `swift run -c release weir-sim --consumers --seeds 1..100000`.
+    @Test(arguments: 0..<10)
+    func aThousandHistoriesOfConsumersBreakNoRule(_ tenth: UInt64) {
+        for seed in tenth * 100 + 1...tenth * 100 + 100 {
+            let outcome = ConsumerSimulation(seed: seed).run()
+            #expect(outcome.violation == nil, "weir-sim --consumers --seed \(seed) --trace")
+        }
+    }
+
+    @Test(arguments: [1, 7, 42, 1234] as [UInt64])
+    func theSameSeedTwiceGivesTheSameTraceOfConsumers(_ seed: UInt64) {
+        let one = ConsumerSimulation(seed: seed, traces: true).run().trace
+        let other = ConsumerSimulation(seed: seed, traces: true).run().trace
+        #expect(one.count > 50)
+        #expect(one == other)
+    }
+
+    @Test(arguments: ConsumerBreakage.allCases)
+    func anEngineThatBreaksARuleOfConsumersIsCaught(_ breakage: ConsumerBreakage) {
+        let caught = (1...200 as ClosedRange<UInt64>).first { seed in
+            ConsumerSimulation(seed: seed, breakage: breakage).run().violation != nil
+        }
+        #expect(caught != nil)
+    }
+
+    /// What the histories must hold, or they show nothing.
+    @Test func historiesOfConsumersHoldWhatTheyAreJudgedBy() {
+        var total = ConsumerTally()
+        for seed in 1...60 as ClosedRange<UInt64> { total += ConsumerSimulation(seed: seed).run().tally }
+        #expect(total.processed > 1000 && total.repeated > 0 && total.refused > 0 && total.checkpoints > 100)
+        #expect(total.handedOver > 0 && total.expired > 0 && total.pauses > 0 && total.kills > 0 && total.leaves > 0)
+        #expect(total.powerCuts > 0 && total.serverPauses > 0 && total.failures > 0)
+        #expect(total.reshards > 0 && total.resets > 0)
+    }
+}
