@@ -19,7 +19,7 @@ struct ConsumerPlan: CustomStringConvertible {
 
     init(_ random: inout SplitMix64) {
         self.session = random.pick([2_000, 5_000, 5_000, 20_000, 60_000])
-        self.trouble = self.session * UInt64(random.within(4...10))
+        self.trouble = self.session * UInt64(random.within(3...7))
         self.workers = random.within(1...4)
         self.shards = random.within(1...4)
         self.start = random.pick([.trimHorizon, .trimHorizon, .latest])

@@ -22,6 +22,8 @@ package struct ConsumerTally: Sendable, CustomStringConvertible {
     package var reshards = 0
     package var resets = 0
 
+    package init() {}
+
     package static func += (left: inout Self, right: Self) {
         left.events += right.events
         left.acknowledged += right.acknowledged

@@ -16,12 +16,21 @@ struct EventQueue {
         let order: UInt64
         let place: Place
         let run: () throws(Violation) -> Void
-
-        func isBefore(_ other: Event) -> Bool { (self.at, self.order) < (other.at, other.order) }
     }
 
-    /// A heap: no event comes before its parent at half its place.
-    private var heap: [Event] = []
+    /// Where an event stands in the heap. Apart from the event, so that nothing is counted when it moves.
+    private struct Key {
+        let at: UInt64
+        let order: UInt64
+        let slot: Int
+
+        func isBefore(_ other: Key) -> Bool { self.at != other.at ? self.at < other.at : self.order < other.order }
+    }
+
+    /// A heap: no key comes before its parent at half its place.
+    private var heap: [Key] = []
+    private var slots: [Event?] = []
+    private var free: [Int] = []
     private var orders: UInt64 = 0
 
     mutating func schedule(at: UInt64, _ place: Place, _ run: @escaping () throws(Violation) -> Void) {
@@ -35,28 +44,43 @@ struct EventQueue {
     }
 
     private mutating func insert(_ event: Event) {
-        self.heap.append(event)
+        let slot: Int
+        if let last = self.free.popLast() {
+            slot = last
+            self.slots[slot] = event
+        } else {
+            slot = self.slots.count
+            self.slots.append(event)
+        }
+        let key = Key(at: event.at, order: event.order, slot: slot)
+        self.heap.append(key)
         var place = self.heap.count - 1
-        while place > 0, self.heap[place].isBefore(self.heap[(place - 1) / 2]) {
-            self.heap.swapAt(place, (place - 1) / 2)
+        while place > 0, key.isBefore(self.heap[(place - 1) / 2]) {
+            self.heap[place] = self.heap[(place - 1) / 2]
             place = (place - 1) / 2
         }
+        self.heap[place] = key
     }
 
     mutating func take() -> Event? {
         guard let first = self.heap.first, let last = self.heap.popLast() else { return nil }
-        guard !self.heap.isEmpty else { return first }
-        self.heap[0] = last
+        if !self.heap.isEmpty { self.sink(last) }
+        self.free.append(first.slot)
+        defer { self.slots[first.slot] = nil }
+        return self.slots[first.slot]
+    }
+
+    /// Puts the key into the place of the first.
+    private mutating func sink(_ key: Key) {
         var place = 0
         while true {
-            var least = place
-            for child in [2 * place + 1, 2 * place + 2]
-            where child < self.heap.count && self.heap[child].isBefore(self.heap[least]) {
-                least = child
-            }
-            guard least != place else { return first }
-            self.heap.swapAt(place, least)
-            place = least
+            var child = 2 * place + 1
+            guard child < self.heap.count else { break }
+            if child + 1 < self.heap.count, self.heap[child + 1].isBefore(self.heap[child]) { child += 1 }
+            guard self.heap[child].isBefore(key) else { break }
+            self.heap[place] = self.heap[child]
+            place = child
         }
+        self.heap[place] = key
     }
 }
