@@ -42,7 +42,7 @@ package final class ConsumerSimulation {
     /// Nothing goes wrong any more.
     var isEnding = false
     var isOver = false
-    /// The event that is being played, and where its time went.
+    /// When everything must have been processed, at the latest.
     var endBy: UInt64 = 0
 
     /// No history has more events: what goes round for ever is a fault too.
