@@ -3,7 +3,7 @@
 """Measures Weir by itself, and the disk's limits in the same run. Needs a release build and a folder on a disk.
 
     swift build -c release --product weir
-    Benchmarks/run.py [--data FOLDER] [--secs 10] [--rows produce,single,shards,read,idle] [--weir PATH]
+    Benchmarks/run.py [--data FOLDER] [--secs 10] [--rows produce,single,shards,read,consumers,idle] [--weir PATH]
 
 Every acknowledgement counted here came after the sync. Server and generator share the machine. Figures do not travel:
 compare only within one run.
@@ -77,6 +77,35 @@ def produce(args, server, connections, in_flight, batch, size, shards, note, tab
     return row
 
 
+def consumers(args, server, table, facts):
+    """A worker beside a plain reader, and what checkpoints cost: alone, and beside puts that commit anyway."""
+    rates = {}
+    for kind, words in (("plain reader", []), ("worker", ["--worker"])):
+        rows = [bench(args, server, "consume", "--records", "4000000", *words) for _ in range(3)]
+        row = sorted(rows, key=lambda row: row["rec_s"])[1]
+        print(json.dumps({"row": kind, **row}), flush=True)
+        rates[kind] = row["rec_s"]
+        table.append((f"500 x 100 B, {kind}, median of 3", f"{row['rec_s']:,.0f}", f"{row['mb_s']:,.0f}", "", ""))
+    facts.append(("worker of plain reader", f"{rates['worker'] / rates['plain reader']:.2f} x"))
+    secs = 15
+    pid = ["--server-pid", str(server.process.pid)]
+    checkpoint = ["checkpoint", "--shards", "1000", "--seconds", str(secs), *pid]
+    puts = ["latency", "--rate", "1000", "--seconds", str(secs + 10), *pid]
+    alone = bench(args, server, *checkpoint)
+    base = bench(args, server, *puts)
+    beside = subprocess.Popen(
+        [args.weir, "bench", *puts, "--server", server.address, "--json"], stdout=subprocess.DEVNULL)
+    time.sleep(1.5)
+    both = bench(args, server, *checkpoint)
+    beside.wait(60)
+    print(json.dumps({"row": "checkpoints alone", **alone}), json.dumps({"row": "beside puts", **both}), sep="\n")
+    share = lambda row: row["srv_cpu_s"] / row["secs"] * 100
+    facts.append(("1,000 shards, a checkpoint a second each: server", f"{share(alone):.1f} % of a core, p50 "
+                  f"{alone['p50_us'] / 1000:.2f} ms, {alone['checkpoints'] / alone['commits']:.1f} in a commit"))
+    facts.append(("the same beside 1,000 puts a second", f"{share(both) - share(base):.1f} % of a core more than "
+                  f"{share(base):.1f} % without"))
+
+
 def print_table(head, rows):
     print("| " + " | ".join(head) + " |\n|" + "---|" * len(head))
     for row in rows:
@@ -88,7 +117,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default=os.path.join(HERE, "..", ".weir-bench"))
     parser.add_argument("--secs", type=float, default=10)
-    parser.add_argument("--rows", default="produce,single,shards,read,idle")
+    parser.add_argument("--rows", default="produce,single,shards,read,consumers,idle")
     parser.add_argument("--weir", default=os.path.join(HERE, "..", ".build", "release", "weir"))
     args = parser.parse_args()
     args.rows = args.rows.split(",")
@@ -124,6 +153,8 @@ def main():
             row = bench(args, server, "consume", "--size", str(size), "--shards", "4", "--seconds", str(args.secs))
             print(json.dumps({"row": "read", **row}), flush=True)
             table.append((f"catch-up read, {size} B, 4 shards", f"{row['rec_s']:,.0f}", f"{row['mb_s']:,.0f}", "", ""))
+    if "consumers" in args.rows:
+        consumers(args, server, table, facts)
     facts.append(("highest resident memory of the server", f"{server.resident_mb('VmHWM'):.0f} MB"))
     server.stop()
     print()
