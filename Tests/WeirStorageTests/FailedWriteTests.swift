@@ -141,10 +141,14 @@ extension WeirStorage.Progress {
 @Suite struct FailedWriteRunnerTests {
     /// Faults that a test switches on and off while threads run.
     private final class Switch: Sendable {
-        private let fault = Mutex<(@Sendable (DiskOperation) -> DiskFault?)?>(nil)
+        /// A Mutex of a bare closure would wrap it once more at every look, and look through all of them.
+        private struct State { var fault: SimFileSystem.Judge? }
+        private let state = Mutex(State())
 
-        func play(_ fault: (@Sendable (DiskOperation) -> DiskFault?)?) { self.fault.withLock { $0 = fault } }
-        @Sendable func decide(_ operation: DiskOperation) -> DiskFault? { self.fault.withLock { $0 }?(operation) }
+        func play(_ fault: SimFileSystem.Judge?) { self.state.withLock { $0.fault = fault } }
+        @Sendable func decide(_ operation: DiskOperation) -> DiskFault? {
+            self.state.withLock { $0.fault }?(operation)
+        }
     }
 
     private func open(_ disk: SimFileSystem, _ box: ProgressBox) throws -> Storage {

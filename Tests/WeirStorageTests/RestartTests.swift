@@ -47,6 +47,38 @@ import WeirTestKit
         #expect(rig.core.logBytes < 100 * 64 << 10)
     }
 
+    /// Segments and shards name each other, and a segment holds its file open.
+    @Test func aStartThatFailsKeepsNoFileOpen() throws {
+        var failures = 0
+        for number in 1..<200 {
+            weak var left: SimFileSystem?
+            var failed = false
+            do {
+                let disk = SimFileSystem()
+                left = disk
+                let rig = try LogRig(disk)
+                let ref = try rig.create()
+                try rig.put(["one"], to: ref)
+                // Its shard is in the segment and no longer in the catalog.
+                let deleted = try rig.create("deleted")
+                try rig.put(["two"], to: deleted)
+                try rig.submit(.deleteStream(deleted.stream))
+                disk.restart(powerCut: true)
+                let operations = disk.operations + number
+                disk.decideFaults { [unowned disk] _ in disk.operations + 1 == operations ? .failed : nil }
+                do {
+                    _ = try LogRig(disk)
+                } catch is StorageError {
+                    failed = true
+                    failures += 1
+                }
+            }
+            #expect(left == nil, "failure of operation \(number)")
+            if !failed { break }
+        }
+        #expect((10..<190).contains(failures))
+    }
+
     @Test func aStartWithNothingToDoLeavesNothingBehind() throws {
         let rig = try LogRig()
         let ref = try rig.create()

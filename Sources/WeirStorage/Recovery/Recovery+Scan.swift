@@ -30,6 +30,7 @@ extension Recovery {
                 shard.currentSegment = nil
                 shard.current = ShardIndex()
             }
+            segment.currentShards.removeAll()
             self.recyclable.append(
                 .init(file: segment.header.file, useCount: segment.header.useCount, size: segment.size))
         }
@@ -48,6 +49,7 @@ extension Recovery {
     ) throws(FileError) {
         var scan = SegmentScan(header: candidate.header, file: candidate.file)
         let segment = try self.segment(candidate)
+        self.scanned = segment
         var offset = SegmentHeader.bytes
         var taken = 0
         reading: while true {

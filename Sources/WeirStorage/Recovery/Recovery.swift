@@ -58,6 +58,8 @@ package struct Recovery {
     var term: UInt64 = 0
     var shards: [ShardRef: ShardState] = [:]
     var segments: [Segment] = []
+    /// The last one that was read commit by commit, or is being read and is not among the segments yet.
+    var scanned: Segment?
     var recyclable: [LogCore.RecyclableFile] = []
     /// Higher than the number of any file that ever was.
     var nextFile: UInt64 = 1
@@ -139,8 +141,16 @@ package struct Recovery {
             try self.rewriteUnproven()
             return try self.begin(logID: logID, nextOrder: (candidates.map(\.header.order).max() ?? 0) + 1)
         } catch {
+            self.letGo()
             throw self.cannotOpen(error)
         }
+    }
+
+    /// Segments and shards name each other: without this a recovery that failed would keep its files open.
+    private func letGo() {
+        for shard in self.shards.values { shard.forgetSegments() }
+        for segment in self.segments { segment.forgetShards() }
+        self.scanned?.forgetShards()
     }
 
     private func cannotOpen(_ error: FileError) -> StorageError {
