@@ -19,6 +19,11 @@ let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 
 let package = Package(
     name: "weir",
+    products: [
+        .executable(name: "weir", targets: ["weir"]),
+        .library(name: "WeirClient", targets: ["WeirClient", "WeirModel"]),
+        .library(name: "WeirConsumer", targets: ["WeirConsumer", "WeirClient", "WeirModel"]),
+    ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
@@ -55,13 +60,17 @@ let package = Package(
         .target(
             name: "WeirCommands",
             dependencies: [
-                "CWeir", "CWeirBuild", "WeirCatalog", "WeirClient", "WeirModel", "WeirProtocol", "WeirServer",
-                "WeirStorage", logging,
+                "CWeir", "CWeirBuild", "WeirCatalog", "WeirClient", "WeirConsumer", "WeirModel", "WeirProtocol",
+                "WeirServer", "WeirStorage", logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
                 .product(name: "Yams", package: "Yams"),
             ] + nio, swiftSettings: settings),
         .executableTarget(name: "weir", dependencies: ["WeirCommands"], swiftSettings: settings),
+        // The program that the README shows; a test runs it
+        .executableTarget(
+            name: "readme-consumer", dependencies: ["WeirClient", "WeirConsumer", "WeirModel"],
+            swiftSettings: settings),
         // For tests: the real process under load, faults and kills
         .target(name: "CWeirHarness", cSettings: cSettings),
         .target(
@@ -113,13 +122,14 @@ let package = Package(
         .testTarget(
             name: "weirTests",
             dependencies: [
-                "CWeir", "WeirClient", "WeirCommands", "WeirModel", "WeirProtocol", "WeirServer", "WeirStorage",
-                logging,
+                "CWeir", "WeirClient", "WeirCommands", "WeirConsumer", "WeirModel", "WeirProtocol", "WeirServer",
+                "WeirStorage", logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ] + nio, swiftSettings: settings),
         .testTarget(name: "WeirHarnessTests", dependencies: ["WeirHarness", "WeirModel"], swiftSettings: settings),
         // The program as its users have it: real processes, files and sockets
-        .testTarget(name: "ProcessTests", dependencies: ["WeirHarness", "weir"], swiftSettings: settings),
+        .testTarget(
+            name: "ProcessTests", dependencies: ["WeirHarness", "weir", "readme-consumer"], swiftSettings: settings),
         // Gates over the text of the repository: depends on nothing, so that it runs when nothing else builds
         .testTarget(name: "TidyTests", swiftSettings: settings),
     ]

@@ -260,6 +260,10 @@ int weir_thread_start(void (*body)(void *), void *context, const char *name) {
 }
 
 void *weir_aligned_alloc(size_t alignment, size_t length) {
+    // posix_memalign says so too, but under a sanitizer a wrong alignment ends the process.
+    if (alignment < sizeof(void *) || (alignment & (alignment - 1)) != 0) {
+        return NULL;
+    }
     void *memory = NULL;
     int error = posix_memalign(&memory, alignment, length);
     return error == 0 ? memory : NULL;

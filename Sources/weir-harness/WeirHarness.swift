@@ -24,7 +24,9 @@ struct HarnessCommand: AsyncParsableCommand {
               swift run -c release weir-harness reshard --rate 50000
               swift run -c release weir-harness faults --only idle
             """,
-        subcommands: [Crash.self, Reshard.self, Throttle.self, AccessLog.self, Faults.self])
+        subcommands: [
+            Crash.self, Reshard.self, Throttle.self, AccessLog.self, Consumers.self, HandOver.self, Faults.self,
+        ])
 }
 
 struct RunOptions: ParsableArguments {
@@ -142,6 +144,58 @@ struct AccessLog: AsyncParsableCommand {
         scenario.parentFolder = self.options.folder
         if let seed = self.options.seed { scenario.seed = seed }
         try self.options.finish(try await scenario.run())
+    }
+}
+
+struct Consumers: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Kill, stop, pause and add workers while shards split and merge; every record must be processed.")
+
+    @Option var shards = 16
+    @Option(help: "Records a second of all producers together.") var rate = 5_000
+    @Option(help: "Acknowledged records between one event and the next.") var between = 5_000
+    @Option(help: "Session timeout of the workers, in seconds.") var session = 3
+    @Option(help: "How long a worker stands still, in seconds.") var pause = 20
+    @OptionGroup var options: RunOptions
+
+    func run() async throws {
+        var scenario = ConsumersScenario()
+        scenario.shards = self.shards
+        scenario.rate = self.rate
+        scenario.recordsBetween = self.between
+        scenario.sessionSeconds = self.session
+        scenario.pauseSeconds = self.pause
+        scenario.parentFolder = self.options.folder
+        scenario.onProgress = tell
+        if let seed = self.options.seed { scenario.seed = seed }
+        print("consumers: seed \(scenario.seed)")
+        try self.options.finish(try await scenario.run())
+    }
+}
+
+struct HandOver: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "handover",
+        abstract: "Measure how long leases are without a worker, after an end and after a kill."
+    )
+
+    @Option var shards = 64
+    @Option var workers = 4
+    @Option(help: "Of each kind.") var rounds = 50
+    @Option(help: "Session timeout of the workers, in seconds.") var session = 2
+    @Option(help: ArgumentHelp("Where the data folder is made.", valueName: "path")) var folder: String?
+
+    func run() async throws {
+        var scenario = HandOverScenario()
+        scenario.shards = self.shards
+        scenario.workers = self.workers
+        scenario.rounds = self.rounds
+        scenario.sessionSeconds = self.session
+        scenario.parentFolder = self.folder
+        scenario.onProgress = tell
+        let report = try await scenario.run()
+        print(report)
+        if !report.isGood { throw ExitCode(1) }
     }
 }
 

@@ -27,6 +27,16 @@ struct ScenarioTests {
         self.expectGood(try await scenario.run())
     }
 
+    @Test func workersThatComeGoAndDieProcessEverything() async throws {
+        var scenario = ConsumersScenario()
+        scenario.shards = 8
+        scenario.rate = 2000
+        scenario.recordsBetween = 1000
+        scenario.sessionSeconds = 2
+        scenario.pauseSeconds = 4
+        self.expectGood(try await scenario.run())
+    }
+
     @Test func aHotKeyIsThrottledRecordByRecordAndPutFinishes() async throws {
         var scenario = ThrottleScenario()
         scenario.seconds = 2.5

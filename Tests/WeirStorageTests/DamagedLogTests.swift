@@ -173,6 +173,33 @@ import WeirTestKit
         #expect(disk.image[file.name] == before)
     }
 
+    @Test func aLogThatWasCutBeforeItsSnapshotSaysSo() throws {
+        let rig = try LogRig()
+        let ref = try rig.create()
+        let texts = (0..<6).map { "text \($0)" }
+        for text in texts { try rig.put([text], to: ref) }
+        try rig.stop()
+        let covered = try #require(rig.core.snapshots.last?.lsn)
+        let name = try #require(rig.segmentFiles.last { !rig.commits(of: $0.name).isEmpty }?.name)
+        let commits = rig.commits(of: name).filter { $0.header.lsn <= covered && $0.header.batchCount > 0 }
+        let cuts = commits.map(\.offset)
+        #expect(cuts.count >= 6)
+        for cut in cuts.flatMap({ [$0, $0 + 1904] }) {
+            let disk = rig.disk.copy { image in image[name] = image[name].map { Array($0.prefix(cut)) } }
+            let again = try LogRig(disk)
+            #expect(again.report.damaged == [DamagedRange(file: name, offset: 0, length: 0)])
+            #expect(again.report.lines.contains { $0.hasPrefix("\(name) ends at commit ") }, "cut at \(cut)")
+            let reading = again.read(ref)
+            #expect(reading.error == nil)
+            #expect(texts.starts(with: reading.inOrder))
+            #expect(reading.inOrder.count < texts.count)
+            #expect(reading.inOrder.count + Int(reading.missed) >= texts.count)
+            #expect(try again.put(["later"], to: ref).firstIndex >= UInt64(texts.count))
+            try again.restart()
+            #expect(again.read(ref).inOrder == reading.inOrder + ["later"])
+        }
+    }
+
     @Test func aFormatFileThatIsNotOursStopsTheStart() throws {
         let written = try Written()
         let name = DataFolder.formatName

@@ -100,8 +100,8 @@ import WeirTestKit
         #expect(error?.code == .storageFull)
         #expect(
             error?.message
-                == "the log takes \(rig.core.logBytes) of the 262144 bytes it may (log-max-bytes): shorten a retention, "
-                + "set a maximum size, or raise the budget")
+                == "the log takes \(rig.core.logBytes) of the 262144 bytes it may (log-max-bytes): shorten a "
+                + "retention, set a maximum size, or raise the budget")
         #expect(rig.read(ref).texts.count == acknowledged)
         // What is the node's own still has room: streams can be deleted, and then puts go on.
         try rig.submit(.deleteStream(ref.stream))
@@ -184,19 +184,16 @@ extension WeirStorage.Progress {
                 box.wait(lsn)
                 acknowledged.append(text)
             }
-            let failures = Mutex(1)
+            // Until one is told: the first may hit the upkeep, which tries again later.
             faults.play { operation in
-                let isCommit: Bool
+                let isOfSegment: Bool
                 switch operation {
-                case .write(_, let offset, _): isCommit = direct && offset >= SegmentHeader.bytes
-                case .sync: isCommit = !direct
-                default: isCommit = false
+                case .write(let name, let offset, _):
+                    isOfSegment = direct && offset >= SegmentHeader.bytes && name.hasPrefix("segment-")
+                case .sync(let name): isOfSegment = !direct && name.hasPrefix("segment-")
+                default: isOfSegment = false
                 }
-                return isCommit
-                    && failures.withLock { left in
-                        left -= 1
-                        return left == 0
-                    } ? .failed : nil
+                return isOfSegment && box.failures <= round ? .failed : nil
             }
             // Of this one nobody is told; it may be there or not.
             _ = try? storage.withLog { log throws(WeirError) in

@@ -71,4 +71,12 @@ void *weir_aligned_alloc(size_t alignment, size_t length);
 /// Gives back what weir_aligned_alloc gave.
 void weir_aligned_free(void *memory);
 
+/// A pipe, reading end first, whose ends no program that is started inherits. 0, or -1 and errno.
+int weir_pipe(int ends[2]);
+
+/// Starts the program `path`, which is not looked for, with these two files as its standard input and output, the
+/// standard error of this process, no signal blocked or ignored, and in a process group of its own, so that Ctrl-C on
+/// the terminal does not reach it. Returns 0 and its process id, or an errno value.
+int weir_spawn(const char *path, char *const arguments[], int input, int output, int *process);
+
 #endif

@@ -59,7 +59,13 @@ public struct RecordBatch: Sendable {
         var failure: E?
         self.payload.withUnsafeReadableBytes { raw in
             do throws(E) {
-                try self.walk(raw.slice(self.batchesOffset, raw.count - self.batchesOffset), visit)
+                try self.walk(raw.slice(self.batchesOffset, raw.count - self.batchesOffset)) {
+                    index, arrivalMillis, view throws(E) in
+                    try visit(
+                        RecordSlice(
+                            shard: self.shard, shardCreationSecond: self.creationSecond, index: index,
+                            approximateArrivalMillis: arrivalMillis, view: view))
+                }
             } catch {
                 failure = error
             }
@@ -69,7 +75,7 @@ public struct RecordBatch: Sendable {
 
     /// `init` has checked all of it, so that nothing here can be malformed.
     private func walk<E: Error>(
-        _ batches: UnsafeRawBufferPointer, _ visit: (RecordSlice) throws(E) -> Void
+        _ batches: UnsafeRawBufferPointer, _ visit: (UInt64, Int64, RecordView) throws(E) -> Void
     ) throws(E) {
         var offset = 0
         while offset < batches.count, let placement = try? Placement(reading: batches.slice(offset, Placement.bytes)) {
@@ -79,15 +85,32 @@ public struct RecordBatch: Sendable {
             var index = placement.firstIndex
             while let view = try? cursor.next() {
                 if index >= self.firstIndex, index < self.endIndex {
-                    try visit(
-                        RecordSlice(
-                            shard: self.shard, shardCreationSecond: self.creationSecond, index: index,
-                            approximateArrivalMillis: placement.arrivalMillis, view: view))
+                    try visit(index, placement.arrivalMillis, view)
                 }
                 index += 1
             }
             offset += placement.totalLength
         }
+    }
+
+    /// The records without copies of them.
+    public var lying: BatchRecords {
+        var entries: [BatchRecords.Memory.Entry] = []
+        entries.reserveCapacity(self.count)
+        if self.count > 0 {
+            self.payload.withUnsafeReadableBytes { raw in
+                guard let base = raw.baseAddress else { return }
+                self.walk(raw.slice(self.batchesOffset, raw.count - self.batchesOffset)) { index, arrival, view in
+                    guard let start = view.bytes.baseAddress else { return }
+                    entries.append(
+                        .init(
+                            start: Int32(truncatingIfNeeded: start - base),
+                            length: Int32(truncatingIfNeeded: view.bytes.count), index: index, arrivalMillis: arrival))
+                }
+            }
+        }
+        return BatchRecords(
+            .init(self.payload, creationSecond: self.creationSecond, shard: self.shard, entries: entries))
     }
 
     /// Copies of the records, in order.

@@ -8,16 +8,25 @@ enum Arguments {
         try Self.usage { () throws(WeirError) in try StreamName(text) }
     }
 
-    static func shard(_ text: String) throws -> ShardNumber {
-        try Self.usage { () throws(WeirError) in try ShardNumber(parsing: text) }
-    }
-
     static func application(_ text: String) throws -> ApplicationName {
         try Self.usage { () throws(WeirError) in try ApplicationName(text) }
     }
 
+    static func worker(_ text: String) throws -> WorkerID {
+        try Self.usage { () throws(WeirError) in try WorkerID(text) }
+    }
+
     static func consumer(_ text: String) throws -> ConsumerName {
         try Self.usage { () throws(WeirError) in try ConsumerName(text) }
+    }
+
+    static func sessionTimeout(_ text: String) throws -> Duration {
+        let allowed = Limits.sessionTimeoutMillis
+        return .milliseconds(try DurationText.parse(text, in: Int64(allowed.lowerBound)...Int64(allowed.upperBound)))
+    }
+
+    static func shard(_ text: String) throws -> ShardNumber {
+        try Self.usage { () throws(WeirError) in try ShardNumber(parsing: text) }
     }
 
     /// Why a lease is reset.

@@ -11,7 +11,9 @@ struct BenchCommand: AsyncParsableCommand {
             The load generator is a part of this program and takes little of the processor. Figures of one machine and \
             one moment do not travel: compare only what was measured in the same run.
             """,
-        subcommands: [BenchProduceCommand.self, BenchConsumeCommand.self, BenchLatencyCommand.self])
+        subcommands: [
+            BenchProduceCommand.self, BenchConsumeCommand.self, BenchCheckpointCommand.self, BenchLatencyCommand.self,
+        ])
 }
 
 struct BenchProduceCommand: AsyncParsableCommand {

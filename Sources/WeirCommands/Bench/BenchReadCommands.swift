@@ -40,6 +40,7 @@ struct BenchConsumeCommand: AsyncParsableCommand {
             Examples:
               weir bench consume --records 5000000
               weir bench consume --stream access --json
+              weir bench consume --worker
             """)
 
     @OptionGroup var bench: BenchOptions
@@ -52,6 +53,7 @@ struct BenchConsumeCommand: AsyncParsableCommand {
         help: ArgumentHelp("Records that should be in the stream that was named.", valueName: "n"),
         transform: { try Arguments.number($0, 0...Int(Int64.max)) })
     var expect: Int?
+    @Flag(help: "Read through a worker of a consumer application, which checkpoints.") var worker = false
     @OptionGroup var connection: ConnectionOptions
 
     func validate() throws {
@@ -60,6 +62,9 @@ struct BenchConsumeCommand: AsyncParsableCommand {
         }
         if self.bench.stream == nil && self.expect != nil {
             throw ValidationError("--expect is for a stream that is named by --stream")
+        }
+        if self.worker && self.bench.stream != nil && self.expect == nil {
+            throw ValidationError("--worker with --stream needs --expect: a worker goes on until it is told to end")
         }
     }
 
@@ -78,13 +83,17 @@ struct BenchConsumeCommand: AsyncParsableCommand {
                 var expected = self.expect
                 if self.bench.stream == nil { expected = try await self.fill(client, stream) }
                 if Interrupts.isFinishing { throw CancellationError() }
-                let task = Task { try await self.read(client, stream.id) }
+                let goal = expected ?? 0
+                let task = Task {
+                    self.worker
+                        ? try await self.work(client, stream, goal) : try await self.read(client, stream.id)
+                }
                 let read = try await Interrupts.whileRunning(finish: { task.cancel() }) { try await task.value }
                 return (read, expected)
             }
         }
         var report = BenchReport()
-        report.object.set("test", "read")
+        report.object.set("test", self.worker ? "work" : "read")
         report.object.set("conns", self.load.connections)
         report.object.set("inflight", self.load.inFlight)
         report.object.set("batch", self.load.batch)
@@ -115,6 +124,13 @@ struct BenchConsumeCommand: AsyncParsableCommand {
         var bench = self.bench
         bench.seconds = 86_400_000
         return bench
+    }
+
+    private func work(_ client: WeirClient, _ stream: StreamDescription, _ goal: Int) async throws -> Read {
+        let window = UsageWindow(pid: self.bench.serverPid)
+        let result = try await WorkerLoad.run(client, stream, goal: goal)
+        return Read(
+            records: result.records, bytes: result.bytes, seconds: result.seconds, used: window.end())
     }
 
     private func read(_ client: WeirClient, _ stream: StreamID) async throws -> Read {

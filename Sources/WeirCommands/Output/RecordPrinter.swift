@@ -28,17 +28,7 @@ struct RecordPrinter: ~Copyable {
         case .raw:
             output.append(data)
         case .json:
-            output.append("{\"shardId\":\"")
-            self.writeShard(number.shard, to: output)
-            output.append("\",\"sequenceNumber\":\"")
-            self.sequence.append(number, to: output)
-            output.append("\",\"partitionKey\":")
-            output.append(jsonString: key)
-            output.append(",\"approximateArrivalTimestamp\":")
-            output.append(seconds: arrivalMillis)
-            output.append(",\"data\":\"")
-            Base64.append(data, to: output)
-            output.append("\"}")
+            self.writeObject(number, arrivalMillis: arrivalMillis, key: key, data: data, to: output)
         case .people:
             self.writeShard(number.shard, to: output)
             output.append(byte: UInt8(ascii: "\t"))
@@ -49,6 +39,30 @@ struct RecordPrinter: ~Copyable {
             output.append(visible: data)
         }
         output.append(byte: UInt8(ascii: "\n"))
+    }
+
+    /// One JSON object, without the end of a line. `subSequence`: of a record that came packed with others into one.
+    mutating func writeObject(
+        _ number: SequenceNumber, subSequence: UInt64? = nil, arrivalMillis: Int64, key: UnsafeRawBufferPointer,
+        data: UnsafeRawBufferPointer, to output: OutputBytes
+    ) {
+        output.append("{\"shardId\":\"")
+        self.writeShard(number.shard, to: output)
+        output.append("\",\"sequenceNumber\":\"")
+        self.sequence.append(number, to: output)
+        if let subSequence {
+            output.append("\",\"subSequenceNumber\":")
+            output.append(decimal: subSequence)
+            output.append(",\"partitionKey\":")
+        } else {
+            output.append("\",\"partitionKey\":")
+        }
+        output.append(jsonString: key)
+        output.append(",\"approximateArrivalTimestamp\":")
+        output.append(seconds: arrivalMillis)
+        output.append(",\"data\":\"")
+        Base64.append(data, to: output)
+        output.append("\"}")
     }
 
     private func writeShard(_ shard: ShardNumber, to output: OutputBytes) {

@@ -139,7 +139,7 @@ struct JSONScanner {
     }
 
     mutating func skipNull() -> Bool {
-        guard self.peek() == UInt8(ascii: "n"), (try? self.skipLiteral()) == "null" else { return false }
+        guard self.peek() == UInt8(ascii: "n"), (try? self.literal()) == "null" else { return false }
         return true
     }
 
@@ -159,7 +159,7 @@ struct JSONScanner {
         case UInt8(ascii: "["):
             self.offset += 1
             try self.skipElements(depth: depth + 1)
-        default: _ = try self.skipLiteral()
+        default: _ = try self.literal()
         }
     }
 
@@ -179,7 +179,8 @@ struct JSONScanner {
     }
 
     /// A number, `true`, `false` or `null`.
-    private mutating func skipLiteral() throws(Malformed) -> String {
+    mutating func literal() throws(Malformed) -> String {
+        self.skipSpace()
         let begin = self.offset
         while self.offset < self.text.count, !" \t\r\n,}]\":".utf8.contains(self.text[self.offset]) { self.offset += 1 }
         let word = String(decoding: self.text[begin..<self.offset], as: UTF8.self)

@@ -11,7 +11,7 @@ import WeirModel
 /// stored these records a second time; aggregates of other producers it loses. Delivering them loses nothing, and where
 /// a producer does store them again, that is a duplicate, which at-least-once allows.
 struct UserRecordCursor {
-    private let records: [Record]
+    private let records: SourceBatch.Records
     private var next = 0
     private var aggregate: Aggregate?
     private var nextOfAggregate = 0
@@ -19,7 +19,9 @@ struct UserRecordCursor {
     private let processed: (index: UInt64, subSequence: UInt64)?
 
     /// `checkpoint`: where the lease began.
-    init(_ records: [Record], after checkpoint: LeaseCheckpoint) {
+    init(_ records: [Record], after checkpoint: LeaseCheckpoint) { self.init(.own(records), after: checkpoint) }
+
+    init(_ records: SourceBatch.Records, after checkpoint: LeaseCheckpoint) {
         self.records = records
         if case .sequenceNumber(let number, let subSequence?) = checkpoint {
             self.processed = (number.index, subSequence)
@@ -41,12 +43,15 @@ struct UserRecordCursor {
                 taken.append(aggregate[self.nextOfAggregate])
                 self.nextOfAggregate += 1
             } else if self.next < self.records.count {
-                let record = self.records[self.next]
+                let next = self.next
                 self.next += 1
-                if let aggregate = Aggregate(record) {
-                    self.aggregate = aggregate
-                    self.nextOfAggregate = self.first(of: record)
-                } else {
+                switch self.records {
+                case .own(let records):
+                    if !self.open(records[next]) { taken.append(UserRecord(records[next])) }
+                case .lying(let records):
+                    let record = records[next]
+                    // Almost none is an aggregate: only what looks like one is copied to be looked at.
+                    if record.withData({ $0.starts(with: Aggregate.magic) }), self.open(record.copy()) { continue }
                     taken.append(UserRecord(record))
                 }
             } else {
@@ -54,6 +59,14 @@ struct UserRecordCursor {
             }
         }
         return taken
+    }
+
+    /// Whether the record is an aggregate, which comes next then.
+    private mutating func open(_ record: Record) -> Bool {
+        guard let aggregate = Aggregate(record) else { return false }
+        self.aggregate = aggregate
+        self.nextOfAggregate = self.first(of: record)
+        return true
     }
 
     /// Where delivery of an aggregate begins.

@@ -220,10 +220,9 @@ extension LeaseRun {
     }
 
     private func giveUp(_ records: [UserRecord], _ error: any Error, _ processed: LeaseCheckpoint) -> Fate {
-        let range = "\(records.first?.position ?? processed) to \(records.last?.position ?? processed)"
         let attempts = self.configuration.retry.attempts
-        self.core.logger?.error(
-            "\(self.key.shard) stands still: its processor failed \(attempts) times on \(range): \(error)")
+        let range = "\(records.first?.position ?? processed) to \(records.last?.position ?? processed)"
+        self.core.logger?.error("after \(attempts) attempts the records \(range) are not processed: \(error)")
         return .stopped(.failed)
     }
 

@@ -92,8 +92,8 @@ struct LeaseRun: Sendable {
                     // A shard that is not there any more has no further records.
                     let taken = batch ?? SourceBatch([], isEndOfShard: true)
                     guard await self.mailbox.put(taken), !taken.isEndOfShard else { return }
-                    if let last = taken.records.last {
-                        position = .sequenceNumber(last.sequenceNumber, subSequence: nil)
+                    if let last = taken.records.lastNumber {
+                        position = .sequenceNumber(last, subSequence: nil)
                     }
                 }
             } catch let error as WeirError where error.code == .shardNotFound {

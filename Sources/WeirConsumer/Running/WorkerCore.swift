@@ -65,25 +65,29 @@ final class WorkerCore: Sendable {
     // MARK: Events
 
     func handle(_ event: Event) {
-        let (settled, deadline) = self.state.withLock { state in
-            let settled = self.handle(event, &state)
-            return (settled, state.machine.nextDeadline)
+        let (decided, deadline) = self.state.withLock { state in
+            (self.handle(event, &state), state.machine.nextDeadline)
         }
-        for (continuation, error) in settled {
+        for (continuation, error) in decided.settled {
             if let error { continuation.resume(throwing: error) } else { continuation.resume() }
         }
+        for (key, error) in decided.lost { self.logger?.warning("\(key) is lost: \(error.message)") }
         if let deadline { self.alarm.withLock { $0 }?.arm(at: deadline) }
     }
 
-    /// Actions enter the stream under the lock, so that they are carried out in the order of the decisions.
-    private func handle(
-        _ event: Event, _ state: inout State
-    ) -> [(CheckedContinuation<Void, any Error>, WeirError?)] {
+    /// What is left to do when the lock is free: others run on it, or it may take its time.
+    private struct Decided {
         var settled: [(CheckedContinuation<Void, any Error>, WeirError?)] = []
+        var lost: [(LeaseKey, WeirError)] = []
+    }
+
+    /// Actions enter the stream under the lock, so that they are carried out in the order of the decisions.
+    private func handle(_ event: Event, _ state: inout State) -> Decided {
+        var decided = Decided()
         for action in state.machine.handle(event, now: self.services.clock.nanoseconds) {
             switch action {
             case .settle(let ticket, let error):
-                if let waiting = state.tickets.removeValue(forKey: ticket) { settled.append((waiting, error)) }
+                if let waiting = state.tickets.removeValue(forKey: ticket) { decided.settled.append((waiting, error)) }
             case .start(let key, _):
                 state.mailboxes[key] = LeaseMailbox()
                 state.status.leasesStarted += 1
@@ -91,13 +95,13 @@ final class WorkerCore: Sendable {
             case .stop(let key, let reason):
                 if case .lost(let error) = reason {
                     state.status.leasesLost += 1
-                    self.logger?.warning("\(key) is lost: \(error.message)")
+                    decided.lost.append((key, error))
                 }
                 state.mailboxes[key]?.stop(reason)
             default: self.actionsInput.yield(action)
             }
         }
-        return settled
+        return decided
     }
 
     // MARK: What leases ask for
@@ -178,6 +182,10 @@ final class WorkerCore: Sendable {
             state.rates.forget(key.shard)
             if outcome == .ended { state.status.shardsEnded += 1 }
             if outcome == .failed { state.status.shardsStopped += 1 }
+        }
+        if outcome == .failed {
+            self.logger?.error(
+                "\(key.shard) stands still on this worker, before the records that could not be processed")
         }
         self.handle(.shardFinished(key, outcome))
     }

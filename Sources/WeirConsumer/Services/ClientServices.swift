@@ -108,7 +108,7 @@ private final class ClientReading: LeaseReading {
     func next() async throws -> SourceBatch? {
         guard let batch = try await self.iterator.next() else { return nil }
         return SourceBatch(
-            batch.records, missedRecords: batch.missedRecords, millisBehindLatest: batch.millisBehindLatest,
+            .lying(batch.lying), missedRecords: batch.missedRecords, millisBehindLatest: batch.millisBehindLatest,
             isEndOfShard: batch.endOfShard != nil)
     }
 }

@@ -17,7 +17,26 @@ package protocol LeaseReading: AnyObject {
 
 /// Consecutive records of one shard.
 package struct SourceBatch: Sendable {
-    package var records: [Record]
+    package enum Records: Sendable {
+        case own([Record])
+        case lying(BatchRecords)
+
+        var count: Int {
+            switch self {
+            case .own(let records): records.count
+            case .lying(let records): records.count
+            }
+        }
+
+        package var lastNumber: SequenceNumber? {
+            switch self {
+            case .own(let records): records.last?.sequenceNumber
+            case .lying(let records): records.last?.sequenceNumber
+            }
+        }
+    }
+
+    package var records: Records
     /// Records that had expired before they could be read; in front of `records`.
     package var missedRecords: UInt64
     package var millisBehindLatest: Int64
@@ -26,6 +45,14 @@ package struct SourceBatch: Sendable {
 
     package init(
         _ records: [Record], missedRecords: UInt64 = 0, millisBehindLatest: Int64 = 0, isEndOfShard: Bool = false
+    ) {
+        self.init(
+            .own(records), missedRecords: missedRecords, millisBehindLatest: millisBehindLatest,
+            isEndOfShard: isEndOfShard)
+    }
+
+    package init(
+        _ records: Records, missedRecords: UInt64 = 0, millisBehindLatest: Int64 = 0, isEndOfShard: Bool = false
     ) {
         self.records = records
         self.missedRecords = missedRecords

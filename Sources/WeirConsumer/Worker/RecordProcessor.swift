@@ -6,6 +6,9 @@ import WeirModel
 ///
 /// The calls in their order: `initialize`; `processRecords` as often as there are records; then one of `leaseLost`,
 /// `shardEnded`, `shutdownRequested`. A processor that fails for good (see `ProcessorRetry`) is not called again.
+///
+/// A processor may take as long as it likes, but it must not block its thread while it waits: the worker's heartbeats
+/// need one of the few threads that all tasks of the process share.
 public protocol RecordProcessor: Sendable {
     /// Before anything else. `checkpoint`: up to where the shard has been processed.
     func initialize(_ shard: ShardNumber, from checkpoint: LeaseCheckpoint) async throws
@@ -76,4 +79,7 @@ public struct Checkpointer: Sendable {
 
     /// The same as `checkpoint()` without waiting for it. When it fails the next one has to do.
     package func checkpointSoon() { self.core.checkpointSoon(self.key, nil) }
+
+    /// The same as `checkpoint(at:)` without waiting for it.
+    package func checkpointSoon(at record: UserRecord) { self.core.checkpointSoon(self.key, record.position) }
 }

@@ -58,9 +58,8 @@ public final class Worker: Sendable {
             state.core = core
             return state.isShutDown
         }
-        if isShutDown { return }
         do {
-            try await core.run()
+            if !isShutDown { try await core.run() }
             await core.services.deadLetters?.close()
         } catch {
             await core.services.deadLetters?.close()

@@ -194,7 +194,7 @@ extension PutBatch {
                 self.tally.throttled += commit.part.count - verdict.admitted
                 self.refuse(
                     commit, from: verdict.admitted, .throughputExceeded,
-                    RetryAfter.verdict(nanos: verdict.waitNanos), header, &ordered)
+                    RetryAfter.putVerdict(nanos: verdict.waitNanos), header, &ordered)
             } else {
                 try self.storeSelected(commit, verdict, shard, log, around)
             }

@@ -81,7 +81,7 @@ extension PutBatch {
         self.entries.append(
             PutEntry(
                 shard: commit.ref.shard, count: UInt32(commit.part.count - verdict.admitted),
-                refused: .throughputExceeded, verdict: RetryAfter.verdict(nanos: verdict.waitNanos)))
+                refused: .throughputExceeded, verdict: RetryAfter.putVerdict(nanos: verdict.waitNanos)))
         for place in 0..<commit.part.count {
             self.mark(commit, place, verdict.selection[place] ? stored : stored + 1)
         }

@@ -172,7 +172,7 @@ extension LogCore {
         let lsn = self.pipeline.close(bytes: commit.length)
         precondition(lsn == commit.lsn, "commits close in order")
         // Waiting events have changed the lease table already and are of the next commit.
-        if self.snapshotWanted, self.waitingEvents.isEmpty, self.pendingSnapshot == nil, !self.snapshotRunning {
+        if self.takesSnapshotNext, self.waitingEvents.isEmpty {
             self.pendingSnapshot = self.captureSnapshot(lsn: lsn)
             self.snapshotWanted = false
         }

@@ -39,7 +39,7 @@ extension LogCore {
     private func append(_ event: LeaseEvent) throws(WeirError) -> LSN {
         let payload = event.encode()
         // A snapshot is due: it is taken of a moment at which no event waits.
-        guard self.open.hasBatches, !self.snapshotWanted else {
+        guard self.open.hasBatches, !self.takesSnapshotNext else {
             self.append(event: event.kind, payload: payload)
             return self.open.lsn
         }

@@ -60,6 +60,9 @@ extension LogCore {
             logID: self.logID)
     }
 
+    /// The next commit to be closed is the one that a snapshot is taken of.
+    var takesSnapshotNext: Bool { self.snapshotWanted && self.pendingSnapshot == nil && !self.snapshotRunning }
+
     /// A snapshot whose commit is durable and that nobody writes yet.
     func takeSnapshot() -> PendingSnapshot? {
         guard !self.snapshotRunning, let pending = self.pendingSnapshot, pending.checksum != nil else { return nil }

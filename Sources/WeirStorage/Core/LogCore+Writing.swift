@@ -236,7 +236,9 @@ extension LogCore {
 
     /// The events of a commit are durable: readers see what they changed. Returns the shards that ended with them.
     private func publishEvents(of lsn: LSN) -> [ShardRef] {
-        if let last = self.comingCatalogs.last(where: { $0.lsn <= lsn }) { self.durableCatalog = last.catalog }
+        // Most events are of leases and change no stream.
+        guard let last = self.comingCatalogs.last(where: { $0.lsn <= lsn }) else { return [] }
+        self.durableCatalog = last.catalog
         self.comingCatalogs.removeAll { $0.lsn <= lsn }
         let gone = self.leaving.filter { $0.lsn <= lsn }.flatMap { $0.shards.keys }
         self.leaving.removeAll { $0.lsn <= lsn }

@@ -138,7 +138,7 @@ extension Recovery {
 
     /// A snapshot is of a commit that was on the disk: a log that ends before it has lost its end, and nothing behind
     /// proves it.
-    mutating func missCommitsOfSnapshot() {
+    mutating func missCommitsOfSnapshot(_ candidates: [Candidate]) {
         guard let snapshot = self.snapshotPoint, self.seen < snapshot.lsn,
             !self.report.damaged.contains(where: { Segment.fileNumber($0.file) != nil })
         else { return }
@@ -151,5 +151,8 @@ extension Recovery {
             .init(file: name, offset: 0, length: 0),
             "\(name) ends at commit \(self.seen), but the snapshot is of commit \(snapshot.lsn): the records that came "
                 + "between are gone")
+        // It may have held more than the snapshot knew, as a file that is missing.
+        self.lost.missFile(bytes: self.fileBytesMax(candidates))
+        self.wantsSnapshot = true
     }
 }

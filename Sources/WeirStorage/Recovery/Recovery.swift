@@ -134,7 +134,7 @@ package struct Recovery {
             self.loadSnapshot(folder, logID: logID)
             try self.replay(candidates, cuts)
             self.missAbsentFiles(candidates)
-            self.missCommitsOfSnapshot()
+            self.missCommitsOfSnapshot(candidates)
             self.skipLostIndexes()
             try self.rewriteUnproven()
             return try self.begin(logID: logID, nextOrder: (candidates.map(\.header.order).max() ?? 0) + 1)

@@ -8,6 +8,36 @@ import WeirProtocol
 
 @testable import WeirClient
 
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
+/// A port that is taken, so that no other test gets it, and where nobody listens.
+private final class HeldPort {
+    private let descriptor: Int32
+    let port: Int
+
+    init() throws {
+        self.descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let descriptor = self.descriptor
+        let taken = withUnsafeMutablePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(descriptor, $0, length) == 0 && getsockname(descriptor, $0, &length) == 0
+            }
+        }
+        self.port = Int(UInt16(bigEndian: address.sin_port))
+        try #require(taken && self.port > 0)
+    }
+
+    deinit { close(self.descriptor) }
+}
+
 /// A server on a port of its own that sends back whatever it gets.
 private final class EchoServer {
     private final class Echo: ChannelInboundHandler {
@@ -86,9 +116,8 @@ private final class Collector: FrameReceiver {
     }
 
     @Test func aPortWhereNobodyListensIsUnavailable() async throws {
-        let server = try await EchoServer()
-        let port = server.port
-        try await server.stop()
+        let held = try HeldPort()
+        let port = held.port
         await #expect {
             _ = try await WeirClient.connect(host: "127.0.0.1", port: port)
         } throws: { error in

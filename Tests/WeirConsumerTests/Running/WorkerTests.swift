@@ -135,7 +135,7 @@ struct WorkerTests {
         rig.server.give(0)
         rig.server.put(0, 0..<1000)
         try await rig.run {
-            await rig.until { $0.batchesTaken == 2 }
+            await rig.eventually { rig.server.get { $0.batchesTaken } == 2 }
             for _ in 0..<2000 { await Task.yield() }
             #expect(rig.server.get { $0.batchesTaken } == 2)
             gate.open()

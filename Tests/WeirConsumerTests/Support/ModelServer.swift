@@ -216,7 +216,7 @@ private final class ModelReading: LeaseReading {
     func next() async throws -> SourceBatch? {
         do {
             let batch = try await self.server.next(self.shard, from: self.next)
-            if let last = batch.records.last { self.next = last.sequenceNumber.index + 1 }
+            if let last = batch.records.lastNumber { self.next = last.index + 1 }
             return batch
         } catch is CancellationError {
             return nil

@@ -2,6 +2,7 @@
 import ArgumentParser
 import Testing
 import WeirClient
+import WeirConsumer
 import WeirModel
 
 @testable import WeirCommands
@@ -170,7 +171,8 @@ import WeirModel
     static let commands = [
         ["serve"], ["stream", "create"], ["stream", "list"], ["stream", "describe"], ["stream", "update"],
         ["stream", "trim"], ["stream", "delete"], ["shard", "list"], ["shard", "split"], ["shard", "merge"],
-        ["shard", "rescale"], ["put"], ["get"], ["tail"], ["lease", "list"], ["lease", "reset"], ["lease", "delete"],
+        ["shard", "rescale"], ["put"], ["get"], ["tail"], ["consume"],
+        ["lease", "list"], ["lease", "reset"], ["lease", "delete"],
         ["consumer", "register"], ["consumer", "list"], ["consumer", "deregister"], ["bench", "produce"],
         ["bench", "consume"],
         ["bench", "latency"], ["verify"], ["status"], ["version"],
@@ -210,5 +212,43 @@ import WeirModel
         let held = WeirError(.resourceInUse, "workers hold it", verdict: .init(maybeStored: false, retry: .never))
         #expect(Program.end(running: held) == .failed)
         #expect(Program.end(running: WeirError(.resourceInUse, "another change")) == .tryAgain)
+    }
+}
+
+@Suite struct ConsumeCommandTests {
+    private func parse(_ words: String) throws -> ConsumeCommand {
+        try #require(
+            try WeirCommand.parseAsRoot(words.split(separator: " ").map(String.init)) as? ConsumeCommand)
+    }
+
+    @Test func consumeHasTheDefaultsOfTheLibrary() throws {
+        let configuration = try self.parse("consume s --app a").workerConfiguration()
+        #expect(configuration.sessionTimeout == .seconds(5))
+        #expect(configuration.initialPosition == .trimHorizon)
+        #expect(configuration.retry == ProcessorRetry())
+        #expect(configuration.worker != (try self.parse("consume s --app a").workerConfiguration().worker))
+    }
+
+    @Test func consumeTakesWhatItIsGiven() throws {
+        let command = try self.parse(
+            "consume s --app a --worker w --from latest --session-timeout 10s --dead-letter d --retries 0 "
+                + "--consumer c --exec prog -- --flag x")
+        #expect(command.exec == "prog" && command.arguments == ["--flag", "x"])
+        let configuration = command.workerConfiguration()
+        #expect(configuration.worker.description == "w" && configuration.consumer?.description == "c")
+        #expect(configuration.initialPosition == .latest && configuration.sessionTimeout == .seconds(10))
+        #expect(configuration.retry.attempts == 1)
+        #expect(configuration.retry.exhausted == .deadLetter(try StreamName("d")))
+        #expect(
+            try self.parse("consume s --app a --from 1700000000").initialPosition == .atTimestamp(1_700_000_000_000))
+    }
+
+    @Test(arguments: [
+        "consume s", "consume --app a", "consume s --app a --json --exec p", "consume s --app a -- x",
+        "consume s --app a/b", "consume s --app a --session-timeout 10ms", "consume s --app a --retries -1",
+        "consume s --app a --from \(String(repeating: "4", count: 56))", "consume s --app a --dead-letter d/d",
+    ])
+    func consumeRefuses(_ words: String) {
+        #expect(throws: (any Error).self) { try self.parse(words) }
     }
 }

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import CWeir
+import Logging
+import NIOCore
+import NIOPosix
+import Synchronization
+import WeirClient
+import WeirConsumer
+import WeirModel
+
+struct ConsumeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "consume",
+        abstract: "Process a stream together with others: each record at least once, from where the application was.",
+        discussion: """
+            All that run with the same --app share the shards, whether they are this command or programs of yours, \
+            and take over from each other when one ends or dies. Records are printed, or given to a program, one \
+            process of it for each shard (docs/consumers.md has what they say to each other, and a program of ten \
+            lines). A record counts as processed when it was printed, or when the program says so. Ctrl-C finishes \
+            what is being processed and gives the shards to the others.
+
+            Examples:
+              weir consume access --app billing
+              weir consume access --app billing --json | my-importer
+              weir consume access --app billing --exec ./worker.py --dead-letter access-failed
+              weir consume access --app billing --exec python3 -- worker.py --verbose
+            """)
+
+    @Argument(help: "The stream.", transform: Arguments.stream)
+    var stream: StreamName
+    @Option(
+        help: ArgumentHelp("The application: who shares its name shares the work.", valueName: "name"),
+        transform: Arguments.application)
+    var app: ApplicationName
+    @Option(
+        help: ArgumentHelp("What this worker is called (default: host, process and a random number).", valueName: "id"),
+        transform: Arguments.worker)
+    var worker: WorkerID?
+    @Option(
+        help: ArgumentHelp(
+            "Where a new application begins: trim-horizon (the default), latest, a time (RFC 3339, or seconds or "
+                + "milliseconds since 1970), or how long ago, such as 10m.", valueName: "position"),
+        transform: { try ReadPosition.parseFrom($0, nowMillis: weir_wall_milliseconds()) })
+    var from: ReadPosition?
+    @Option(help: ArgumentHelp("Give the records to this program.", valueName: "program"))
+    var exec: String?
+    @Argument(parsing: .postTerminator, help: ArgumentHelp("Arguments of the program.", valueName: "arguments"))
+    var arguments: [String] = []
+    @Flag(help: "Print one JSON object a record, its data in base64.")
+    var json = false
+    @Option(
+        help: ArgumentHelp("How long this worker may be silent before others take over, 1s to 5m.", valueName: "time"),
+        transform: Arguments.sessionTimeout)
+    var sessionTimeout: Duration = .milliseconds(Limits.sessionTimeoutMillisDefault)
+    @Option(
+        help: ArgumentHelp("Put records that fail all attempts there, and go on.", valueName: "stream"),
+        transform: Arguments.stream)
+    var deadLetter: StreamName?
+    @Option(
+        help: ArgumentHelp("Attempts behind the first one for records that fail.", valueName: "n"),
+        transform: { try Arguments.number($0, 0...999_999) })
+    var retries = 4
+    @Option(
+        name: .customLong("exec-timeout"),
+        help: ArgumentHelp("How long the program may take for one action.", valueName: "time"),
+        transform: Arguments.timeout)
+    var execTimeout: Duration = .seconds(60)
+    @Option(
+        help: ArgumentHelp("Read as this registered consumer, with its own read budget.", valueName: "name"),
+        transform: Arguments.consumer)
+    var consumer: ConsumerName?
+    @OptionGroup var connection: ConnectionOptions
+
+    func validate() throws {
+        if self.json && self.exec != nil { throw ValidationError("--json and --exec exclude each other") }
+        if self.exec == nil && !self.arguments.isEmpty {
+            throw ValidationError("arguments behind -- are those of the program that --exec names")
+        }
+        if case .sequence? = self.from {
+            throw ValidationError("--from with a sequence number is not possible here: it belongs to one shard")
+        }
+    }
+
+    var initialPosition: InitialPosition {
+        switch self.from {
+        case .latest: .latest
+        case .time(let millis): .atTimestamp(millis)
+        case nil, .trimHorizon, .sequence: .trimHorizon
+        }
+    }
+
+    func workerConfiguration() -> WorkerConfiguration {
+        var configuration = WorkerConfiguration(application: self.app)
+        if let worker { configuration.worker = worker }
+        configuration.sessionTimeout = self.sessionTimeout
+        configuration.initialPosition = self.initialPosition
+        configuration.retry.attempts = self.retries + 1
+        if let deadLetter { configuration.retry.exhausted = .deadLetter(deadLetter) }
+        configuration.consumer = self.consumer
+        var logger = Logger(label: "weir", factory: { _ in LineLogHandler() })
+        logger.logLevel = .warning
+        configuration.logger = logger
+        return configuration
+    }
+
+    func run() async throws {
+        let program = try self.exec.map { try ProgramCommand($0, self.arguments) }
+        let status = try await self.connection.withClient { client in
+            if let program { return try await self.run(program, client) }
+            return try await self.print(client)
+        }
+        if Messages.isTerminal {
+            Messages.write("processed " + CountText.describe(Int(clamping: status.records), "record"))
+        }
+        guard status.shardsStopped == 0 else {
+            throw Failure(
+                .failed,
+                "\(CountText.describe(Int(clamping: status.shardsStopped), "shard")) stood still because records could "
+                    + "not be processed: they are where they were, and come first when the shard is taken again")
+        }
+    }
+
+    private func run(_ program: ProgramCommand, _ client: WeirClient) async throws -> WorkerStatus {
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        var configuration = self.workerConfiguration()
+        configuration.checkpoints = .manual
+        configuration.recordsPerCall = 500
+        let timeoutMillis = Int(clamping: self.execTimeout.nanos / 1_000_000)
+        let worker = try Worker(client: client, stream: self.stream, configuration: configuration) { shard in
+            ProgramProcessor(program, shard, timeoutMillis: timeoutMillis, on: group)
+        }
+        do {
+            try await Interrupts.whileRunning(finish: { worker.shutdown() }) { try await worker.run() }
+        } catch {
+            try? await group.shutdownGracefully()
+            throw error
+        }
+        try? await group.shutdownGracefully()
+        return worker.status
+    }
+
+    private func print(_ client: WeirClient) async throws -> WorkerStatus {
+        let stop = WorkerStop()
+        let queue = PrintQueue(self.json ? .json : .people) { stop.now() }
+        let configuration = self.workerConfiguration()
+        let worker = try Worker(client: client, stream: self.stream, configuration: configuration) { _ in
+            PrintingProcessor(queue: queue)
+        }
+        stop.worker.withLock { $0 = worker }
+        try await Interrupts.whileRunning(finish: { worker.shutdown() }) { try await worker.run() }
+        if let failure = queue.failure { throw failure }
+        return worker.status
+    }
+}
+
+/// Lets a processor stop the worker that it is made for.
+private final class WorkerStop: Sendable {
+    let worker = Mutex<Worker?>(nil)
+
+    func now() { self.worker.withLock { $0 }?.shutdown() }
+}

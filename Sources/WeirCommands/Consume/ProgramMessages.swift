@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+import WeirClient
+import WeirConsumer
+import WeirModel
+
+/// What a program is told: one JSON object a line.
+enum ProgramMessage {
+    /// Data of one line, in bytes, unless a single record has more.
+    static let dataBytesMax = 1 << 20
+
+    static func initialize(_ shard: ShardNumber, from checkpoint: LeaseCheckpoint) -> [UInt8] {
+        let output = OutputBytes(capacity: 256)
+        output.append("{\"action\":\"initialize\",\"shardId\":")
+        output.append(jsonString: "\(shard)")
+        output.append(",\"checkpoint\":")
+        output.append(jsonString: "\(checkpoint)")
+        output.append("}\n")
+        return [UInt8](output.raw)
+    }
+
+    /// `leaseLost`, `shardEnded` or `shutdownRequested`.
+    static func plain(_ action: String, _ shard: ShardNumber) -> [UInt8] {
+        Array("{\"action\":\"\(action)\",\"shardId\":\"\(shard)\"}\n".utf8)
+    }
+
+    static func records(_ records: [UserRecord], millisBehindLatest: Int64) -> [UInt8] {
+        let output = OutputBytes(capacity: 64 << 10)
+        var printer = RecordPrinter(.json)
+        output.append("{\"action\":\"processRecords\",\"millisBehindLatest\":")
+        output.append(decimal: millisBehindLatest)
+        output.append(",\"records\":[")
+        for (position, record) in records.enumerated() {
+            if position > 0 { output.append(byte: UInt8(ascii: ",")) }
+            var key = record.partitionKey
+            key.withUTF8 { key in
+                record.data.withUnsafeBytes { data in
+                    printer.writeObject(
+                        record.sequenceNumber, subSequence: record.subSequence,
+                        arrivalMillis: record.approximateArrivalMillis, key: UnsafeRawBufferPointer(key), data: data,
+                        to: output)
+                }
+            }
+        }
+        output.append("]}\n")
+        return [UInt8](output.raw)
+    }
+
+    /// Parts of records that fit into one line each.
+    static func portions(_ records: UserRecords) -> [[UserRecord]] {
+        var portions: [[UserRecord]] = []
+        var portion: [UserRecord] = []
+        var bytes = 0
+        for record in records {
+            let size = record.partitionKey.utf8.count + record.data.count
+            if !portion.isEmpty, bytes + size > Self.dataBytesMax {
+                portions.append(portion)
+                (portion, bytes) = ([], 0)
+            }
+            portion.append(record)
+            bytes += size
+        }
+        if !portion.isEmpty { portions.append(portion) }
+        return portions
+    }
+}
+
+/// What a program answers.
+enum ProgramAnswer: Equatable, Sendable {
+    /// Processed through this record; `nil`: through everything that it was given.
+    case checkpoint(SequenceNumber?, subSequence: UInt64?)
+    /// The action is done; whether everything that was given so far has been processed by that.
+    case done(checkpoints: Bool)
+
+    /// A line of an answer, in bytes.
+    static let lineBytesMax = 64 << 10
+
+    init(parsing line: [UInt8]) throws(ProgramFailure) {
+        var answer: Result<ProgramAnswer, RecordJSON.Malformed> = .failure(RecordJSON.Malformed("it is empty"))
+        line.withUnsafeBytes { raw in
+            do throws(RecordJSON.Malformed) {
+                answer = .success(try Self.parse(raw))
+            } catch {
+                answer = .failure(error)
+            }
+        }
+        switch answer {
+        case .success(let parsed): self = parsed
+        case .failure(let error):
+            let text = String(decoding: line.prefix(120), as: UTF8.self)
+            throw ProgramFailure(
+                "wrote '\(text)', which is no answer: \(error.description). Its standard output is for answers only, "
+                    + "its standard error for everything else")
+        }
+    }
+
+    private static func parse(_ raw: UnsafeRawBufferPointer) throws(RecordJSON.Malformed) -> ProgramAnswer {
+        var scanner = JSONScanner(raw)
+        var action: String?
+        var number: SequenceNumber?
+        var subSequence: UInt64?
+        var checkpoints = true
+        try scanner.expect("{", "an object")
+        var isFirst = true
+        while try scanner.nextMember(isFirst: isFirst) {
+            isFirst = false
+            let name = String(decoding: try scanner.string("a member's name").0, as: UTF8.self)
+            try scanner.expect(":", "':' behind a name")
+            switch name {
+            case "action": action = String(decoding: try scanner.string("a string as action").0, as: UTF8.self)
+            case "sequenceNumber":
+                let text = String(decoding: try scanner.string("a string as sequenceNumber").0, as: UTF8.self)
+                guard let parsed = try? SequenceNumber(parsing: text) else {
+                    throw RecordJSON.Malformed("'\(text.prefix(60))' is no sequence number")
+                }
+                number = parsed
+            case "subSequenceNumber":
+                if scanner.skipNull() { continue }
+                guard let parsed = UInt64(try scanner.literal()) else {
+                    throw RecordJSON.Malformed("subSequenceNumber is a whole number")
+                }
+                subSequence = parsed
+            case "checkpoint":
+                let word = try scanner.literal()
+                guard word == "true" || word == "false" else {
+                    throw RecordJSON.Malformed("checkpoint is true or false")
+                }
+                checkpoints = word == "true"
+            default: try scanner.skipValue()
+            }
+        }
+        try scanner.expectEnd()
+        switch action {
+        case "checkpoint": return .checkpoint(number, subSequence: subSequence)
+        case "done": return .done(checkpoints: checkpoints)
+        default: throw RecordJSON.Malformed("its action is not checkpoint or done")
+        }
+    }
+}
+
+/// What a program did wrong; the sentence goes on behind the name of the program.
+struct ProgramFailure: Error, Hashable, CustomStringConvertible {
+    let description: String
+    /// Whether it is likely to have ended, so that its end is worth waiting for.
+    let mayHaveEnded: Bool
+
+    init(_ description: String, mayHaveEnded: Bool = false) {
+        self.description = description
+        self.mayHaveEnded = mayHaveEnded
+    }
+}
