@@ -80,12 +80,12 @@ struct LeaseAuditor {
 
     /// A checkpoint was accepted: only from the one who holds the row.
     private func checkAccepted(_ hold: LeaseHold) throws(Violation) {
-        let row = self.ahead[hold.shard]
-        guard let row, row.owner == hold.owner, row.counter == hold.counter else {
-            let holder = row?.owner.map { "\($0)" } ?? "nobody"
+        guard let row = self.ahead[hold.shard], row.owner == hold.owner, row.counter == hold.counter else {
+            let row = self.ahead[hold.shard]
+            let owner = row?.owner.map { "\($0)" } ?? "nobody"
             throw Violation(
                 "a checkpoint of \(hold.owner) with counter \(hold.counter) is accepted; \(hold.shard) is held by "
-                    + "\(holder) with counter \(row?.counter ?? 0)")
+                    + "\(owner), \(row?.counter ?? 0)")
         }
     }
 
