@@ -110,8 +110,11 @@ struct ConsumeCommand: AsyncParsableCommand {
             if let program { return try await self.run(program, client) }
             return try await self.print(client)
         }
-        if Messages.isTerminal {
-            Messages.write("processed " + CountText.describe(Int(clamping: status.records), "record"))
+        if Messages.isTerminal || status.deadLetters > 0 {
+            let letters = CountText.describe(Int(clamping: status.deadLetters), "dead letter")
+            Messages.write(
+                "processed " + CountText.describe(Int(clamping: status.records), "record")
+                    + (status.deadLetters > 0 ? ", \(letters)" : ""))
         }
         guard status.shardsStopped == 0 else {
             throw Failure(

@@ -18,7 +18,7 @@ package struct FaultCase: Sendable, CustomStringConvertible {
     package static let all: [FaultCase] =
         StartFaults.cases + CommandFaults.cases + ShardFaults.cases + ReadFaults.cases + RecordFaults.cases
         + ConnectionFaults.cases + CrowdFaults.cases + EndingFaults.cases + PipeFaults.cases + SpaceFaults.cases
-        + DamageFaults.cases
+        + DamageFaults.cases + ConsumeFaults.cases
 
     package func run(in parent: String? = nil) async throws -> String {
         let weir = try Weir.find()
