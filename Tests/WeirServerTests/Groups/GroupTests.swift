@@ -3,6 +3,7 @@ import Testing
 import WeirCatalog
 import WeirModel
 import WeirProtocol
+import WeirStorage
 
 @testable import WeirServer
 
@@ -56,6 +57,12 @@ struct TestWorker {
     }
 
     var shards: [UInt32] { self.leases.map(\.shard.rawValue) }
+}
+
+/// Time that stands still, so that nobody's session ends, however busy the machine is.
+private struct StandingClock: WeirStorage.Clock {
+    let wallMillis: Int64 = 1_700_000_000_000
+    let monotonicNanos: UInt64 = 1_000_000_000_000
 }
 
 @Suite struct GroupServerTests {
@@ -144,7 +151,7 @@ struct TestWorker {
         let folder = TestNode.makeFolder()
         defer { TestNode.remove(folder) }
         func restarted<T>(_ body: (TestNode) throws -> T) async throws -> T {
-            let node = try await TestNode.start(folder)
+            let node = try await TestNode.start(folder, clock: StandingClock())
             do {
                 let result = try body(TestNode(node: node, folder: folder))
                 await node.shutdown()

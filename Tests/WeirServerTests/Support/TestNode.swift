@@ -36,7 +36,10 @@ struct TestNode {
         }
     }
 
-    static func start(_ folder: String, _ change: (inout NodeConfiguration) -> Void = { _ in }) async throws -> Node {
+    static func start(
+        _ folder: String, clock: any WeirStorage.Clock = SystemClock(),
+        _ change: (inout NodeConfiguration) -> Void = { _ in }
+    ) async throws -> Node {
         var storage = StorageConfiguration(folder: folder)
         storage.freeBytesFloor = 0
         var configuration = NodeConfiguration(storage: storage, cores: 3)
@@ -44,7 +47,7 @@ struct TestNode {
         change(&configuration)
         var logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         logger.logLevel = .critical
-        return try await Node.start(configuration, logger: logger)
+        return try await Node.start(configuration, clock: clock, logger: logger)
     }
 
     func connect(hello: Bool = true, session: UInt64 = 0, receiveBytes: Int32? = nil) throws -> RawClient {

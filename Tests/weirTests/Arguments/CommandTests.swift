@@ -174,7 +174,7 @@ import WeirModel
         ["shard", "rescale"], ["put"], ["get"], ["tail"], ["consume"],
         ["lease", "list"], ["lease", "reset"], ["lease", "delete"],
         ["consumer", "register"], ["consumer", "list"], ["consumer", "deregister"], ["bench", "produce"],
-        ["bench", "consume"],
+        ["bench", "consume"], ["bench", "checkpoint"],
         ["bench", "latency"], ["verify"], ["status"], ["version"],
     ]
 
