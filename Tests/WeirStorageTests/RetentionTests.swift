@@ -46,6 +46,29 @@ import WeirTestKit
         #expect(rig.read(ref) == LogRig.Reading(texts: [120: "later"], missed: 120, end: 121))
     }
 
+    /// The runner looks when it is due, which on a busy log is when a segment has filled up, and never merely because
+    /// time has passed.
+    @Test func aBusyStreamWithASizeCapGivesItsSegmentsBackAsItGoes() throws {
+        let rig = try LogRig()
+        let cap: Int64 = 1 << 20
+        let ref = try rig.create("orders", StreamSettings(maxBytes: cap, limits: .open))
+        var most: Int64 = 0
+        for number in 0..<2000 {
+            rig.clock.advance(millis: 1)
+            try rig.append(["\(number) " + String(repeating: "x", count: 3000)], to: ref)
+            try rig.write()
+            if rig.core.retentionIsDue(nowNanos: rig.core.lastRetentionNanos) {
+                _ = rig.core.retain(
+                    nowMillis: rig.now, nowNanos: rig.clock.monotonicNanos, space: try rig.disk.space())
+            }
+            try rig.doUpkeep()
+            most = max(most, rig.core.logBytes)
+        }
+        // 8 MiB went in. Beside the cap: what waits for its snapshots, and what is ready.
+        #expect(most < cap + 20 * (64 << 10), "\(most) bytes")
+
+    }
+
     private static func indexed(_ texts: [String], from first: Int) -> [UInt64: String] {
         Dictionary(uniqueKeysWithValues: texts.enumerated().dropFirst(first).map { (UInt64($0.offset), $0.element) })
     }
