@@ -155,7 +155,8 @@ struct ChildProgramTests {
 
     @Test("Ctrl-C on the terminal does not reach it: it has a process group of its own, and no signal is blocked")
     func group() async throws {
-        try await self.with("read -r a b c d group e < /proc/$$/stat; echo $group; echo $$; kill -TERM $$; sleep 1000") { program in
+        let script = "read -r a b c d group e < /proc/$$/stat; echo $group; echo $$; kill -TERM $$; sleep 1000"
+        try await self.with(script) { program in
             let group = text(try await program.line()).trimmed
             #expect(group == text(try await program.line()).trimmed)
             #expect(group == "\(program.process)")
