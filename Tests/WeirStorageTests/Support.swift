@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
-import WeirLog
 
+@testable import WeirLog
 @testable import WeirStorage
 
 /// A folder that goes with the test.
@@ -27,7 +27,7 @@ final class ProgressBox: Sendable {
 
     @Sendable func note(_ progress: WeirStorage.Progress) {
         self.monitor.withLock { state in
-            if case .durable(let lsn, _) = progress { state.durable = max(state.durable, lsn) }
+            if case .durable(let watermark, _) = progress { state.durable = max(state.durable, watermark.lsn) }
             state.events.append(progress)
         }
         self.monitor.wakeAll()

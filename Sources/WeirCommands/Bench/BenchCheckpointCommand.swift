@@ -55,9 +55,10 @@ struct BenchCheckpointCommand: AsyncParsableCommand {
         let member = GroupMember(
             stream: stream.id, application: try ApplicationName("bench"),
             owner: LeaseOwner(worker: .generated(), incarnation: UInt64.random(in: 1...UInt64.max)))
-        let leases = try await client.joinGroup(
-            member, sessionTimeoutMillis: Limits.sessionTimeoutMillis.upperBound, from: .trimHorizon
-        ).leases ?? []
+        let leases =
+            try await client.joinGroup(
+                member, sessionTimeoutMillis: Limits.sessionTimeoutMillis.upperBound, from: .trimHorizon
+            ).leases ?? []
         let before = try await Self.commits(client)
         let window = UsageWindow(pid: self.bench.serverPid)
         let begin = weir_monotonic_nanoseconds()

@@ -8,16 +8,16 @@ import WeirProtocol
 extension Connection {
     var hasAnswersPending: Bool { !self.pending.isEmpty }
 
-    /// An answer that may be given once `lsn` is durable.
-    func answer(_ lsn: LSN, _ frame: [UInt8], putBytes: Int? = nil) {
+    /// An answer that may be given once `mark` is reached.
+    func answer(_ mark: Mark, _ frame: [UInt8], putBytes: Int? = nil) {
         guard self.isOpen else { return }
-        self.pending.append(lsn, frame: frame, putBytes: putBytes)
+        self.pending.append(mark, frame: frame, putBytes: putBytes)
         self.answersAdded()
     }
 
-    func answer(_ lsn: LSN, _ error: WeirError, _ correlation: UInt64, putBytes: Int? = nil) {
+    func answer(_ mark: Mark, _ error: WeirError, _ correlation: UInt64, putBytes: Int? = nil) {
         self.loop.counters.count(error: error.code)
-        self.answer(lsn, ErrorAnswer(error: error).frame(correlation: correlation), putBytes: putBytes)
+        self.answer(mark, ErrorAnswer(error: error).frame(correlation: correlation), putBytes: putBytes)
     }
 
     /// Writes what may be written, and waits for the rest.
@@ -28,21 +28,17 @@ extension Connection {
         }
     }
 
-    /// Writes the answers that the log has let go. Returns whether none is left; otherwise the loop asks again.
+    /// Writes the answers that the log has let go, and errors instead of those that it has lost. Returns whether none
+    /// is left; otherwise the loop asks again.
     func releaseAnswers() -> Bool {
-        while let segment = self.pending.popReleased(self.loop.durable) { self.write(segment) }
+        while let segment = self.pending.popSettled(self.loop.watermark, reason: self.loop.failureReason) {
+            self.write(segment)
+        }
         if self.pending.isEmpty {
             self.isAwaitingDurable = false
             self.closeWhenDrained()
         }
         return self.pending.isEmpty
-    }
-
-    /// A write of the log failed. Ordered puts behind those that were lost are refused until the client has seen it.
-    func failAnswers(above durable: LSN, reason: String) {
-        self.ordered.skipped()
-        for segment in self.pending.fail(above: durable, reason: reason) { self.write(segment) }
-        if self.pending.isEmpty { self.isAwaitingDurable = false }
     }
 
     func write(_ segment: PendingAnswers.Segment) {

@@ -198,8 +198,7 @@ extension Connection {
         loop.puts.route(loop.routes)
         var isSettled = self.appendPuts()
         if !isSettled {
-            // A write has failed since: this loop's clients are told first, so that order holds.
-            loop.takeReports()
+            // A write has failed since, and the look at the log has told this loop's clients: now order holds.
             isSettled = self.appendPuts()
         }
         if !isSettled { self.ordered.skipped() }
@@ -218,10 +217,10 @@ extension Connection {
                 self.answer(.none, Self.recovering, request.correlation, putBytes: request.creditBytes)
             } else if request.failure >= 0 {
                 let error = loop.puts.failures[request.failure]
-                self.answer(request.lsn, error, request.correlation, putBytes: request.creditBytes)
+                self.answer(request.mark, error, request.correlation, putBytes: request.creditBytes)
             } else {
                 let length = loop.puts.answerLength(request)
-                self.pending.append(request.lsn, length: length, putBytes: request.creditBytes) { raw in
+                self.pending.append(request.mark, length: length, putBytes: request.creditBytes) { raw in
                     loop.puts.writeAnswer(request, to: raw)
                 }
             }
@@ -230,14 +229,14 @@ extension Connection {
 
     private static let recovering = WeirError(.unavailable, "the node is recovering from a failed write")
 
-    /// False when a failed write has not been told to the clients of this loop: nothing was done then.
+    /// False when a failed write had not been told to the clients of this loop: nothing was done then.
     private func appendPuts() -> Bool {
         let clock = self.node.clock
         let around = PutSurroundings(
             node: self.node, routes: self.loop.routes, nowMillis: clock.wallMillis, nowNanos: clock.monotonicNanos)
-        let (relay, loop) = (self.node.relay, self.loop)
-        return self.node.storage.withLog { log in
-            guard log.unavailable() != nil || relay.failureCount == loop.failuresSeen else { return false }
+        let loop = self.loop
+        return loop.withLog { log in
+            guard log.unavailable() != nil || loop.watermark.isInStep(with: log.watermark) else { return false }
             loop.puts.commit(log, around, ordered: &self.ordered)
             return true
         }

@@ -47,25 +47,25 @@ extension Connection {
         case .deleteStream: self.deleteStream(correlation, payload)
         default:
             if self.serveGroups(type, correlation, payload) { return }
-            let answer = ControlCalls(node: self.node).answer(type, correlation, payload)
+            let answer = ControlCalls(loop: self.loop).answer(type, correlation, payload)
             if let error = answer.error { self.loop.counters.count(error: error) }
-            self.answer(answer.lsn, answer.frame)
+            self.answer(answer.mark, answer.frame)
         }
     }
 
     private func deleteStream(_ correlation: UInt64, _ payload: UnsafeRawBufferPointer) {
-        let answer = ControlCalls(node: self.node).answer(.deleteStream, correlation, payload)
+        let answer = ControlCalls(loop: self.loop).answer(.deleteStream, correlation, payload)
         if let error = answer.error { self.loop.counters.count(error: error) }
-        self.answer(answer.lsn, answer.frame)
+        self.answer(answer.mark, answer.frame)
         if answer.error == nil, let request = try? DeleteStream(request: payload) {
-            self.node.streamDeleted(request.stream, answer.lsn)
+            self.node.streamDeleted(request.stream, answer.mark)
         }
     }
 
-    /// Does `body` once `lsn` is durable; the connection counts it as something to be finished before it closes.
-    func whenDurable(_ lsn: LSN, correlation: UInt64, _ body: @escaping (Connection) -> Void) {
+    /// Does `body` once `mark` is reached; the connection counts it as something to be finished before it closes.
+    func whenDurable(_ mark: Mark, correlation: UInt64, _ body: @escaping (Connection) -> Void) {
         self.deferredAnswers += 1
-        self.loop.whenDurable(lsn) { [self] in
+        self.loop.whenDurable(mark) { [self] in
             self.deferredAnswers -= 1
             if self.isOpen { body(self) }
         } onFailure: { [self] in

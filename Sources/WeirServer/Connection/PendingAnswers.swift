@@ -6,12 +6,12 @@ import WeirProtocol
 
 /// Answers of one connection that wait for the log, in the order of the commits they were computed from.
 ///
-/// All answers of one commit lie in one buffer, complete frames back to back, so that releasing a commit is one write
-/// and costs the same for one answer and for a thousand. What must be known when the commit fails stands in the frames.
+/// All answers of one mark lie in one buffer, complete frames back to back, so that releasing a commit is one write
+/// and costs the same for one answer and for a thousand. What must be known when it is lost stands in the frames.
 package struct PendingAnswers {
-    /// The answers of one commit.
+    /// The answers of one mark.
     package struct Segment {
-        package let lsn: LSN
+        package let mark: Mark
         package internal(set) var frames: ByteBuffer
         /// Puts among them and their payload bytes: the credit that goes back to the client.
         package internal(set) var puts = 0
@@ -35,9 +35,9 @@ package struct PendingAnswers {
     /// Adds one frame of exactly `length` bytes, which `write` fills. `putBytes` is the payload length of the put that
     /// it answers; `nil` for other requests.
     package mutating func append(
-        _ lsn: LSN, length: Int, putBytes: Int? = nil, _ write: (UnsafeMutableRawBufferPointer) -> Void
+        _ mark: Mark, length: Int, putBytes: Int? = nil, _ write: (UnsafeMutableRawBufferPointer) -> Void
     ) {
-        let index = self.segment(for: lsn, room: length)
+        let index = self.segment(for: mark, room: length)
         self.segments.modify(index) { segment in
             segment.frames.writeWithUnsafeMutableBytes(minimumWritableBytes: length) { raw in
                 write(UnsafeMutableRawBufferPointer(rebasing: raw[..<length]))
@@ -51,21 +51,21 @@ package struct PendingAnswers {
         self.bytes += length
     }
 
-    package mutating func append(_ lsn: LSN, frame: [UInt8], putBytes: Int? = nil) {
-        self.append(lsn, length: frame.count, putBytes: putBytes) { raw in raw.copyBytes(from: frame) }
+    package mutating func append(_ mark: Mark, frame: [UInt8], putBytes: Int? = nil) {
+        self.append(mark, length: frame.count, putBytes: putBytes) { raw in raw.copyBytes(from: frame) }
     }
 
-    /// Positions nearly always rise, so the search begins at the end.
-    private mutating func segment(for lsn: LSN, room: Int) -> CircularBuffer<Segment>.Index {
+    /// Marks nearly always rise, so the search begins at the end.
+    private mutating func segment(for mark: Mark, room: Int) -> CircularBuffer<Segment>.Index {
         var index = self.segments.endIndex
         while index > self.segments.startIndex {
             let before = self.segments.index(before: index)
-            if self.segments[before].lsn == lsn { return before }
-            if self.segments[before].lsn < lsn { break }
+            if self.segments[before].mark == mark { return before }
+            if self.segments[before].mark.precedes(mark) { break }
             index = before
         }
         let frames = self.allocator.buffer(capacity: max(room, Self.segmentBytes))
-        let segment = Segment(lsn: lsn, frames: frames)
+        let segment = Segment(mark: mark, frames: frames)
         if index == self.segments.endIndex {
             self.segments.append(segment)
             return self.segments.index(before: self.segments.endIndex)
@@ -77,28 +77,16 @@ package struct PendingAnswers {
         return self.segments.index(self.segments.startIndex, offsetBy: distance)
     }
 
-    /// The oldest segment, when `durable` has reached it.
-    package mutating func popReleased(_ durable: LSN) -> Segment? {
-        guard let first = self.segments.first, first.lsn <= durable else { return nil }
+    /// The oldest segment, when the log has decided about it. Of what is lost every answer says instead that nobody
+    /// knows what became of its request.
+    package mutating func popSettled(_ watermark: Watermark, reason: String) -> Segment? {
+        guard var first = self.segments.first else { return nil }
+        let verdict = watermark.judge(first.mark)
+        guard verdict != .pending else { return nil }
         self.segments.removeFirst()
         self.bytes -= first.frames.readableBytes
+        if verdict == .lost { first.frames = self.rewrite(first.frames, reason: reason) }
         return first
-    }
-
-    /// A write failed: takes out every answer above `durable` and says of each request that nobody knows what became
-    /// of it. To be sent at once.
-    package mutating func fail(above durable: LSN, reason: String) -> [Segment] {
-        var failed: [Segment] = []
-        while let last = self.segments.last, last.lsn > durable {
-            self.segments.removeLast()
-            self.bytes -= last.frames.readableBytes
-            failed.append(last)
-        }
-        return failed.reversed().map { segment in
-            var rewritten = segment
-            rewritten.frames = self.rewrite(segment.frames, reason: reason)
-            return rewritten
-        }
     }
 
     private func rewrite(_ frames: ByteBuffer, reason: String) -> ByteBuffer {

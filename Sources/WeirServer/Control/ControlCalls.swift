@@ -6,25 +6,25 @@ import WeirProtocol
 import WeirStorage
 
 /// The calls that ask or change the catalog, and Status. Each is one short stay under the log's lock; the answer may be
-/// given when its position of the log is durable.
+/// given when its mark is reached.
 struct ControlCalls {
-    let node: NodeCore
+    let loop: LoopContext
 
     struct Answer {
         let frame: [UInt8]
-        let lsn: LSN
+        let mark: Mark
         /// What the frame says, when it is a refusal.
         let error: WeirError.Code?
     }
 
-    /// What a call found, and the position it was computed from.
+    /// What a call found, and from when on it may be told.
     private struct Found<Value> {
         let value: Value
-        let lsn: LSN
+        let mark: Mark
     }
 
     func answer(_ type: FrameType, _ correlation: UInt64, _ payload: UnsafeRawBufferPointer) -> Answer {
-        let call = Call(node: self.node, correlation: correlation, payload: payload)
+        let call = Call(loop: self.loop, correlation: correlation, payload: payload)
         switch type {
         case .status: return call.status()
         case .createStream: return call.run(Self.create)
@@ -42,7 +42,7 @@ struct ControlCalls {
     }
 
     private struct Call {
-        let node: NodeCore
+        let loop: LoopContext
         let correlation: UInt64
         let payload: UnsafeRawBufferPointer
 
@@ -59,23 +59,23 @@ struct ControlCalls {
             guard let type = Request.type.answer else {
                 return self.refuse(WeirError(.internalFailure, "a request that has no answer"), .none)
             }
-            let now = self.node.clock.wallMillis
-            let result = self.node.storage.withLog { log -> (Found<Value>?, WeirError?, LSN) in
+            let now = self.loop.node.clock.wallMillis
+            let result = self.loop.withLog { log -> (Found<Value>?, WeirError?, Mark) in
                 if let error = log.unavailable() { return (nil, error, .none) }
                 do throws(WeirError) {
                     return (try body(request, log, now), nil, .none)
                 } catch {
-                    return (nil, error, log.catalogLSN)
+                    return (nil, error, log.catalogMark)
                 }
             }
             if let error = result.1 { return self.refuse(error, result.2) }
             guard let found = result.0 else { preconditionFailure("a call without an answer") }
             return Answer(
-                frame: found.value.frame(type, correlation: self.correlation), lsn: found.lsn, error: nil)
+                frame: found.value.frame(type, correlation: self.correlation), mark: found.mark, error: nil)
         }
 
-        func refuse(_ error: WeirError, _ lsn: LSN) -> Answer {
-            Answer(frame: ErrorAnswer(error: error).frame(correlation: self.correlation), lsn: lsn, error: error.code)
+        func refuse(_ error: WeirError, _ mark: Mark) -> Answer {
+            Answer(frame: ErrorAnswer(error: error).frame(correlation: self.correlation), mark: mark, error: error.code)
         }
 
         func status() -> Answer {
@@ -84,9 +84,9 @@ struct ControlCalls {
             } catch {
                 return self.refuse(error, .none)
             }
-            let report = StatusReport(node: self.node)
+            let report = StatusReport(loop: self.loop)
             return Answer(
-                frame: report.answer().frame(.statusAnswer, correlation: self.correlation), lsn: report.lsn,
+                frame: report.answer().frame(.statusAnswer, correlation: self.correlation), mark: report.mark,
                 error: nil)
         }
     }
@@ -107,7 +107,7 @@ struct ControlCalls {
         guard let stream = log.catalog.stream(named: name) else {
             throw WeirError(.internalFailure, "stream '\(name)' is missing after it was made")
         }
-        return Found(value: StreamAnswer(stream: stream.description), lsn: submitted.lsn)
+        return Found(value: StreamAnswer(stream: stream.description), mark: submitted.mark)
     }
 
     private static func describe(
@@ -123,7 +123,7 @@ struct ControlCalls {
             }
             stream = found
         }
-        return Found(value: StreamAnswer(stream: stream.description), lsn: log.catalogLSN)
+        return Found(value: StreamAnswer(stream: stream.description), mark: log.catalogMark)
     }
 
     private static func list(
@@ -137,7 +137,7 @@ struct ControlCalls {
         return Found(
             value: ListStreamsAnswer(
                 streams: streams.prefix(limit).map(\.description), hasMore: streams.count > limit),
-            lsn: log.catalogLSN)
+            mark: log.catalogMark)
     }
 
     private static func update(
@@ -154,7 +154,7 @@ struct ControlCalls {
             recordBytesMax: request.recordBytesMax.map { Int($0) })
         let submitted = try log.submit(.updateStream(request.stream, changes), nowMillis: now)
         let stream = try Self.existing(request.stream, log)
-        return Found(value: StreamAnswer(stream: stream.description), lsn: submitted.lsn)
+        return Found(value: StreamAnswer(stream: stream.description), mark: submitted.mark)
     }
 
     private static func trim(
@@ -162,13 +162,13 @@ struct ControlCalls {
     ) throws(WeirError) -> Found<Empty> {
         let submitted = try log.submit(
             .trimStream(request.stream, beforeMillis: request.beforeMillis), nowMillis: now)
-        return Found(value: Empty(), lsn: submitted.lsn)
+        return Found(value: Empty(), mark: submitted.mark)
     }
 
     private static func delete(
         _ request: DeleteStream, _ log: LogCore, _ now: Int64
     ) throws(WeirError) -> Found<Empty> {
-        Found(value: Empty(), lsn: try log.submit(.deleteStream(request.stream), nowMillis: now).lsn)
+        Found(value: Empty(), mark: try log.submit(.deleteStream(request.stream), nowMillis: now).mark)
     }
 
     // MARK: Shards
@@ -190,7 +190,7 @@ struct ControlCalls {
         return Found(
             value: ListShardsAnswer(
                 mapVersion: stream.map.version, shards: Array(shards.prefix(limit)), hasMore: shards.count > limit),
-            lsn: log.catalogLSN)
+            mark: log.catalogMark)
     }
 
     private static func split(
@@ -221,7 +221,7 @@ struct ControlCalls {
         return Found(
             value: ReshardAnswer(
                 mapVersion: stream.map.version, closed: changes.closed, opened: changes.opened),
-            lsn: submitted.lsn)
+            mark: submitted.mark)
     }
 }
 

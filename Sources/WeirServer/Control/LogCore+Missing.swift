@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import WeirCatalog
+import WeirLog
 import WeirModel
 import WeirStorage
 
 extension LogCore {
+    /// For a refusal: what the catalog says waits for it; that the log cannot be asked now is told at once.
+    var refusalMark: Mark { self.unavailable() == nil ? self.catalogMark : .none }
+
     /// Why a shard cannot be read; `nil` when it can.
     func unreadable(_ shard: ShardRef) -> WeirError? {
         if let error = self.unavailable() { return error }

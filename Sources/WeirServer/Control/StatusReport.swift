@@ -8,15 +8,15 @@ import WeirStorage
 /// The numbers and texts of Status.
 struct StatusReport {
     /// What the counts of streams and shards were computed from.
-    let lsn: LSN
+    let mark: Mark
     private let node: NodeCore
     private let streams: Int
     private let openShards: Int
 
-    init(node: NodeCore) {
-        self.node = node
-        (self.lsn, self.streams, self.openShards) = node.storage.withLog { log in
-            (log.catalogLSN, log.catalog.streamCount, log.catalog.openShardCount)
+    init(loop: LoopContext) {
+        self.node = loop.node
+        (self.mark, self.streams, self.openShards) = loop.withLog { log in
+            (log.catalogMark, log.catalog.streamCount, log.catalog.openShardCount)
         }
     }
 

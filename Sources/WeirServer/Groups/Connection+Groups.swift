@@ -22,10 +22,10 @@ extension Connection {
         let groups = self.node.groups
         switch type {
         case .heartbeat: self.heartbeat(correlation, payload)
-        case .joinGroup: self.call(correlation, payload) { JoinGroupAnswer.told(groups.join($0)) }
-        case .checkpoint: self.call(correlation, payload) { Empty.told(groups.checkpoint($0)) }
-        case .handOver: self.call(correlation, payload) { Empty.told(groups.handOver($0)) }
-        case .leaveGroup: self.call(correlation, payload) { Empty.told(groups.leave($0)) }
+        case .joinGroup: self.call(correlation, payload) { groups.join($0).map { JoinGroupAnswer($0) } }
+        case .checkpoint: self.call(correlation, payload) { groups.checkpoint($0).map { Empty() } }
+        case .handOver: self.call(correlation, payload) { groups.handOver($0).map { Empty() } }
+        case .leaveGroup: self.call(correlation, payload) { groups.leave($0).map { Empty() } }
         case .listLeases: self.call(correlation, payload, groups.leases)
         case .resetLeases: self.call(correlation, payload, groups.reset)
         case .listApplications: self.call(correlation, payload, groups.applications)
@@ -35,7 +35,7 @@ extension Connection {
             self.call(correlation, payload) { (request: DeregisterConsumer) in
                 let told = groups.deregister(request)
                 if case .success = told.value, let name = try? request.consumerName() {
-                    self.node.deregistered(name, of: request.stream, told.lsn)
+                    self.node.deregistered(name, of: request.stream, told.mark)
                 }
                 return told
             }
@@ -56,10 +56,11 @@ extension Connection {
             return self.answer(.none, error, correlation)
         }
         let told = body(request)
+        self.loop.learn(told.watermark)
         switch told.value {
         case .success(let answer):
-            self.answer(told.lsn, Request.answerFrame(answer, correlation: correlation))
-        case .failure(let error): self.answer(told.lsn, error, correlation)
+            self.answer(told.mark, Request.answerFrame(answer, correlation: correlation))
+        case .failure(let error): self.answer(told.mark, error, correlation)
         }
     }
 
@@ -97,14 +98,15 @@ extension Connection {
         let mayWait = underWay.deadlineNanos > self.node.clock.monotonicNanos && !self.isGoingDown
         let handle = mayWait ? self.loop.handle(of: self) : nil
         let told = self.node.groups.heartbeat(underWay.request, isNew: isNew, waiting: handle.map { ($0, id) })
+        self.loop.learn(told.watermark)
         switch told.value {
         case .success(nil) where handle != nil:
             return self.loop.wait(.heartbeat(connection: self.id, id), for: nil, until: underWay.deadlineNanos)
         case .success(let assignment):
             let unchanged = Assignment(version: underWay.request.seenVersion, leases: nil)
             let answer = HeartbeatAnswer(assignment ?? unchanged)
-            self.answer(told.lsn, answer.frame(.heartbeatAnswer, correlation: underWay.correlation))
-        case .failure(let error): self.answer(told.lsn, error, underWay.correlation)
+            self.answer(told.mark, answer.frame(.heartbeatAnswer, correlation: underWay.correlation))
+        case .failure(let error): self.answer(told.mark, error, underWay.correlation)
         }
         self.node.groups.stopWaiting(underWay.ref, underWay.owner, id, of: self.id)
         self.forgetHeartbeat(id)
@@ -127,17 +129,5 @@ extension Connection {
             self.node.groups.disconnected(underWay.ref, underWay.owner, underWay.id, of: self.id)
         }
         for id in Array(self.heartbeats.keys) { self.forgetHeartbeat(id) }
-    }
-}
-
-extension JoinGroupAnswer {
-    fileprivate static func told(_ told: GroupRegistry.Told<Assignment>) -> GroupRegistry.Told<Self> {
-        GroupRegistry.Told(value: told.value.map { Self($0) }, lsn: told.lsn)
-    }
-}
-
-extension Empty {
-    fileprivate static func told(_ told: GroupRegistry.Told<Void>) -> GroupRegistry.Told<Self> {
-        GroupRegistry.Told(value: told.value.map { Self() }, lsn: told.lsn)
     }
 }

@@ -5,7 +5,7 @@ import WeirModel
 import WeirProtocol
 import WeirStorage
 
-/// What workers ask. Each answer comes with the position of the log at which it may be given.
+/// What workers ask. Each answer comes with the mark from which on it may be given.
 extension GroupRegistry {
     private func tell<Value: Sendable>(
         _ member: Member, _ body: (inout State, LogCore, Moment, ApplicationRef, LeaseOwner) throws(WeirError) -> Value
@@ -16,7 +16,7 @@ extension GroupRegistry {
             ref = ApplicationRef(stream: member.stream, name: try member.applicationName())
             owner = try member.owner()
         } catch {
-            return Told(value: .failure(error), lsn: .none)
+            return Told(value: .failure(error), mark: .none, watermark: nil)
         }
         return self.with { state, log, moment in
             log.tell(of: member.stream) { _ throws(WeirError) in try body(&state, log, moment, ref, owner) }

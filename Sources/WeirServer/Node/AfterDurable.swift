@@ -1,30 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 import WeirLog
 
-/// Things to do once a position of the log is durable, in the order of their positions. Nothing computed from a state
-/// that a power cut could undo may happen before. For control calls; answers to puts have `PendingAnswers`.
+/// Things to do once a mark is reached, in the order of their marks. Nothing computed from a state that a power cut
+/// could undo may happen before. For control calls; answers to puts have `PendingAnswers`.
 struct AfterDurable<Action> {
-    private var waiting: [(lsn: LSN, action: Action)] = []
+    private var waiting: [(mark: Mark, action: Action)] = []
 
     var count: Int { self.waiting.count }
 
-    mutating func add(_ lsn: LSN, _ action: Action) {
-        let position = self.waiting.lastIndex { $0.lsn <= lsn }.map { $0 + 1 } ?? 0
-        self.waiting.insert((lsn, action), at: position)
+    mutating func add(_ mark: Mark, _ action: Action) {
+        let position = self.waiting.lastIndex { !mark.precedes($0.mark) }.map { $0 + 1 } ?? 0
+        self.waiting.insert((mark, action), at: position)
     }
 
-    /// What may happen now, oldest first.
-    mutating func take(upTo durable: LSN) -> [Action] {
-        guard let first = self.waiting.first, first.lsn <= durable else { return [] }
-        let end = self.waiting.firstIndex { $0.lsn > durable } ?? self.waiting.count
-        defer { self.waiting.removeFirst(end) }
-        return self.waiting[..<end].map(\.action)
-    }
-
-    /// A write failed: nobody knows whether what lies above `durable` will ever be. What was to happen then.
-    mutating func fail(above durable: LSN) -> [Action] {
-        let start = self.waiting.firstIndex { $0.lsn > durable } ?? self.waiting.count
-        defer { self.waiting.removeSubrange(start...) }
-        return self.waiting[start...].map(\.action)
+    /// The oldest action about which the log has decided: `isReached`, or lost for ever.
+    mutating func popSettled(_ watermark: Watermark) -> (action: Action, isReached: Bool)? {
+        guard let first = self.waiting.first else { return nil }
+        switch watermark.judge(first.mark) {
+        case .pending: return nil
+        case .reached:
+            self.waiting.removeFirst()
+            return (first.action, true)
+        case .lost:
+            self.waiting.removeFirst()
+            return (first.action, false)
+        }
     }
 }

@@ -15,10 +15,10 @@ final class LoopContext {
     /// How this loop last saw the shards of the streams that are put to.
     let routes = RouteCache()
     private var connections: [UInt64: Connection] = [:]
-    /// Everything up to here may be told to clients.
-    private(set) var durable: LSN
-    /// Failed writes that the clients of this loop were told of.
-    private(set) var failuresSeen: UInt64
+    /// How far the log is durable, as far as this loop knows: by this it judges what it may tell.
+    private(set) var watermark: Watermark
+    /// Why the last term ended that this loop knows of.
+    private(set) var failureReason = "a write of the log failed"
     private var polls = LongPolls<Waiter>()
     private var afterDurable = AfterDurable<Deferred>()
     /// Connections with answers that wait for the log.
@@ -49,11 +49,10 @@ final class LoopContext {
         let failed: () -> Void
     }
 
-    init(_ node: NodeCore, _ eventLoop: any EventLoop, durable: LSN) {
+    init(_ node: NodeCore, _ eventLoop: any EventLoop) {
         self.node = node
         self.eventLoop = eventLoop
-        self.durable = durable
-        self.failuresSeen = node.relay.failureCount
+        self.watermark = node.storage.withLog { $0.watermark }
         self.puts = PutBatch(counters: self.counters)
     }
 
@@ -113,10 +112,14 @@ final class LoopContext {
         guard let reports = self.inbox?.take() else { return }
         for report in reports.reports {
             switch report {
-            case .durable(let lsn): self.advance(to: lsn)
-            case .failed(let durable, let reason): self.fail(above: durable, reason)
-            case .recovered: self.wakeAll()
+            case .durable(let watermark): self.learn(watermark)
+            case .failed(let watermark, let reason):
+                self.failureReason = reason
+                self.learn(watermark)
+            case .recovered(let watermark): self.learn(watermark)
             }
+            self.settle()
+            if case .recovered = report { self.wakeAll() }
         }
         if reports.allShards {
             self.wakeAll()
@@ -128,26 +131,43 @@ final class LoopContext {
         self.flush()
     }
 
-    private func advance(to lsn: LSN) {
-        guard lsn > self.durable else { return }
-        self.durable = lsn
-        for action in self.afterDurable.take(upTo: lsn) { action.done() }
+    /// Looks at the log under its lock. What it shows and what may be told of it are read together, so that no answer
+    /// waits for a commit that others make.
+    func withLog<R, E: Error>(_ body: (LogCore) throws(E) -> R) throws(E) -> R {
+        var watermark: Watermark?
+        defer { self.learn(watermark) }
+        return try self.node.storage.withLog { log throws(E) in
+            defer { watermark = log.watermark }
+            return try body(log)
+        }
+    }
+
+    /// Takes over what was read together with an answer, or was reported. When a term is over its clients are told at
+    /// once: nothing of the next one may come before. Other news settle with the next report.
+    func learn(_ watermark: Watermark?) {
+        guard let watermark, self.watermark.advance(to: watermark) == .ended else { return }
+        // Ordered puts behind those that were lost are refused until the client has seen it.
+        for connection in self.connections.values { connection.ordered.skipped() }
+        self.settle()
+    }
+
+    /// Does and tells what the log has decided about.
+    private func settle() {
+        while let (action, isReached) = self.afterDurable.popSettled(self.watermark) {
+            if isReached { action.done() } else { action.failed() }
+        }
         let awaiting = self.awaiting
         self.awaiting.removeAll(keepingCapacity: true)
         for connection in awaiting where !connection.releaseAnswers() { self.awaiting.append(connection) }
     }
 
-    private func fail(above durable: LSN, _ reason: String) {
-        self.advance(to: durable)
-        self.failuresSeen += 1
-        for action in self.afterDurable.fail(above: durable) { action.failed() }
-        for connection in self.connections.values { connection.failAnswers(above: durable, reason: reason) }
-        self.awaiting.removeAll { !$0.hasAnswersPending }
-    }
-
-    /// Runs `done` when `lsn` is durable, perhaps at once; `onFailure` when it will never be.
-    func whenDurable(_ lsn: LSN, _ done: @escaping () -> Void, onFailure: @escaping () -> Void) {
-        if lsn <= self.durable { done() } else { self.afterDurable.add(lsn, Deferred(done: done, failed: onFailure)) }
+    /// Runs `done` when `mark` is reached, perhaps at once; `onFailure` when it is lost.
+    func whenDurable(_ mark: Mark, _ done: @escaping () -> Void, onFailure: @escaping () -> Void) {
+        switch self.watermark.judge(mark) {
+        case .reached: done()
+        case .lost: onFailure()
+        case .pending: self.afterDurable.add(mark, Deferred(done: done, failed: onFailure))
+        }
     }
 
     /// The connection has an answer that waits for the log; it is asked for it when the log has moved on.

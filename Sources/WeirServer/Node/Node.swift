@@ -50,15 +50,21 @@ package final class Node: Sendable {
 
     /// Opens and recovers the log, then listens. Throws `NodeError` with a sentence for the operator; then nothing is
     /// left open.
+    ///
+    /// `disk`: the data folder when it is open already; by default it is opened by its path.
     package static func start(
-        _ configuration: NodeConfiguration, clock: any Clock = SystemClock(), logger: Logger
+        _ configuration: NodeConfiguration, on disk: (any FileSystem)? = nil, clock: any Clock = SystemClock(),
+        logger: Logger
     ) async throws(NodeError) -> Node {
         try configuration.validate()
         let relay = ProgressRelay(logger: logger)
         let storage: Storage
         do {
             storage = try await Blocking.run {
-                try Storage.open(configuration.storage, clock: clock) { relay.report($0) }
+                guard let disk else {
+                    return try Storage.open(configuration.storage, clock: clock) { relay.report($0) }
+                }
+                return try Storage.open(configuration.storage, on: disk, clock: clock) { relay.report($0) }
             }
         } catch let error as StorageError {
             throw NodeError(error.message)
@@ -83,13 +89,12 @@ package final class Node: Sendable {
 
     private static func listen(_ core: NodeCore, _ group: MultiThreadedEventLoopGroup) async throws -> Node {
         let ending = Ending()
-        let durable = core.storage.withLog { $0.durableLSN }
         var inboxes: [LoopInbox] = []
         var counters: [Counters] = []
         var housekeeping: [RepeatedTask] = []
         for eventLoop in group.makeIterator() {
             let (inbox, count, task) = try await eventLoop.submit {
-                let context = LoopContext(core, eventLoop, durable: durable)
+                let context = LoopContext(core, eventLoop)
                 let inbox = LoopInbox(LoopHandle(context, eventLoop))
                 context.attach(inbox)
                 let bound = NIOLoopBound(context, eventLoop: eventLoop)
@@ -105,8 +110,9 @@ package final class Node: Sendable {
         }
         core.attach(inboxes.map(\.handle), counters)
         core.relay.attach(inboxes) { ending.end($0) }
-        // What became durable before the relay knew the loops.
-        let now = core.storage.withLog { $0.durableLSN }
+        // What happened before the relay knew the loops, a failed write and the term after it too: the log itself says
+        // it, and not how often something was reported.
+        let now = core.storage.withLog { $0.watermark }
         for inbox in inboxes { inbox.post(.durable(now, shards: [])) }
         let door = Door(core, inboxes.map(\.handle))
         let listener = try await door.bootstrap(group).bind(

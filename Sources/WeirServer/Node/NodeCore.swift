@@ -114,10 +114,10 @@ final class NodeCore: Sendable {
     }
 
     /// A consumer was deregistered: its budget is forgotten, and its subscriptions look again.
-    func deregistered(_ consumer: ConsumerName, of stream: StreamID, _ lsn: LSN) {
+    func deregistered(_ consumer: ConsumerName, of stream: StreamID, _ mark: Mark) {
         self.consumerAdmission.withLock { $0[stream]?[consumer] = nil }
         self.onEveryLoop { loop in
-            loop.whenDurable(lsn) { [unowned loop] in
+            loop.whenDurable(mark) { [unowned loop] in
                 loop.lookAgain()
             } onFailure: {
             }
@@ -127,11 +127,11 @@ final class NodeCore: Sendable {
     func releaseWaiter() { self.waiterCount.subtract(1, ordering: .relaxed) }
 
     /// The stream goes: what waits for its records is ended when that is durable.
-    func streamDeleted(_ stream: StreamID, _ lsn: LSN) {
+    func streamDeleted(_ stream: StreamID, _ mark: Mark) {
         self.admission.withLock { $0.removeAll(of: stream) }
         self.consumerAdmission.withLock { $0[stream] = nil }
         self.onEveryLoop { loop in
-            loop.whenDurable(lsn) { [unowned loop] in
+            loop.whenDurable(mark) { [unowned loop] in
                 loop.endAll(of: stream)
             } onFailure: {
             }

@@ -16,16 +16,11 @@ final class ProgressRelay: Sendable {
     }
 
     private let state = Mutex(State())
-    /// Counts failed writes. A loop that is about to append compares it with what it has seen: before it goes on it
-    /// must have told its clients of the failure.
-    private let failures = Atomic<UInt64>(0)
     private let logger: Logger
 
     init(logger: Logger) { self.logger = logger }
 
-    var failureCount: UInt64 { self.failures.load(ordering: .acquiring) }
-
-    /// Reports that came before are lost but for the end; the loops begin with the durable position of their making.
+    /// Reports that came before are lost but for the end: whoever attaches loops lets them look at the log afterwards.
     func attach(_ loops: [LoopInbox], onStop: @escaping @Sendable (String) -> Void) {
         let stopped = self.state.withLock { state in
             state.loops = loops
@@ -40,7 +35,6 @@ final class ProgressRelay: Sendable {
         switch progress {
         case .notice(let sentence): return self.logger.notice("\(sentence)")
         case .failed(_, let reason):
-            self.failures.add(1, ordering: .releasing)
             self.logger.error("a write of the log failed; recovering", metadata: ["reason": "\(reason)"])
         case .recovered: self.logger.notice("the log serves again")
         case .durable, .stopped: break
@@ -62,9 +56,9 @@ final class LoopInbox: Sendable {
     /// The reports in order; neighbours that say the same are joined.
     struct Reports {
         enum Report: Hashable {
-            case durable(LSN)
-            case failed(durable: LSN, reason: String)
-            case recovered
+            case durable(Watermark)
+            case failed(Watermark, reason: String)
+            case recovered(Watermark)
         }
 
         var reports: [Report] = []
@@ -76,20 +70,21 @@ final class LoopInbox: Sendable {
 
         mutating func add(_ progress: Progress) {
             switch progress {
-            case .durable(let lsn, let shards):
-                if case .durable(let before)? = self.reports.last {
-                    // Two threads report, and the later position may come first.
-                    self.reports[self.reports.count - 1] = .durable(max(before, lsn))
+            case .durable(let watermark, let shards):
+                // Two threads report, and the later watermark may come first.
+                if case .durable(var last)? = self.reports.last, last.isInStep(with: watermark) {
+                    _ = last.advance(to: watermark)
+                    self.reports[self.reports.count - 1] = .durable(last)
                 } else {
-                    self.reports.append(.durable(lsn))
+                    self.reports.append(.durable(watermark))
                 }
                 if self.shards.count + shards.count > Self.shardsMax {
                     self.allShards = true
                     self.shards.removeAll()
                 }
                 if !self.allShards { self.shards.append(contentsOf: shards) }
-            case .failed(let durable, let reason): self.reports.append(.failed(durable: durable, reason: reason))
-            case .recovered: self.reports.append(.recovered)
+            case .failed(let watermark, let reason): self.reports.append(.failed(watermark, reason: reason))
+            case .recovered(let watermark): self.reports.append(.recovered(watermark))
             case .stopped, .notice: break
             }
         }

@@ -31,7 +31,7 @@ extension PutBatch {
             if stream?.id != id { stream = log.catalog.stream(id) }
             guard let stream else {
                 around.routes.forget(id)
-                self.requests[position].lsn = log.catalogLSN
+                self.requests[position].mark = log.catalogMark
                 self.fail(position, log.missing(id), &ordered)
                 continue
             }
@@ -54,7 +54,7 @@ extension PutBatch {
         _ ordered: inout OrderedPuts
     ) {
         let header = self.requests[position].header
-        self.requests[position].lsn = log.catalogLSN
+        self.requests[position].mark = log.catalogMark
         self.requests[position].mapVersion = stream.map.version
         if let error = self.sizeError(position, stream) { return self.fail(position, error, &ordered) }
         let table: RouteTable
@@ -107,7 +107,7 @@ extension PutBatch {
         let outcome = self.outcome
         let bytes = self.parts[request.parts.lowerBound].records.count
         guard
-            let lsn = try? log.appendRouted(
+            let commit = try? log.appendRouted(
                 self.scratch.records + request.firstRecord, count: request.recordCount, bytes: bytes,
                 to: log.openShards(of: stream), outcome: outcome, nowMillis: around.nowMillis)
         else { return false }
@@ -125,7 +125,7 @@ extension PutBatch {
         self.recordEntries.append(
             contentsOf: UnsafeBufferPointer(start: outcome.recordEntries, count: request.recordCount))
         self.requests[position].entries = firstEntry..<self.entries.count
-        self.requests[position].lsn = max(request.lsn, lsn)
+        self.requests[position].mark = request.mark.joined(log.mark(commit))
         self.tally.records += request.recordCount
         self.tally.bytes += request.totals.payload
         return true

@@ -17,7 +17,7 @@ extension PutBatch {
     }
 
     mutating func addEntry(_ commit: PartCommit, _ count: Int, _ appended: Appended, _ shard: ShardState) -> Int {
-        self.requests[commit.request].lsn = max(self.requests[commit.request].lsn, appended.lsn)
+        self.requests[commit.request].mark = self.requests[commit.request].mark.joined(appended.mark)
         self.entries.append(
             PutEntry(
                 shard: commit.ref.shard, count: UInt32(count),

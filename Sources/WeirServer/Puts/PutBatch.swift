@@ -26,7 +26,7 @@ struct PutBatch: ~Copyable {
         /// Why it is refused whole: position in `failures`; -1 when it is not.
         var failure: Int
         /// What is known when it was committed.
-        var lsn = LSN.none
+        var mark = Mark.none
         var mapVersion: UInt64 = 0
         var entries = 0..<0
         var firstRecordEntry = 0

@@ -8,10 +8,10 @@ import WeirStorage
 
 /// What a look at the log under its lock says of a read.
 enum ReadOutcome {
-    case found(ReadResult, LSN)
+    case found(ReadResult, Mark)
     /// Not in memory.
     case onDisk
-    case refused(WeirError, LSN)
+    case refused(WeirError, Mark)
 }
 
 extension Connection {
@@ -28,22 +28,22 @@ extension Connection {
             return self.answer(.none, error, correlation)
         }
         let shard = ShardRef(stream: request.stream, shard: request.shard)
-        self.resolve(request.start, in: shard, correlation) { connection, index, lsn in
+        self.resolve(request.start, in: shard, correlation) { connection, index, mark in
             let token = IteratorToken(
                 stream: shard.stream, shard: shard.shard, index: index,
                 issuedAtMillis: connection.node.clock.wallMillis, nodeID: connection.node.nodeID)
             let answer = GetShardIteratorAnswer(iterator: token.encode())
-            connection.answer(lsn, answer.frame(.getShardIteratorAnswer, correlation: correlation))
+            connection.answer(mark, answer.frame(.getShardIteratorAnswer, correlation: correlation))
         }
     }
 
     /// Finds where reading begins; `body` runs when it is known. Refusals are answered.
     func resolve(
         _ start: ShardIteratorType, in shard: ShardRef, _ correlation: UInt64,
-        _ body: @escaping @Sendable (Connection, UInt64, LSN) -> Void
+        _ body: @escaping @Sendable (Connection, UInt64, Mark) -> Void
     ) {
-        let (missing, lsn) = self.node.storage.withLog { log in (log.unreadable(shard), log.catalogLSN) }
-        if let missing { return self.answer(lsn, missing, correlation) }
+        let (missing, mark) = self.loop.withLog { log in (log.unreadable(shard), log.refusalMark) }
+        if let missing { return self.answer(mark, missing, correlation) }
         guard self.reads.count + self.deferredAnswers < self.node.configuration.waitingRequestsMax else {
             return self.answer(.none, self.tooManyWait(self.reads.count + self.deferredAnswers), correlation)
         }
@@ -54,8 +54,8 @@ extension Connection {
                 guard let connection = loop.connection(handle.id) else { return }
                 connection.deferredAnswers -= 1
                 switch result {
-                case .success(let index): body(connection, index, lsn)
-                case .failure(let error): connection.answer(lsn, error, correlation)
+                case .success(let index): body(connection, index, mark)
+                case .failure(let error): connection.answer(mark, error, correlation)
                 }
                 loop.flush()
             }
@@ -95,21 +95,21 @@ extension Connection {
         let request = ReadRequest(
             shard: read.shard, fromIndex: read.index, maxRecords: read.limit, maxBytes: read.maxBytes,
             nowMillis: self.node.clock.wallMillis)
-        let outcome = self.node.storage.withLog { log in self.look(request, &read, log) }
+        let outcome = self.loop.withLog { log in self.look(request, &read, log) }
         self.reads[id] = read
         switch outcome {
-        case .refused(let error, let lsn):
+        case .refused(let error, let mark):
             self.node.readMemory.release(read.maxBytes)
             self.endRead(id)
-            self.answer(lsn, error, read.correlation)
-        case .found(let result, let lsn): self.found(id, result, lsn)
+            self.answer(mark, error, read.correlation)
+        case .found(let result, let mark): self.found(id, result, mark)
         case .onDisk: self.readDisk(id, request)
         }
     }
 
     private func look(_ request: ReadRequest, _ read: inout ReadUnderWay, _ log: LogCore) -> ReadOutcome {
         if let error = log.unreadable(request.shard) {
-            return .refused(error, log.unavailable() == nil ? log.catalogLSN : .none)
+            return .refused(error, log.refusalMark)
         }
         if !read.isAdmitted, let settings = log.catalog.stream(request.shard.stream)?.settings {
             read.settings = settings
@@ -118,15 +118,15 @@ extension Connection {
                 let error = WeirError(
                     .throughputExceeded, "the read rate of \(request.shard.shard) is used up",
                     verdict: RetryAfter.verdict(nanos: wait))
-                return .refused(error, log.catalogLSN)
+                return .refused(error, log.catalogMark)
             }
             read.isAdmitted = true
         }
         do {
             guard let result = try log.readFromMemory(request) else { return .onDisk }
-            return .found(result, log.catalogLSN)
+            return .found(result, log.catalogMark)
         } catch {
-            return .refused(error, log.catalogLSN)
+            return .refused(error, log.catalogMark)
         }
     }
 
@@ -163,7 +163,7 @@ extension Connection {
     }
 
     /// Something or nothing was found; memory is reserved for `maxBytes`.
-    private func found(_ id: UInt64, _ result: ReadResult, _ lsn: LSN) {
+    private func found(_ id: UInt64, _ result: ReadResult, _ mark: Mark) {
         guard var read = self.reads[id] else { return }
         let now = self.node.clock.monotonicNanos
         if result.recordCount == 0, result.missed == 0, result.endOfShard == nil, now < read.deadlineNanos,
@@ -175,11 +175,11 @@ extension Connection {
             return self.loop.wait(.read(connection: self.id, id), for: read.shard, until: read.deadlineNanos)
         }
         self.endRead(id, isEmpty: result.recordCount == 0)
-        if lsn <= self.loop.durable {
+        if self.loop.watermark.judge(mark) == .reached {
             self.answer(read, result)
         } else {
             self.node.readMemory.release(read.maxBytes)
-            self.whenDurable(lsn, correlation: read.correlation) { connection in
+            self.whenDurable(mark, correlation: read.correlation) { connection in
                 // It was admitted and found; what may have been reserved by others since does not send it away.
                 connection.node.readMemory.reserveAnyway(read.maxBytes)
                 connection.answer(read, result)

@@ -33,29 +33,29 @@ extension Connection {
             return self.answer(.none, error, correlation)
         }
         let shard = ShardRef(stream: request.stream, shard: request.shard)
-        let (refusal, leaseLSN) = self.node.storage.withLog { log in
-            (reader.refusal(shard, log.leases), log.leaseLSN)
+        let (refusal, leaseMark) = self.loop.withLog { log in
+            (reader.refusal(shard, log.leases), log.leaseMark)
         }
-        if let refusal { return self.answer(leaseLSN, refusal, correlation) }
+        if let refusal { return self.answer(leaseMark, refusal, correlation) }
         let credit = SubscriptionCredit(bytes: request.creditBytes)
         switch request.start {
         case .iterator(let start):
-            self.resolve(start, in: shard, correlation) { connection, index, lsn in
-                connection.begin(shard, reader, at: index, credit: credit, lsn, correlation)
+            self.resolve(start, in: shard, correlation) { connection, index, mark in
+                connection.begin(shard, reader, at: index, credit: credit, mark, correlation)
             }
         case .index(let index):
-            let (missing, lsn) = self.node.storage.withLog { log in (log.unreadable(shard), log.catalogLSN) }
-            if let missing { return self.answer(lsn, missing, correlation) }
-            self.begin(shard, reader, at: index, credit: credit, lsn, correlation)
+            let (missing, mark) = self.loop.withLog { log in (log.unreadable(shard), log.refusalMark) }
+            if let missing { return self.answer(mark, missing, correlation) }
+            self.begin(shard, reader, at: index, credit: credit, mark, correlation)
         }
     }
 
     /// The answer goes first, so that the client knows what the pushes belong to.
     private func begin(
-        _ shard: ShardRef, _ reader: SubscriptionReader, at index: UInt64, credit: SubscriptionCredit, _ lsn: LSN,
+        _ shard: ShardRef, _ reader: SubscriptionReader, at index: UInt64, credit: SubscriptionCredit, _ mark: Mark,
         _ correlation: UInt64
     ) {
-        self.whenDurable(lsn, correlation: correlation) { connection in
+        self.whenDurable(mark, correlation: correlation) { connection in
             do throws(WeirError) {
                 guard connection.isOpen, !connection.isGoingDown else { throw Connection.goingDown }
                 try connection.node.takeWaiter()
@@ -147,7 +147,7 @@ extension Connection {
             let request = ReadRequest(
                 shard: subscription.shard, fromIndex: subscription.index, maxRecords: Int(Int32.max),
                 maxBytes: Self.pushBytes, nowMillis: self.node.clock.wallMillis)
-            let (outcome, settings) = self.node.storage.withLog { log in self.look(request, subscription.reader, log) }
+            let (outcome, settings) = self.loop.withLog { log in self.look(request, subscription.reader, log) }
             switch outcome {
             case .wait(let nanos):
                 self.node.readMemory.release(Self.pushBytes)
@@ -182,12 +182,12 @@ extension Connection {
         // A deletion or an expiry that is not durable yet is not told: the sweep after it does.
         guard let stream = log.catalog.stream(request.shard.stream), stream.shard(request.shard.shard) != nil else {
             let error = log.unreadable(request.shard) ?? WeirError(.shardNotFound, "\(request.shard) is gone")
-            return log.catalogLSN <= log.durableLSN ? (.refused(error), nil) : (.wait(nanos: 1_000_000), nil)
+            return log.mayTell(log.catalogMark) ? (.refused(error), nil) : (.wait(nanos: 1_000_000), nil)
         }
         let settings = stream.settings
         // What a power cut could undo is not told: the next look is.
         if let error = reader.refusal(request.shard, log.leases) {
-            return log.leaseLSN <= log.durableLSN ? (.refused(error), nil) : (.wait(nanos: 1_000_000), nil)
+            return log.mayTell(log.leaseMark) ? (.refused(error), nil) : (.wait(nanos: 1_000_000), nil)
         }
         if settings.limits.bytesOut != nil, let wait = self.bytesOutWait(request.shard, settings, reader.consumer) {
             return (.wait(nanos: wait), settings)

@@ -80,7 +80,7 @@ extension ConsumerSimulation {
         let early = self.breakage == .answersBeforeDurable
         self.answers.append(
             PendingAnswer(
-                lsn: early ? .none : outcome.lsn,
+                mark: early ? .none : outcome.mark,
                 release: { () throws(Violation) in
                     if case .success(let value) = outcome.value { try told(value) }
                     self.sendBack(worker, way) { () throws(Violation) in try answer(outcome.value) }
@@ -181,7 +181,7 @@ extension ConsumerSimulation {
         if case .success(nil) = outcome.value, mayWait { return }
         let unchanged = Assignment(version: underWay.seen, leases: nil)
         self.answer(
-            underWay.worker, .session, Told(value: outcome.value.map { $0 ?? unchanged }, lsn: outcome.lsn),
+            underWay.worker, .session, outcome.map { $0 ?? unchanged },
             told: { assignment throws(Violation) in try self.told(assignment, to: owner) },
             { result throws(Violation) in try underWay.answer(result.map(self.misrepresent)) })
         self.groups.stopWaiting(ref, owner) { $0 == id }

@@ -8,7 +8,7 @@ import WeirTestKit
 extension ConsumerSimulation {
     /// An answer that waits until what it tells is durable.
     struct PendingAnswer {
-        let lsn: LSN
+        let mark: Mark
         let release: () throws(Violation) -> Void
         let fail: (WeirError) -> Void
     }
@@ -129,20 +129,24 @@ extension ConsumerSimulation {
         if self.core.term != self.term {
             self.note("the server has recovered")
             try self.recovered()
-            self.failAnswers("whether this was done is not known")
         }
         try self.leases.becameDurable(self.core.durableLSN)
-        try self.release()
+        try self.settleAnswers()
         self.scheduleTurn()
     }
 
-    private func release() throws(Violation) {
+    /// As the loops of the server: what is reached is told, and what is lost is told as unknown.
+    private func settleAnswers() throws(Violation) {
         guard !self.answers.isEmpty else { return }
-        let durable = self.core.durableLSN
-        let ready = self.answers.filter { $0.lsn <= durable }
-        guard !ready.isEmpty else { return }
-        self.answers.removeAll { $0.lsn <= durable }
-        for answer in ready { try answer.release() }
+        let watermark = self.core.watermark
+        let settled = self.answers.filter { watermark.judge($0.mark) != .pending }
+        guard !settled.isEmpty else { return }
+        self.answers.removeAll { watermark.judge($0.mark) != .pending }
+        let error = WeirError(
+            .unavailable, "whether this was done is not known", verdict: .init(maybeStored: true, retry: .after(200)))
+        for answer in settled {
+            if watermark.judge(answer.mark) == .reached { try answer.release() } else { answer.fail(error) }
+        }
     }
 
     func failAnswers(_ why: String) {

@@ -3,11 +3,13 @@ import WeirCatalog
 import WeirLog
 import WeirModel
 
-/// Where appended records will be, once `lsn` is durable.
+/// Where appended records will be, once commit `lsn` is durable.
 package struct Appended: Sendable {
     package let firstIndex: UInt64
     package let arrivalMillis: Int64
     package let lsn: LSN
+    /// From when on it may be told.
+    package let mark: Mark
 }
 
 extension LogCore {
@@ -28,7 +30,8 @@ extension LogCore {
                 arrivalMillis: arrival, bodyLength: body.count),
             shard: shard)
         shard.nextIndex = first + UInt64(count)
-        return Appended(firstIndex: first, arrivalMillis: arrival, lsn: self.open.lsn)
+        return Appended(
+            firstIndex: first, arrivalMillis: arrival, lsn: self.open.lsn, mark: self.mark(self.open.lsn))
     }
 
     /// Appends `count` records lying back to back in stored form. The server is their writer: it joins them with those
@@ -43,7 +46,8 @@ extension LogCore {
         self.open.stage(
             records: records, count: count, shard: shard, firstIndex: first, arrivalMillis: arrival, pool: self.pool)
         shard.nextIndex = first + UInt64(count)
-        return Appended(firstIndex: first, arrivalMillis: arrival, lsn: self.open.lsn)
+        return Appended(
+            firstIndex: first, arrivalMillis: arrival, lsn: self.open.lsn, mark: self.mark(self.open.lsn))
     }
 
     /// Appends the events that `command` leads to. They open a commit, so that every batch in it was admitted after
@@ -69,12 +73,14 @@ extension LogCore {
             self.comingCatalogs.removeAll { $0.lsn == self.open.lsn }
             self.comingCatalogs.append((self.open.lsn, self.catalog))
         }
-        return Submitted(events: events, lsn: self.catalogLSN)
+        return Submitted(events: events, lsn: self.catalogLSN, mark: self.catalogMark)
     }
 
     package struct Submitted: Sendable {
         package let events: [CatalogEvent]
         package let lsn: LSN
+        /// From when on it may be told.
+        package let mark: Mark
     }
 
     func append(event kind: UInt16, payload: [UInt8]) {

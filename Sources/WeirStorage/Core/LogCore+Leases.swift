@@ -31,7 +31,9 @@ extension LogCore {
     /// What leases of a stream are planned by.
     package func surroundings(_ stream: StreamState, nowMillis: Int64) -> LeaseSurroundings {
         LeaseSurroundings(stream: stream, nowMillis: self.stamp(nowMillis)) { number in
-            self.shards[ShardRef(stream: stream.id, shard: number)]?.nextIndex ?? 0
+            guard let shard = self.shards[ShardRef(stream: stream.id, shard: number)] else { return 0 }
+            if shard.nextIndex != shard.durableEnd { self.positions.look(at: self.headLSN) }
+            return shard.nextIndex
         }
     }
 

@@ -32,6 +32,8 @@ package final class WriteJob: Sendable, CustomStringConvertible {
             + "\(self.header.length) bytes, at \(self.commit.offset) of \(Segment.fileName(self.segment.header.file))"
     }
     package var term: UInt64 { self.segment.header.term }
+    /// Whether it holds events or records.
+    var hasContent: Bool { self.header.eventCount + self.header.batchCount > 0 }
     /// What the first commit of the job's term is chained to.
     package var cut: CommitPoint { self.segment.header.cut }
 
@@ -65,6 +67,7 @@ package final class WriteJob: Sendable, CustomStringConvertible {
 /// What became visible with a write.
 package struct Acknowledged {
     package let durable: LSN
+    package let watermark: Watermark
     package let shards: [ShardRef]
 }
 
@@ -143,7 +146,14 @@ extension LogCore {
             self.publish(commit, &shards)
         }
         if !acknowledged.isEmpty { self.settleDurable() }
-        return Acknowledged(durable: self.durableLSN, shards: shards)
+        return Acknowledged(durable: self.durableLSN, watermark: self.watermark, shards: shards)
+    }
+
+    /// A term that follows a failed write begins with a commit of its own: that the log serves again is told by the log
+    /// itself, and nobody waits for somebody else's put.
+    func beginTerm(after end: Watermark.End) {
+        self.positions.before = end
+        self.closeOpen()
     }
 
     /// A write or a sync failed. Nothing above the watermark will be acknowledged; the owner recovers under a new term.

@@ -9,7 +9,8 @@ import WeirModel
 /// report back; the simulator does the same with one thread and a disk that forgets. Everything here runs under the
 /// log's lock.
 ///
-/// The machines run ahead of the disk. What is told to anybody carries an LSN and waits until `durableLSN` reaches it.
+/// The machines run ahead of the disk. What is told to anybody carries a `Mark` and waits until a `Watermark` says that
+/// it is reached.
 package final class LogCore {
     let configuration: StorageConfiguration
     let logID: UInt64
@@ -35,12 +36,10 @@ package final class LogCore {
     /// Closed, in order, waiting for the disk or being written.
     var closed: [CommitInProgress] = []
     var writing: [CommitInProgress] = []
-    /// LSN of the last catalog event: what an answer computed from the catalog carries.
-    package internal(set) var catalogLSN: LSN
+    /// Where the state lies that is told of.
+    var positions: TermPositions
     /// Runs ahead of the disk like the catalog. Readers have no copy of it: what is told of it waits for `leaseLSN`.
     package internal(set) var leases: LeaseTable
-    /// LSN of the last change of the lease table.
-    package internal(set) var leaseLSN: LSN
     /// Changes of leases that came when the open commit held batches already: they open the next one. A checkpoint must
     /// not cut a commit short, nor cost one of its own.
     var waitingEvents: [(kind: UInt16, payload: [UInt8])] = []
@@ -144,11 +143,10 @@ package final class LogCore {
         self.catalog = catalog
         self.durableCatalog = catalog
         self.leases = leases
-        self.leaseLSN = cut.lsn
         self.pipeline = CommitPipeline(last: cut.lsn, next: firstLSN)
         self.open = CommitInProgress(
             lsn: firstLSN, catalogVersion: catalog.version, buffer: CommitBuffer(pool.take(bytes: 0), pool: pool))
-        self.catalogLSN = cut.lsn
+        self.positions = TermPositions(log: logID, term: term, cut: cut.lsn)
         self.lastMillis = lastMillis
         self.tail = MemoryTail(bytesMax: configuration.tailBytes)
         self.nextOrder = nextOrder
@@ -182,7 +180,7 @@ package final class LogCore {
 
     /// For the term after this one, when a write has failed.
     package var continuation: Recovery.Continuation {
-        .init(logID: self.logID, lsn: self.open.lsn, clockWatch: self.clockWatch)
+        .init(logID: self.logID, lsn: self.open.lsn, clockWatch: self.clockWatch, end: self.watermark.end)
     }
 
     package func shard(_ ref: ShardRef) -> ShardState? { self.shards[ref] }

@@ -155,21 +155,6 @@ extension NodeGroups {
 }
 
 extension LogCore {
-    /// Runs `body` for a stream that must be there; what it returns or throws is told at the position of the log that
-    /// it was computed from.
-    package func tell<Value: Sendable>(
-        of stream: StreamID, _ body: (StreamState) throws(WeirError) -> Value
-    ) -> Told<Value> {
-        if let error = self.unavailable() { return Told(value: .failure(error), lsn: .none) }
-        do throws(WeirError) {
-            guard let found = self.catalog.stream(stream) else { throw self.missing(stream) }
-            let value = try body(found)
-            return Told(value: .success(value), lsn: max(self.leaseLSN, self.catalogLSN))
-        } catch {
-            return Told(value: .failure(error), lsn: max(self.leaseLSN, self.catalogLSN))
-        }
-    }
-
     /// The application, or an error that names those there are.
     package func application(
         _ ref: ApplicationRef, _ moment: GroupMoment

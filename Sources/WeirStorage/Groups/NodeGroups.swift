@@ -3,17 +3,6 @@ import WeirCatalog
 import WeirLog
 import WeirModel
 
-/// What was decided about a request, and the position of the log at which it may be told.
-package struct Told<Value: Sendable>: Sendable {
-    package let value: Result<Value, WeirError>
-    package let lsn: LSN
-
-    package init(value: Result<Value, WeirError>, lsn: LSN) {
-        self.value = value
-        self.lsn = lsn
-    }
-}
-
 /// The time of a decision: milliseconds since 1970, and nanoseconds of a clock that never falls.
 package struct GroupMoment: Sendable {
     package let wallMillis: Int64

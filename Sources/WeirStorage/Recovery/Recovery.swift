@@ -42,6 +42,8 @@ package struct Recovery {
         let lsn: LSN
         /// Since the start of the process, not of the term: or a clock that jumped would count as right.
         let clockWatch: ClockWatch
+        /// How far the failed term was durable.
+        let end: Watermark.End
     }
 
     /// Segments of earlier terms above the newest snapshot: with so many, the new term takes a snapshot.
@@ -109,6 +111,7 @@ package struct Recovery {
             recovery.highestLSN = failed.lsn
             core = try recovery.run(newLogID: failed.logID)
             core.clockWatch = failed.clockWatch
+            core.beginTerm(after: failed.end)
         }
         return (core, recovery.report)
     }

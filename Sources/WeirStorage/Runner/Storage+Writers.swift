@@ -31,13 +31,14 @@ extension Storage {
             // The other write in flight failed meanwhile: this one counts for nothing.
             guard case .running = running.core.pipeline.phase else { return (nil, false, true) }
             let acknowledged = running.core.written(job, nowNanos: end)
-            if acknowledged.durable >= job.lsn { running.failures = 0 }
+            // The empty commit that begins a term proves little of the next one.
+            if job.hasContent, acknowledged.durable >= job.lsn { running.failures = 0 }
             return (acknowledged, running.core.hasWork, running.closing)
         }
         if result.more { self.monitor.wakeWorker() }
         if result.changed { self.monitor.wakeAll() }
         if let acknowledged = result.acknowledged {
-            self.handler(.durable(acknowledged.durable, shards: acknowledged.shards))
+            self.handler(.durable(acknowledged.watermark, shards: acknowledged.shards))
         }
     }
 

@@ -8,11 +8,11 @@ import WeirModel
 /// What the watermark did. Told on storage threads, never under the log's lock.
 package enum Progress: Sendable {
     /// Everything up to here is on disk. `shards` have records, or an end, that became visible.
-    case durable(LSN, shards: [ShardRef])
-    /// A write failed: everything above `durable` has an unknown outcome. The node rebuilds itself.
-    case failed(durable: LSN, reason: String)
-    /// Serving again. `ShardState`s from before are dead.
-    case recovered
+    case durable(Watermark, shards: [ShardRef])
+    /// A write failed: everything of the term above the watermark has an unknown outcome. The node rebuilds itself.
+    case failed(Watermark, reason: String)
+    /// Serving again, in the term of the watermark. `ShardState`s from before are dead.
+    case recovered(Watermark)
     /// Gave up; the process must end with this sentence.
     case stopped(String)
     /// A sentence for the operator's log.
@@ -164,8 +164,7 @@ package final class Storage: Sendable {
     /// The core is in recovery already, so nobody takes a task; what is under way must end first, or it would write to
     /// files that the new term uses.
     func recoverFromFailure(_ reason: String) {
-        let durable = self.monitor.withLock { $0.core.durableLSN }
-        self.handler(.failed(durable: durable, reason: reason))
+        self.handler(.failed(self.monitor.withLock { $0.core.watermark }, reason: reason))
         let _: Void? = self.monitor.wait { $0.busy == 0 ? () : nil }
         let failures = self.monitor.withLock { running in
             running.failures += 1
@@ -180,12 +179,13 @@ package final class Storage: Sendable {
             let recovered = try Recovery.run(
                 self.fileSystem, self.configuration, clock: self.clock, pool: self.pool, start: .continuing(failed))
             let (core, report) = recovered
+            let watermark = core.watermark
             self.monitor.withLock { running in
                 running.core = core
                 running.damaged = report.damaged
             }
             for line in report.lines { self.handler(.notice(line)) }
-            self.handler(.recovered)
+            self.handler(.recovered(watermark))
             self.monitor.wakeAll()
         } catch {
             self.stop("after a failed write (\(reason)): \(error.message)")

@@ -90,6 +90,25 @@ enum PurityRules {
     }
 }
 
+/// Outside the log a position is a mark: a bare number means one thing before a failed write and another after it.
+enum PositionRule {
+    private static let words = ["LSN", "lsn", "catalogLSN", "leaseLSN"]
+
+    static func findings(in tree: Tree) -> [Finding] {
+        var findings: [Finding] = []
+        for file in tree.under("Sources/WeirServer") where file.isSwift {
+            for (position, line) in file.masked.code.enumerated() {
+                guard let word = Self.words.first(where: line.containsWord) else { continue }
+                findings.append(
+                    Finding(
+                        file.path, line: position + 1,
+                        "\(word): what a node tells has a Mark, and a Watermark judges it"))
+            }
+        }
+        return findings
+    }
+}
+
 /// Tests wait for what they mean, never for a while.
 enum WaitingRule {
     private static let words = ["Task.sleep", "Thread.sleep", "usleep", "nanosleep", "sleep(", "asyncAfter"]

@@ -121,6 +121,19 @@ struct PurityTests {
         expectNone(PurityRules.findings(in: .repository, try LayerTable(reading: .repository)))
     }
 
+    @Test("A node compares no positions of the log")
+    func positions() { expectNone(PositionRule.findings(in: .repository)) }
+
+    @Test(
+        "A position of the log is refused in the server, and in no other module",
+        arguments: ["let a: LSN", "if answer.lsn <= b {", "log.catalogLSN", "log.leaseLSN"])
+    func barePosition(line: String) {
+        let sample = tree([
+            "Sources/WeirServer/A.swift": "// LSN \"lsn\"\n\(line)", "Sources/WeirStorage/A.swift": line,
+        ])
+        expectBites(PositionRule.findings(in: sample), at: ["Sources/WeirServer/A.swift:2"], saying: "has a Mark")
+    }
+
     @Test("No test sleeps")
     func tests() { expectNone(WaitingRule.findings(in: .repository)) }
 

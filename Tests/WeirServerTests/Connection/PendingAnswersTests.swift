@@ -34,15 +34,15 @@ import WeirServer
 
     private func release(_ pending: inout PendingAnswers, _ lsn: UInt64) -> [PendingAnswers.Segment] {
         var released: [PendingAnswers.Segment] = []
-        while let segment = pending.popReleased(LSN(lsn)) { released.append(segment) }
+        while let segment = pending.popSettled(TestMarks.watermark(lsn), reason: "") { released.append(segment) }
         return released
     }
 
-    @Test func `Answers go when their commit is durable, those of one commit together`() {
+    @Test func `Answers go when their mark is reached, those of one mark together`() {
         var pending = PendingAnswers()
-        pending.append(LSN(5), frame: self.put(1), putBytes: 100)
-        pending.append(LSN(5), frame: self.put(2), putBytes: 50)
-        pending.append(LSN(6), frame: self.ping(3))
+        pending.append(TestMarks.mark(5), frame: self.put(1), putBytes: 100)
+        pending.append(TestMarks.mark(5), frame: self.put(2), putBytes: 50)
+        pending.append(TestMarks.mark(6), frame: self.ping(3))
         #expect(self.release(&pending, 4).isEmpty)
         let first = self.release(&pending, 5)
         #expect(first.count == 1)
@@ -57,10 +57,10 @@ import WeirServer
 
     @Test func `An answer computed from an earlier commit does not wait for later ones`() {
         var pending = PendingAnswers()
-        pending.append(LSN(9), frame: self.put(1), putBytes: 1)
-        pending.append(LSN(3), frame: self.ping(2))
-        pending.append(LSN(7), frame: self.ping(3))
-        pending.append(LSN(3), frame: self.ping(4))
+        pending.append(TestMarks.mark(9), frame: self.put(1), putBytes: 1)
+        pending.append(TestMarks.mark(3), frame: self.ping(2))
+        pending.append(TestMarks.mark(7), frame: self.ping(3))
+        pending.append(TestMarks.mark(3), frame: self.ping(4))
         pending.append(.none, frame: self.ping(5))
         #expect(self.frames(self.release(&pending, 0)).map(\.1) == [5])
         #expect(self.frames(self.release(&pending, 3)).map(\.1) == [2, 4])
@@ -71,12 +71,16 @@ import WeirServer
     @Test func `After a failed write puts are unknown and others unavailable; what was durable stays as it is`() throws
     {
         var pending = PendingAnswers()
-        pending.append(LSN(4), frame: self.put(1), putBytes: 10)
-        pending.append(LSN(5), frame: self.put(2), putBytes: 20)
-        pending.append(LSN(5), frame: self.ping(3))
-        pending.append(LSN(6), frame: self.put(4), putBytes: 30)
-        let failed = pending.fail(above: LSN(4), reason: "the disk is gone")
-        #expect(failed.map(\.lsn) == [LSN(5), LSN(6)])
+        pending.append(TestMarks.mark(4), frame: self.put(1), putBytes: 10)
+        pending.append(TestMarks.mark(5), frame: self.put(2), putBytes: 20)
+        pending.append(TestMarks.mark(5), frame: self.ping(3))
+        pending.append(TestMarks.mark(6), frame: self.put(4), putBytes: 30)
+        var settled: [PendingAnswers.Segment] = []
+        let over = TestMarks.watermark(4, isOver: true)
+        while let segment = pending.popSettled(over, reason: "the disk is gone") { settled.append(segment) }
+        #expect(settled.map(\.mark) == [TestMarks.mark(4), TestMarks.mark(5), TestMarks.mark(6)])
+        #expect(self.frames([settled.removeFirst()]).map(\.0) == [.putRecordsAnswer])
+        let failed = settled
         #expect(failed.map(\.putBytes) == [20, 30] && failed.map(\.puts) == [1, 1])
         #expect(self.frames(failed).map(\.0) == [.error, .error, .error])
         #expect(self.frames(failed).map(\.1) == [2, 3, 4])
@@ -95,8 +99,15 @@ import WeirServer
         }
         #expect(errors.map(\.code) == [.outcomeUnknown, .unavailable, .outcomeUnknown])
         #expect(errors.allSatisfy { $0.message.contains("the disk is gone") && $0.verdict.maybeStored })
-        #expect(self.frames(self.release(&pending, 100)).map(\.1) == [1])
-        #expect(pending.bytes == 0)
+        #expect(pending.isEmpty && pending.bytes == 0)
+        // An answer that comes when its term is over already, and one of the next term.
+        pending.append(TestMarks.mark(5), frame: self.put(5), putBytes: 1)
+        pending.append(TestMarks.mark(6, term: 2), frame: self.put(6), putBytes: 1)
+        let next = TestMarks.watermark(6, term: 2, after: over)
+        let late = pending.popSettled(next, reason: "late")
+        #expect(self.frames([try #require(late)]).map(\.0) == [.error])
+        let last = pending.popSettled(next, reason: "late")
+        #expect(self.frames([try #require(last)]).map(\.0) == [.putRecordsAnswer])
     }
 
     @Test func `Whatever the order of coming, answers leave by their commits and none is lost`() {
@@ -107,16 +118,16 @@ import WeirServer
             var expected: [UInt64: [UInt64]] = [:]
             for correlation in UInt64(1)...40 {
                 let lsn = UInt64.random(in: 1...10, using: &random)
-                pending.append(LSN(lsn), frame: self.ping(correlation))
+                pending.append(TestMarks.mark(lsn), frame: self.ping(correlation))
                 expected[lsn, default: []].append(correlation)
             }
             var seen: [UInt64: [UInt64]] = [:]
-            var last: UInt64 = 0
+            var last = Mark.none
             for lsn in UInt64(1)...10 {
                 for segment in self.release(&pending, lsn) {
-                    #expect(segment.lsn.rawValue > last, "seed \(seed)")
-                    last = segment.lsn.rawValue
-                    seen[last, default: []] += self.frames([segment]).map(\.1)
+                    #expect(last.precedes(segment.mark), "seed \(seed)")
+                    last = segment.mark
+                    seen[lsn, default: []] += self.frames([segment]).map(\.1)
                 }
             }
             #expect(seen == expected, "seed \(seed)")

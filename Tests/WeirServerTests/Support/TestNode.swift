@@ -36,18 +36,44 @@ struct TestNode {
         }
     }
 
+    /// As above, on a disk whose commits can fail.
+    static func runOnFaultyDisk<T>(_ body: (TestNode, FaultyDisk) async throws -> T) async throws -> T {
+        let folder = Self.makeFolder()
+        defer { Self.remove(folder) }
+        let disk = FaultyDisk(try PosixFileSystem(folder: folder, mode: .automatic))
+        let node = try await Self.start(folder, on: disk)
+        do {
+            let result = try await body(TestNode(node: node, folder: folder), disk)
+            await node.shutdown(drain: .zero)
+            return result
+        } catch {
+            disk.letGo(nil)
+            await node.shutdown(drain: .zero)
+            throw error
+        }
+    }
+
     static func start(
-        _ folder: String, clock: any WeirStorage.Clock = SystemClock(),
+        _ folder: String, on disk: (any FileSystem)? = nil, clock: any WeirStorage.Clock = SystemClock(),
         _ change: (inout NodeConfiguration) -> Void = { _ in }
     ) async throws -> Node {
+        var configuration = Self.configuration(folder)
+        change(&configuration)
+        return try await Node.start(configuration, on: disk, clock: clock, logger: Self.logger)
+    }
+
+    static func configuration(_ folder: String) -> NodeConfiguration {
         var storage = StorageConfiguration(folder: folder)
         storage.freeBytesFloor = 0
         var configuration = NodeConfiguration(storage: storage, cores: 3)
         configuration.port = 0
-        change(&configuration)
+        return configuration
+    }
+
+    static var logger: Logger {
         var logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         logger.logLevel = .critical
-        return try await Node.start(configuration, clock: clock, logger: logger)
+        return logger
     }
 
     func connect(hello: Bool = true, session: UInt64 = 0, receiveBytes: Int32? = nil) throws -> RawClient {
