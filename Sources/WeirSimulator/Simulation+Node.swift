@@ -84,7 +84,7 @@ extension Simulation: LogHolder {
 
     func doUpkeep() throws(Violation) {
         guard let now = self.upkeep else {
-            guard let task = self.core.nextUpkeep() else { return }
+            guard let task = self.core.nextUpkeep(nowNanos: self.clock.monotonicNanos) else { return }
             self.trace.note("upkeep: \(task)")
             self.upkeep = Upkeep(task: task)
             return
@@ -115,6 +115,7 @@ extension Simulation: LogHolder {
             if preparation.recycled { self.tally.recycled += 1 }
         case .footer: self.tally.footers += 1
         case .snapshot: self.tally.snapshots += 1
+        case .fill: self.tally.filled += 1
         case .remove: break
         }
     }

@@ -23,6 +23,8 @@ package struct Tally: Sendable, CustomStringConvertible {
     package var recoveries = 0
     package var failures = 0
     package var rolls = 0
+    /// Pieces of zeros written ahead.
+    package var filled = 0
     package var recycled = 0
     package var footers = 0
     package var snapshots = 0
@@ -39,6 +41,7 @@ package struct Tally: Sendable, CustomStringConvertible {
         left.recoveries += right.recoveries
         left.failures += right.failures
         left.rolls += right.rolls
+        left.filled += right.filled
         left.recycled += right.recycled
         left.footers += right.footers
         left.snapshots += right.snapshots
@@ -50,7 +53,8 @@ package struct Tally: Sendable, CustomStringConvertible {
         "\(self.steps) steps, \(self.commits) commits, \(self.acknowledged) records acknowledged, "
             + "\(self.observed) read; \(self.crashes) crashes (\(self.powerCuts) power cuts), "
             + "\(self.failures) failed writes, \(self.recoveries) recoveries; "
-            + "\(self.rolls) segments begun (\(self.recycled) recycled), \(self.footers) footers, "
+            + "\(self.rolls) segments begun (\(self.recycled) recycled), "
+            + "\(self.filled) pieces of zeros, \(self.footers) footers, "
             + "\(self.snapshots) snapshots, \(self.reshards) reshardings, "
             + "\(self.full) times no space"
     }

@@ -7,8 +7,11 @@ package struct SegmentPreparation {
     let header: SegmentHeader
     /// The file exists and was written over its whole length before.
     package let recycled: Bool
-    /// No commit waits for it: zeros are written over a new file, so that commits overwrite instead of extending.
+    /// No commit waits for it.
     let ahead: Bool
+    /// Bytes over which zeros are written at once: only where no commit can come yet. Elsewhere they come in pieces,
+    /// when the disk has time (`WriteAhead`).
+    var filled = 0
 }
 
 extension LogCore {
@@ -118,6 +121,7 @@ extension LogCore {
         case .success(let file):
             self.preparationFailure = nil
             let segment = Segment(header: preparation.header, file: file)
+            segment.filledTo = preparation.recycled ? segment.size : max(SegmentHeader.bytes, preparation.filled)
             if let active, preparation.header.order < active.header.order {
                 // A writer could not wait for it and went on in one that was planned later.
                 self.passOver(segment)
@@ -171,6 +175,32 @@ extension LogCore {
     }
 }
 
+extension LogCore {
+    /// The next piece of zeros, when the disk has time for one.
+    func takeFill(nowNanos: UInt64) -> FillJob? {
+        guard let segment = self.ready.first(where: { $0.filledTo < $0.size }),
+            self.writeAhead.mayWrite(nowNanos: nowNanos, isIdle: self.pipeline.isIdle && self.open.isEmpty)
+        else { return nil }
+        segment.isFilling = true
+        let piece = min(WriteAhead.pieceBytes, LogFormat.padded(self.configuration.segmentBytesMin / 4))
+        return FillJob(
+            segment: segment, offset: segment.filledTo, bytes: min(piece, segment.size - segment.filledTo))
+    }
+
+    func filled(_ job: FillJob, _ result: Result<UpkeepDone, FileError>) {
+        job.segment.isFilling = false
+        switch result {
+        case .success: job.segment.filledTo = job.offset + job.bytes
+        case .failure:
+            // A file on which the disk failed is not written to again.
+            self.ready.removeAll { $0 === job.segment }
+            self.setAside.append(
+                RecyclableFile(
+                    file: job.segment.header.file, useCount: job.segment.header.useCount, size: job.segment.size))
+        }
+    }
+}
+
 extension SegmentPreparation: CustomStringConvertible {
     package var description: String {
         "\(Segment.fileName(self.header.file)), use \(self.header.useCount), order \(self.header.order), "
@@ -187,7 +217,7 @@ extension SegmentPreparation: CustomStringConvertible {
             file = try fileSystem.open(name, .log)
         } else {
             file = try fileSystem.open(name, .create(bytes: size))
-            if self.ahead { try self.writeZeros(file, size) }
+            try self.writeZeros(file, min(size, self.filled))
         }
         let first = self.recycled ? try self.makeOneCopyDurable(fileSystem, file) : 0
         let block = AlignedMemory(bytes: LogFormat.block)
@@ -220,6 +250,7 @@ extension SegmentPreparation: CustomStringConvertible {
     }
 
     private func writeZeros(_ file: any File, _ size: Int) throws(FileError) {
+        guard size > SegmentHeader.bytes else { return }
         let zeros = AlignedMemory(bytes: min(size, 1 << 20))
         var offset = SegmentHeader.bytes
         while offset < size {

@@ -89,6 +89,8 @@ extension LogCore {
         if let active = self.active, active.fits(bytes: bytes, entries: commit.entryCount) {
             segment = active
         } else if let position = self.ready.firstIndex(where: { $0.fits(bytes: bytes, entries: commit.entryCount) }) {
+            // Those that are passed over are used again, so none of them may be written to either.
+            guard !self.ready[...position].contains(where: \.isFilling) else { return nil }
             segment = self.takeReady(position)
             self.roll(to: segment)
         } else {
@@ -139,6 +141,7 @@ extension LogCore {
     /// A write returned success. Publishes what is acknowledged by it, in order.
     package func written(_ job: WriteJob, nowNanos: UInt64) -> Acknowledged {
         self.lastActivityNanos = nowNanos
+        self.writeAhead.commit(nowNanos: nowNanos)
         let acknowledged = self.pipeline.written(job.lsn)
         var shards: [ShardRef] = []
         for _ in acknowledged {

@@ -62,6 +62,8 @@ package final class LogCore {
     var setAside: [RecyclableFile] = []
     /// Dropped by an event that is not yet durable.
     var dropping: [(segment: Segment, lsn: LSN)] = []
+    /// When zeros may be written into ready segments.
+    var writeAhead = WriteAhead()
     /// Segments that are being made, and not yet reported.
     var preparing = 0
     /// One could not be made ahead: the next attempt is with the next look at retention.

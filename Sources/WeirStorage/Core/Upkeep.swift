@@ -5,6 +5,7 @@ import WeirLog
 /// thread and the simulator go the same way.
 package enum UpkeepTask {
     case prepare(SegmentPreparation)
+    case fill(FillJob)
     case footer(FooterJob)
     case snapshot(PendingSnapshot)
     /// Files that nothing needs any more: old snapshots, dropped segments of a useless size.
@@ -14,9 +15,24 @@ package enum UpkeepTask {
 /// What a task gave.
 package enum UpkeepDone {
     case prepared(any File)
+    case filled
     case footer
     case snapshot(checksum: UInt32)
     case removed
+}
+
+/// A piece of zeros for a segment that is ready and was never written before.
+package struct FillJob {
+    let segment: Segment
+    let offset: Int
+    let bytes: Int
+    private static let zeros = AlignedMemory(bytes: WriteAhead.pieceBytes)
+
+    func perform() throws(FileError) {
+        let zeros = UnsafeRawBufferPointer(rebasing: Self.zeros.raw[0..<self.bytes])
+        try self.segment.file.write(zeros, at: self.offset)
+        try self.segment.sync()
+    }
 }
 
 /// The index of a full segment on its way to the end of its file.
@@ -31,6 +47,8 @@ extension UpkeepTask: CustomStringConvertible {
     package var description: String {
         switch self {
         case .prepare(let preparation): "make \(preparation)"
+        case .fill(let job):
+            "\(job.bytes) zeros at \(job.offset) of \(Segment.fileName(job.segment.header.file))"
         case .footer(let job):
             "footer of \(Segment.fileName(job.segment.header.file)), up to \(job.footer.last.lsn), \(job.size) bytes"
         case .snapshot(let snapshot): "snapshot of \(snapshot.lsn)"
@@ -44,6 +62,9 @@ extension UpkeepTask {
     package func perform(_ fileSystem: any FileSystem) throws(FileError) -> UpkeepDone {
         switch self {
         case .prepare(let preparation): return .prepared(try preparation.perform(fileSystem))
+        case .fill(let job):
+            try job.perform()
+            return .filled
         case .footer(let job):
             try job.footer.write(to: job.segment.file, size: job.size, useCount: job.segment.header.useCount)
             return .footer
@@ -64,8 +85,9 @@ extension UpkeepTask {
 extension LogCore {
     private static let retentionNanos: UInt64 = 1_000_000_000
 
-    /// The most urgent upkeep, or nothing. One task at a time; `finished` reports it.
-    package func nextUpkeep() -> UpkeepTask? {
+    /// The most urgent upkeep, or nothing. One task at a time; `finished` reports it. Without a time nothing is filled
+    /// ahead.
+    package func nextUpkeep(nowNanos: UInt64? = nil) -> UpkeepTask? {
         switch self.state {
         case .stopped, .recovering: return nil
         case .serving, .closing: break
@@ -74,7 +96,8 @@ extension LogCore {
         if let snapshot = self.takeSnapshot() { return .snapshot(snapshot) }
         let old = self.takeOldSnapshots() + self.takeUseless()
         if !old.isEmpty { return .remove(old) }
-        return self.wantsPreparation().map { .prepare($0) }
+        if let preparation = self.wantsPreparation() { return .prepare(preparation) }
+        return nowNanos.flatMap { self.takeFill(nowNanos: $0) }.map { .fill($0) }
     }
 
     /// A task ended, well or not. It must be one of this core: what an earlier term began counts for nothing.
@@ -82,6 +105,7 @@ extension LogCore {
         switch (task, result) {
         case (.prepare(let preparation), .success(.prepared(let file))): self.prepared(preparation, .success(file))
         case (.prepare(let preparation), .failure(let error)): self.prepared(preparation, .failure(error))
+        case (.fill(let job), let result): self.filled(job, result)
         case (.footer(let job), .success): self.footerDone(job.segment, size: job.size)
         case (.snapshot(let snapshot), .success(.snapshot(let checksum))):
             self.snapshotDone(snapshot, checksum: checksum)

@@ -224,7 +224,9 @@ package struct Recovery {
             segment.closed = true
             if !segment.footerWritten, !segment.isDamaged { core.footersDue.append(segment) }
         }
-        let preparation = core.planPreparation(atLeast: 0, ahead: false)
+        var preparation = core.planPreparation(atLeast: 0, ahead: false)
+        // No commit waits yet, and a small segment is filled in some milliseconds.
+        if !preparation.recycled { preparation.filled = min(Int(preparation.header.size), self.configuration.segmentBytesMin) }
         let file = try preparation.perform(self.fileSystem)
         core.prepared(preparation, .success(file))
         core.activateFirst()

@@ -60,8 +60,9 @@ extension Storage {
 
     /// Does one task; false when there is none.
     private func doUpkeep() -> Bool {
+        let now = self.clock.monotonicNanos
         let task = self.monitor.withLock { running -> UpkeepTask? in
-            guard let task = running.core.nextUpkeep() else { return nil }
+            guard let task = running.core.nextUpkeep(nowNanos: running.closing ? nil : now) else { return nil }
             running.busy += 1
             return task
         }

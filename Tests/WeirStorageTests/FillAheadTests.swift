@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+import Testing
+import WeirCatalog
+import WeirLog
+import WeirModel
+import WeirTestKit
+
+@testable import WeirStorage
+
+/// Zeros written ahead into segments that were never written before.
+@Suite struct FillAheadTests {
+    private static let filler = String(repeating: "x", count: 40_000)
+
+    /// A log with a ready segment, and a piece of zeros for it that upkeep has taken.
+    private func begun() throws -> (rig: LogRig, ref: ShardRef, task: UpkeepTask, job: FillJob) {
+        let rig = try LogRig()
+        let ref = try rig.create()
+        try rig.put([Self.filler], to: ref)
+        try rig.doUpkeep()
+        let task = try #require(rig.core.nextUpkeep(nowNanos: rig.clock.monotonicNanos))
+        guard case .fill(let job) = task else { throw Unexpected(task: "\(task)") }
+        return (rig, ref, task, job)
+    }
+
+    private static func nothing(_ task: UpkeepTask?) -> Bool { task.map { "\($0)" } == nil }
+
+    private struct Unexpected: Error { let task: String }
+
+    @Test func theFirstSegmentOfANewNodeIsFilledBeforeAnyCommit() throws {
+        let rig = try LogRig()
+        let active = try #require(rig.core.active)
+        #expect(active.filledTo == active.size)
+    }
+
+    @Test func aReadySegmentIsFilledPieceByPiece() throws {
+        let rig = try LogRig()
+        let ref = try rig.create()
+        try rig.put([Self.filler], to: ref)
+        try rig.doUpkeep()
+        let segment = try #require(rig.core.ready.first)
+        #expect(segment.filledTo == SegmentHeader.bytes)
+        var pieces = 0
+        while segment.filledTo < segment.size {
+            let before = segment.filledTo
+            while let task = rig.core.nextUpkeep(nowNanos: rig.clock.monotonicNanos) {
+                rig.core.finished(task, task.result(rig.disk))
+            }
+            if segment.filledTo > before { pieces += 1 }
+            rig.clock.advance(millis: 1)
+            try #require(pieces < 1_000)
+        }
+        #expect(Self.nothing(rig.core.nextUpkeep(nowNanos: rig.clock.monotonicNanos)) || rig.core.ready.count > 1)
+    }
+
+    @Test func noPieceIsTakenWhileACommitWaitsOrIsWritten() throws {
+        let rig = try LogRig()
+        let ref = try rig.create()
+        try rig.put([Self.filler], to: ref)
+        try rig.doUpkeep()
+        try rig.append(["waits"], to: ref)
+        #expect(Self.nothing(rig.core.nextUpkeep(nowNanos: rig.clock.monotonicNanos)))
+        let job = try #require(try rig.take())
+        #expect(Self.nothing(rig.core.nextUpkeep(nowNanos: rig.clock.monotonicNanos)))
+        try job.perform()
+        _ = rig.core.written(job, nowNanos: rig.clock.monotonicNanos)
+        #expect(!Self.nothing(rig.core.nextUpkeep(nowNanos: rig.clock.monotonicNanos)))
+    }
+
+    /// Zeros that arrive after a commit would overwrite what was acknowledged.
+    @Test func aCommitDoesNotGoToASegmentWithAPieceOnItsWay() throws {
+        let (rig, ref, task, job) = try self.begun()
+        // The active segment has no room for it.
+        try rig.append([Self.filler], to: ref)
+        #expect(rig.core.hasWork)
+        let task0 = rig.core.takeTask()
+        #expect(task0.map { _ in 1 } == nil)
+        rig.core.finished(task, task.result(rig.disk))
+        let write = try #require(try rig.take())
+        #expect(write.segment === job.segment)
+        try write.perform()
+        _ = rig.core.written(write, nowNanos: rig.clock.monotonicNanos)
+        try rig.restart(powerCut: true)
+        #expect(rig.read(ref).texts.count == 2)
+    }
+
+    @Test func aSegmentOnWhichAPieceFailedIsNotUsed() throws {
+        let (rig, ref, task, job) = try self.begun()
+        rig.core.finished(task, .failure(FileError(.io, "played")))
+        #expect(!rig.core.ready.contains { $0 === job.segment })
+        let bytes = rig.core.logBytes
+        try rig.put([Self.filler], to: ref)
+        #expect(rig.core.segments.allSatisfy { $0 !== job.segment })
+        #expect(rig.core.logBytes >= bytes)
+        try rig.restart(powerCut: true)
+        #expect(rig.read(ref).texts.count == 2)
+    }
+}
