@@ -17,9 +17,11 @@ extension Simulation {
         }
     }
 
-    /// A dropped segment gets its next use at once.
+    /// A dropped segment gets its next use at once, and the machine stops soon: that shows whether it was too early.
     func recycleEarly() {
-        for name in self.core.droppingFiles {
+        let names = self.core.droppingFiles
+        if !names.isEmpty { self.armed = (self.random.within(1...3), .crash) }
+        for name in names {
             try? self.disk.edit(name) { bytes in
                 bytes.withUnsafeMutableBytes { raw in
                     guard let header = try? SegmentHeader(reading: UnsafeRawBufferPointer(raw)) else { return }

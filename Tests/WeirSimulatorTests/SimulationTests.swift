@@ -13,6 +13,16 @@ import WeirSimulator
         }
     }
 
+    /// Each of them broke a rule once: damage was reported where there was none, because a segment that could not be
+    /// made was taken for one whose commits are gone.
+    @Test(
+        arguments: [201_553, 202_155, 203_359, 203_648, 206_249, 400_321, 401_127, 408_566, 417_564, 418_767]
+            as [UInt64])
+    func historiesThatBrokeARuleOnceBreakNone(_ seed: UInt64) {
+        let outcome = Simulation(seed: seed, steps: 600, traces: false, breakage: nil).run()
+        #expect(outcome.violation == nil, "weir-sim --seed \(seed) --trace")
+    }
+
     @Test(arguments: [1, 7, 42, 1234] as [UInt64])
     func theSameSeedTwiceGivesTheSameTrace(_ seed: UInt64) {
         let one = Simulation(seed: seed, steps: 200, traces: true, breakage: nil).run().trace

@@ -43,7 +43,8 @@ package struct SnapshotFile: Hashable, Sendable {
     package let positions: [Position]
     /// Dropped in this use and any before it; their files may still be there.
     package let dropped: [Use]
-    /// With commits up to this one: a start misses a file that is gone.
+    /// With commits up to this one, and only these: a start misses a file that is gone, and one that is not listed held
+    /// none of them.
     package let live: [Use]
     package let catalog: [UInt8]
     package let leases: [UInt8]

@@ -14,8 +14,15 @@ package struct PendingSnapshot {
     let nextFile: UInt64
     let positions: [SnapshotFile.Position]
     let dropped: [SnapshotFile.Use]
-    let live: [SnapshotFile.Use]
+    /// The segments with commits up to `lsn`: known when that commit is durable, for its own may have been in none.
+    private(set) var live: [SnapshotFile.Use] = []
     let logID: UInt64
+
+    /// Its commit is durable, and with it every one before.
+    mutating func settle(checksum: UInt32, live: [SnapshotFile.Use]) {
+        self.checksum = checksum
+        self.live = live
+    }
 
     static func fileName(_ lsn: LSN) -> String {
         let digits = String(lsn.rawValue)
@@ -54,10 +61,19 @@ extension LogCore {
             dropped: (self.recyclable + self.recycling + self.removing + self.setAside).map {
                 .init(file: $0.file, useCount: $0.useCount)
             } + self.dropping.map { .init(file: $0.segment.header.file, useCount: $0.segment.header.useCount) },
-            live: self.segments.filter { $0.last.lsn > .none }.map {
-                .init(file: $0.header.file, useCount: $0.header.useCount)
-            },
             logID: self.logID)
+    }
+
+    /// The commit `lsn` has just become durable: a snapshot of it lists the segments that hold commits up to it. Those
+    /// that were dropped since it closed are among them; their dropping comes after it.
+    func settlePendingSnapshot(at lsn: LSN, checksum: UInt32) {
+        guard let pending = self.pendingSnapshot, pending.lsn == lsn else { return }
+        let live = self.dropping.filter { $0.lsn > lsn }.map(\.segment) + self.segments
+        self.pendingSnapshot?.settle(
+            checksum: checksum,
+            live: live.filter { $0.last.lsn > .none || $0.isDamaged }.map {
+                .init(file: $0.header.file, useCount: $0.header.useCount)
+            })
     }
 
     /// The next commit to be closed is the one that a snapshot is taken of.

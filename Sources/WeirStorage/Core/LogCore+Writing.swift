@@ -189,9 +189,7 @@ extension LogCore {
         self.tail.append(commit, segment: segment)
         self.countCommit(bytes: header.paddedLength, batches: commit.entries.count)
         if header.eventCount > 0 { shards += self.publishEvents(of: commit.lsn) }
-        if let pending = self.pendingSnapshot, pending.lsn == commit.lsn {
-            self.pendingSnapshot?.checksum = header.checksum
-        }
+        self.settlePendingSnapshot(at: commit.lsn, checksum: header.checksum)
         if segment.closed, self.writing.allSatisfy({ $0.segment !== segment }) { self.footersDue.append(segment) }
     }
 

@@ -140,6 +140,10 @@ extension Recovery {
         _ offset: Int, _ scan: inout SegmentScan, _ candidate: Candidate, _ later: ArraySlice<Candidate>,
         _ cuts: TermCuts
     ) throws(FileError) -> Following {
+        let proof = LossProof(
+            snapshot: self.snapshotPoint, seen: self.seen, last: self.last,
+            isListed: self.snapshotPoint == nil || self.expected.contains(candidate.use),
+            isBeginning: offset == SegmentHeader.bytes)
         var firstWhole: Int?
         var position = offset + LogFormat.block
         // Where nothing before it was read but footers, the file before it may be gone: the segment itself is whole.
@@ -148,12 +152,14 @@ extension Recovery {
             first.header.lsn > self.last.lsn
         {
             firstWhole = offset
-            if self.provesLoss(first.header) { return .hole }
+            if proof.isGiven(by: first.header) { return .hole }
             position = offset + first.header.paddedLength
         }
         while let found = try self.nextCommit(&scan, from: position, before: scan.size, cuts) {
             firstWhole = firstWhole ?? found.offset
-            if self.provesLoss(found.header) { return firstWhole == offset ? .hole : .damage(next: firstWhole ?? 0) }
+            if proof.isGiven(by: found.header) {
+                return firstWhole == offset ? .hole : .damage(next: firstWhole ?? 0)
+            }
             position = found.offset + found.header.paddedLength
         }
         let damage = firstWhole == offset ? Following.hole : .damage(next: firstWhole ?? scan.size)
@@ -161,21 +167,34 @@ extension Recovery {
             if candidate.header.cut.lsn > max(self.seen, self.last.lsn), candidate.header.term > scan.header.term {
                 return damage
             }
-            var other = SegmentScan(header: candidate.header, file: candidate.file)
-            // What is damaged at its start is not longer than a commit.
-            let limit = min(other.size, SegmentHeader.bytes + SegmentScan.commitBytesMax + LogFormat.block)
-            guard var found = try self.nextCommit(&other, from: SegmentHeader.bytes, before: limit, cuts) else {
-                continue
+            switch try self.judge(candidate, proof, cuts) {
+            case .nothingMissing: return .end
+            case .missing: return damage
+            case .open: continue
             }
-            if found.offset == SegmentHeader.bytes, self.goesOn(with: found.header) { return .end }
-            while !self.provesLoss(found.header) {
-                let behind = found.offset + found.header.paddedLength
-                guard let more = try self.nextCommit(&other, from: behind, before: other.size, cuts) else { break }
-                found = more
-            }
-            if self.provesLoss(found.header) { return damage }
         }
         return .end
+    }
+
+    /// What a later segment says of the place where the history does not go on.
+    private mutating func judge(
+        _ later: Candidate, _ proof: LossProof, _ cuts: TermCuts
+    ) throws(FileError) -> LossProof.Verdict {
+        var scan = SegmentScan(header: later.header, file: later.file)
+        // What is damaged at its start is not longer than a commit.
+        let limit = min(scan.size, SegmentHeader.bytes + SegmentScan.commitBytesMax + LogFormat.block)
+        guard var found = try self.nextCommit(&scan, from: SegmentHeader.bytes, before: limit, cuts) else {
+            return .open
+        }
+        let verdict = proof.judge(
+            laterSegmentWith: found.header, atBeginning: found.offset == SegmentHeader.bytes)
+        if verdict == .nothingMissing { return verdict }
+        while !proof.isGiven(by: found.header) {
+            let behind = found.offset + found.header.paddedLength
+            guard let more = try self.nextCommit(&scan, from: behind, before: scan.size, cuts) else { return .open }
+            found = more
+        }
+        return .missing
     }
 
     /// The next whole commit that is not void and lies above all that was seen, from `start` on.
@@ -193,17 +212,5 @@ extension Recovery {
             position += header.paddedLength
         }
         return nil
-    }
-
-    /// Whether a commit at the start of a later segment follows what was seen.
-    private func goesOn(with header: CommitHeader) -> Bool {
-        let covered = self.snapshotPoint?.lsn ?? .none
-        return header.lsn <= covered ? header.previous.lsn <= self.seen : header.previous == self.last
-    }
-
-    /// Whether a commit says that something above what was seen had been acknowledged. What a snapshot covers was.
-    private func provesLoss(_ header: CommitHeader) -> Bool {
-        let covered = self.snapshotPoint?.lsn ?? .none
-        return header.lsn <= covered || header.acknowledged > max(self.seen, covered)
     }
 }
