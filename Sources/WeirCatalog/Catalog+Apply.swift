@@ -69,6 +69,7 @@ extension Catalog {
 
     private mutating func delete(_ event: StreamDeleted) throws(CatalogMismatch) {
         let stream = try self.present(event.stream)
+        self.deletedSecond = max(self.deletedSecond, stream.lastCreationSecond)
         self.streams[stream.id] = nil
         self.idsByName[stream.name] = nil
         self.names.remove(at: self.namePosition(after: stream.name) - 1)

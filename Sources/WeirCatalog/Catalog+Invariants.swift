@@ -19,6 +19,12 @@ extension Catalog {
     package func checkSuccession(of earlier: Catalog) throws(CatalogMismatch) {
         try Self.require("versions rise", self.version >= earlier.version)
         try Self.require("stream ids are not reused", self.nextStream >= earlier.nextStream)
+        try Self.require("creation seconds are not reused", self.deletedSecond >= earlier.deletedSecond)
+        for stream in self.streams.values where stream.id.rawValue >= earlier.nextStream {
+            try Self.require(
+                "\(stream.id) numbers above what was deleted",
+                stream.shards.allSatisfy { $0.creationSecond > earlier.deletedSecond })
+        }
         try Self.require("event times do not fall", self.lastEventMillis >= earlier.lastEventMillis)
         for before in earlier.streams.values.sorted(by: { $0.id < $1.id }) {
             guard let after = self.streams[before.id] else { continue }

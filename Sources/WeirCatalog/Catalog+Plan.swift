@@ -59,12 +59,17 @@ extension Catalog {
             throw WeirError(.limitExceeded, "the node holds \(self.streams.count) streams; more are not allowed")
         }
         try self.checkRoom(open: shards, listed: shards)
+        guard self.deletedSecond < EventTime.secondMax else {
+            throw WeirError(
+                .limitExceeded, "no stream can be made: sequence numbers hold times up to second \(EventTime.secondMax)"
+            )
+        }
         let at = self.eventMillis(now)
         return [
             .streamCreated(
                 StreamCreated(
                     stream: StreamID(self.nextStream), atMillis: at, name: name, settings: settings, shards: shards,
-                    creationSecond: UInt64(at) / 1000))
+                    creationSecond: max(UInt64(at) / 1000, self.deletedSecond + 1)))
         ]
     }
 

@@ -4,14 +4,17 @@ internal import WeirModel
 /// The form of a snapshot, little-endian; equal machines give equal bytes. Whoever stores it adds the checksum.
 ///
 /// ```
-/// u16 format (1) | u64 version | u64 next stream id | i64 last event, ms | u32 streams | streams by id
+/// u16 format (2) | u64 version | u64 next stream id | i64 last event, ms | u64 highest creation second of what was
+/// deleted | u32 streams | streams by id
 /// stream: u64 id | text name | settings | i64 created, ms | i64 horizon, ms | u64 map version | u32 next shard
 ///         | u32 shards | shards by number
 /// shard:  u32 number | u128 lower | u128 upper | u64 creation second | u64 first index | i64 created, ms
 ///         | u8 parents | u32 each | u8 children, 0 when open | [u32 each | u64 end index | i64 closed, ms]
 /// ```
 extension Catalog {
-    private static let format: UInt16 = 1
+    private static let format: UInt16 = 2
+    /// Without the creation second of what was deleted.
+    private static let firstFormat: UInt16 = 1
     private static let streamBytesMin = 8 + 3 + 21 + 8 + 8 + 8 + 4 + 4
 
     package func encodeSnapshot() -> [UInt8] {
@@ -20,6 +23,7 @@ extension Catalog {
         writer.write(self.version)
         writer.write(self.nextStream)
         writer.write(self.lastEventMillis)
+        writer.write(self.deletedSecond)
         writer.write(UInt32(clamping: self.streams.count))
         for stream in self.streams.values.sorted(by: { $0.id < $1.id }) { stream.encode(to: &writer) }
         return writer.bytes
@@ -33,8 +37,10 @@ extension Catalog {
         var reader = ByteReader(snapshot)
         do {
             let format = try reader.read(UInt16.self)
-            guard format == Self.format else { throw CatalogDecodeError.unknownFormat(format) }
-            try self.decode(from: &reader)
+            guard format == Self.format || format == Self.firstFormat else {
+                throw CatalogDecodeError.unknownFormat(format)
+            }
+            try self.decode(from: &reader, namesDeletedSecond: format == Self.format)
             try self.checkInvariants()
         } catch let error as CatalogDecodeError {
             throw error
@@ -43,10 +49,13 @@ extension Catalog {
         }
     }
 
-    private mutating func decode(from reader: inout ByteReader) throws(MalformedBytes) {
+    private mutating func decode(
+        from reader: inout ByteReader, namesDeletedSecond: Bool
+    ) throws(MalformedBytes) {
         self.version = try reader.readCounter("a count of events", from: 0)
         self.nextStream = try reader.readCounter("the id of a stream", from: 1)
         self.lastEventMillis = try reader.readMillis()
+        if namesDeletedSecond { self.deletedSecond = try reader.readSecond() }
         let count = try reader.readCount(ofAtLeast: Self.streamBytesMin)
         for _ in 0..<count {
             let stream = try StreamState(from: &reader)
@@ -59,6 +68,10 @@ extension Catalog {
         }
         self.names.sort()
         try reader.expectEnd()
+        if !namesDeletedSecond, self.nextStream > UInt64(self.streams.count) + 1 {
+            // Something was deleted, nobody noted what it had: surely nothing above what the clock said by then.
+            self.deletedSecond = UInt64(self.lastEventMillis) / 1000
+        }
     }
 }
 

@@ -36,6 +36,9 @@ package struct Catalog: Sendable {
     var names: [StreamName] = []
     /// The id of the next stream, from 1: part of the state, so that none is reused after deletion.
     var nextStream: UInt64 = 1
+    /// The highest creation second that a shard of a deleted stream had: one of a later stream lies above it, so that
+    /// no sequence number is given out twice, whatever the name and however quickly it is used again.
+    var deletedSecond: UInt64 = 0
     /// The time of the last event: the next one is not before it.
     var lastEventMillis: Int64 = 0
 

@@ -22,7 +22,8 @@ package enum CatalogDecodeError: Error, Hashable, Sendable, CustomStringConverti
     package var description: String {
         switch self {
         case .unknownKind(let kind): "catalog event kind \(kind) is unknown; this version knows 1 to 6 and 32 to 38"
-        case .unknownFormat(let format): "catalog snapshot format \(format) is unknown; this version knows 1"
+        case .unknownFormat(let format):
+            "format \(format) of a snapshot's catalog or lease table is unknown to this version"
         case .malformed(let sentence): sentence
         }
     }

@@ -22,6 +22,9 @@ package struct StreamState: Sendable {
             openShards: self.map.shards.count, mapVersion: self.map.version, horizonMillis: self.horizonMillis)
     }
 
+    /// Of all shards that it ever had: the shard that was made last leaves the list only behind its children.
+    var lastCreationSecond: UInt64 { self.shards.reduce(0) { max($0, $1.creationSecond) } }
+
     package func shard(_ number: ShardNumber) -> ShardDescription? {
         self.position(of: number).map { self.shards[$0] }
     }

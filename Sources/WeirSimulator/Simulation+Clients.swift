@@ -151,7 +151,10 @@ extension Simulation {
     func read() throws(Violation) {
         guard let ref = self.anyShard() else { return }
         let end = self.core.shard(ref)?.durableEnd ?? 0
-        let index = UInt64(self.random.below(Int(end) + 3))
+        let drawn = UInt64(self.random.below(Int(end) + 3))
+        // One that is going has its end elsewhere.
+        let index = self.core.shard(ref) == nil ? 0 : drawn
+        guard index <= end else { return try self.readBeyondEnd(ref, from: index) }
         let result = try self.readOnce(
             ref, from: index, maxBytes: self.random.pick([1, 500, 10_000, 1 << 20]),
             maxRecords: self.random.pick([1, 3, 10_000]))
@@ -170,6 +173,12 @@ extension Simulation {
             guard self.told.shard(ShardRef(stream: ref.stream, shard: child.number)) != nil else { continue }
             throw Violation("the end of \(ref) names \(child.number) in a state that is not durable")
         }
+    }
+
+    private func readBeyondEnd(_ ref: ShardRef, from index: UInt64) throws(Violation) {
+        let request = ReadRequest(shard: ref, fromIndex: index, maxRecords: 1, maxBytes: 1, nowMillis: self.now)
+        guard case .success = self.readNow(request) else { return }
+        throw Violation("a read of \(ref) begins at index \(index), beyond its end")
     }
 
     private func anyShard() -> ShardRef? {

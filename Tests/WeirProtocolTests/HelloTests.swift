@@ -19,7 +19,9 @@ import WeirProtocol
         let atLimit = hello.replacing(offset, little(length - 1))
         let padded = Array(atLimit[..<(offset + 2)]) + [UInt8](repeating: 97, count: Int(length - 1))
         #expect(throws: Never.self) {
-            _ = try (padded + [0, 0]).exactly { raw throws(MalformedBytes) in try Hello(payload: raw) }
+            _ = try (padded + (offset == 24 ? [0, 0] : [])).exactly { raw throws(MalformedBytes) in
+                try Hello(payload: raw)
+            }
         }
         let above = Array(hello.replacing(offset, little(length))[..<(offset + 2)])
         #expect(throws: MalformedBytes.self) {
@@ -29,10 +31,19 @@ import WeirProtocol
         }
     }
 
-    @Test func `What a later version adds behind the token is passed over`() throws {
+    @Test func `What a later version adds behind the connection number is passed over`() throws {
         let hello = try Hello(clientName: "c", maxVersion: 7)
         let read = try (hello.encode() + [1, 2, 3]).exactly { raw throws(MalformedBytes) in try Hello(payload: raw) }
         #expect(read == hello)
+    }
+
+    @Test func `A client that does not number its connections says 0`() throws {
+        let hello = try Hello(clientName: "c", sessionID: 5, connectionNumber: 77)
+        let bytes = hello.encode()
+        let numbered = try bytes.exactly { raw throws(MalformedBytes) in try Hello(payload: raw) }
+        #expect(numbered.connectionNumber == 77)
+        let old = try Array(bytes.dropLast(8)).exactly { raw throws(MalformedBytes) in try Hello(payload: raw) }
+        #expect(old.connectionNumber == 0 && old.sessionID == 5)
     }
 
     @Test(arguments: [

@@ -50,10 +50,12 @@ public final class WeirClient: Sendable {
     }
 
     static func settings(
-        _ configuration: ClientConfiguration, clock: any ClientClock, sessionID: UInt64, putSink: (any PutSink)?
+        _ configuration: ClientConfiguration, clock: any ClientClock, sessionID: UInt64, connectionNumber: UInt64 = 0,
+        putSink: (any PutSink)?
     ) throws(WeirError) -> ClientConnection.Settings {
         ClientConnection.Settings(
-            hello: try Hello(clientName: configuration.name, sessionID: sessionID), clock: clock,
+            hello: try Hello(
+                clientName: configuration.name, sessionID: sessionID, connectionNumber: connectionNumber), clock: clock,
             connectTimeout: configuration.connectTimeout, pingInterval: configuration.pingInterval,
             logger: configuration.logger, putSink: putSink)
     }

@@ -77,8 +77,14 @@ extension ProducerCore {
         while !Task.isCancelled {
             do {
                 let link = ProducerLink(self, generation: generation)
+                // The server may read the Hello of an attempt that was given up after that of a later one.
+                let number = self.state.withLock { state in
+                    state.connectionNumber += 1
+                    return state.connectionNumber
+                }
                 let settings = try WeirClient.settings(
-                    self.client.configuration, clock: self.client.clock, sessionID: self.sessionID, putSink: link)
+                    self.client.configuration, clock: self.client.clock, sessionID: self.sessionID,
+                    connectionNumber: number, putSink: link)
                 let connection = try await ClientConnection.open(self.client.transport, settings)
                 self.connected(connection, link, generation)
                 return

@@ -24,6 +24,8 @@ final class ProducerCore: Sendable {
         /// Counts connections, so that what an older one says is not heard any more.
         var generation = 0
         var isConnecting = false
+        /// Attempts to connect that have said which session they are for.
+        var connectionNumber: UInt64 = 0
         var connectTask: Task<Void, Never>?
         var spare: [RecordChunk] = []
         /// Memory of the spare chunks, in bytes.

@@ -38,7 +38,7 @@ public enum BatchBody {
         let header = Header(
             count: Int(body.integer(UInt32.self, at: 4)), recordsLength: Int(body.integer(UInt32.self, at: 8)),
             checksum: body.integer(UInt32.self, at: 12))
-        guard header.count >= 1 else { throw MalformedBytes("a batch without records") }
+        guard header.count >= 1 else { throw MalformedBytes("a batch without records; at least 1 is allowed") }
         guard header.bodyLength <= body.count else {
             throw MalformedBytes("a batch of \(header.bodyLength) bytes, \(body.count) are there")
         }

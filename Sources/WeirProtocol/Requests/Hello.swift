@@ -7,7 +7,8 @@ import WeirModel
 /// 0  u32  magic "WEIR"        16  u64  session id (0: none)
 /// 4  u16  lowest version      24  text client name, at most 128 bytes
 /// 6  u16  highest version         text token, at most 256 bytes: empty until keys exist
-/// 8  u64  feature bits            what a later version adds
+/// 8  u64  feature bits            u64  connection number; may be absent: 0
+///                                 what a later version adds
 /// ```
 package struct Hello: WireCall {
     package typealias Answer = HelloAnswer
@@ -21,13 +22,17 @@ package struct Hello: WireCall {
     /// Says that this connection goes on where an earlier one of the same id stopped: the server fences that one,
     /// so that nothing it still had under way is admitted later. 0 for none.
     package let sessionID: UInt64
+    /// Rises with every connection that the client makes for its session: one that it has given up and that comes late
+    /// takes nothing over.
+    package let connectionNumber: UInt64
     /// For the server's log and status, such as `weir-cli 0.1`.
     package let clientName: String
     package let token: String
 
     /// Cuts a name that is too long; throws `invalidArgument` for a token that is.
     package init(
-        clientName: String, sessionID: UInt64 = 0, token: String = "", features: UInt64 = Wire.features,
+        clientName: String, sessionID: UInt64 = 0, connectionNumber: UInt64 = 0, token: String = "",
+        features: UInt64 = Wire.features,
         minVersion: UInt16 = Wire.version, maxVersion: UInt16 = Wire.version
     ) throws(WeirError) {
         guard token.utf8.count <= Wire.tokenBytesMax else {
@@ -38,6 +43,7 @@ package struct Hello: WireCall {
         self.maxVersion = maxVersion
         self.features = features
         self.sessionID = sessionID
+        self.connectionNumber = connectionNumber
         self.clientName = cut(clientName, toBytes: Wire.clientNameBytesMax)
         self.token = token
     }
@@ -50,6 +56,7 @@ package struct Hello: WireCall {
         writer.write(self.sessionID)
         writer.write(self.clientName)
         writer.write(self.token)
+        writer.write(self.connectionNumber)
     }
 
     package init(reading reader: inout ByteReader) throws(MalformedBytes) {
@@ -65,6 +72,7 @@ package struct Hello: WireCall {
         self.sessionID = try reader.read()
         self.clientName = try reader.readString(maxBytes: Wire.clientNameBytesMax)
         self.token = try reader.readString(maxBytes: Wire.tokenBytesMax)
+        self.connectionNumber = reader.remaining > 0 ? try reader.read() : 0
     }
 }
 

@@ -17,8 +17,6 @@ package enum PutRecords {
     static let sequenceOffset = 16
     static let seenThroughOffset = 24
     static let groupCountOffset = 32
-    /// A group with the smallest body: one record without key and data.
-    static let groupBytesMin = Self.groupHeaderBytes + BatchBody.headerBytes + BatchBody.recordHeaderBytes
 
     /// The fixed fields in front of the groups.
     package struct Header: Hashable, Sendable {

@@ -44,7 +44,7 @@ package struct PutRecordsView {
         var records = 0
         var routed = false
         for _ in 0..<groups {
-            guard bytes.count - offset >= PutRecords.groupBytesMin else {
+            guard bytes.count - offset >= PutRecords.groupHeaderBytes else {
                 throw MalformedBytes("a put ends before its last group")
             }
             let shard = bytes.integer(UInt32.self, at: offset)
@@ -55,6 +55,11 @@ package struct PutRecordsView {
             }
             guard length <= Wire.bodyBytesMax else {
                 throw MalformedBytes("a batch of \(length) bytes; at most \(Wire.bodyBytesMax) are allowed")
+            }
+            guard length >= BatchBody.headerBytes else {
+                throw MalformedBytes(
+                    "a group of \(length) bytes holds no batch: that has \(BatchBody.headerBytes) bytes and a record "
+                        + "at least")
             }
             let body = try BatchBody.header(of: bytes.slice(offset, length))
             guard body.bodyLength == length else {

@@ -9,12 +9,20 @@ extension Connection {
     /// Hello was accepted: an older connection of the session is fenced first.
     func greet(_ hello: Hello, _ answer: HelloAnswer, correlation: UInt64) {
         self.clientName = hello.clientName
-        self.sessionID = hello.sessionID
         guard hello.sessionID != 0, let handle = self.loop.handle(of: self) else {
             return self.answerHello(answer, correlation)
         }
-        guard let older = self.node.sessions.register(hello.sessionID, connection: self.id, handle) else {
+        let older: ConnectionHandle
+        switch self.node.sessions.register(
+            hello.sessionID, number: hello.connectionNumber, connection: self.id, handle)
+        {
+        case .isOutdated(let error): return self.close(error)
+        case .first:
+            self.sessionID = hello.sessionID
             return self.answerHello(answer, correlation)
+        case .fences(let holder):
+            self.sessionID = hello.sessionID
+            older = holder
         }
         self.phase = .fencing(answer, correlation: correlation)
         self.isAwaitingOlder = true

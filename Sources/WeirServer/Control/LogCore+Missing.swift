@@ -17,4 +17,16 @@ extension LogCore {
         }
         return nil
     }
+
+    /// Why a shard cannot be read from an index on.
+    func unreadable(_ shard: ShardRef, from index: UInt64) -> WeirError? {
+        if let error = self.unreadable(shard) { return error }
+        guard let state = self.shard(shard) else { return nil }
+        do {
+            try self.check(index, isWithin: state, "index \(index)")
+            return nil
+        } catch {
+            return error
+        }
+    }
 }

@@ -67,9 +67,8 @@ extension PutBatch {
             do {
                 try ordered.begin(sequence: header.sequence, seenThrough: header.seenThrough)
             } catch {
-                self.failures.append(error)
-                self.requests[position].failure = self.failures.count - 1
-                return
+                // Its sequence or what it has seen is not to be believed: what comes behind it waits for its sender.
+                return self.fail(position, error, &ordered)
             }
         }
         if self.commitAtOnce(position, log, stream, around, ordered) { return }

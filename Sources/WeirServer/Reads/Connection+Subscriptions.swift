@@ -44,7 +44,9 @@ extension Connection {
                 connection.begin(shard, reader, at: index, credit: credit, mark, correlation)
             }
         case .index(let index):
-            let (missing, mark) = self.loop.withLog { log in (log.unreadable(shard), log.refusalMark) }
+            let (missing, mark) = self.loop.withLog { log in
+                (log.unreadable(shard, from: index), log.refusalMark)
+            }
             if let missing { return self.answer(mark, missing, correlation) }
             self.begin(shard, reader, at: index, credit: credit, mark, correlation)
         }
@@ -74,10 +76,11 @@ extension Connection {
     func unsubscribe(_ correlation: UInt64, _ payload: UnsafeRawBufferPointer) {
         do throws(WeirError) {
             let request = try Unsubscribe(request: payload)
-            guard self.subscriptions[request.subscription] != nil else {
+            guard self.subscriptions.wasGivenOut(request.subscription) else {
                 throw WeirError(
                     .invalidArgument, "subscription \(request.subscription) does not exist on this connection")
             }
+            // It may be over, and its end have crossed the request.
             self.remove(request.subscription)
             self.answer(.none, Empty().frame(.unsubscribeAnswer, correlation: correlation))
         } catch {

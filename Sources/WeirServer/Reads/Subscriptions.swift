@@ -70,6 +70,9 @@ struct Subscriptions {
         return self.lastID
     }
 
+    /// Whether the connection ever had it.
+    func wasGivenOut(_ id: UInt32) -> Bool { id > 0 && id <= self.lastID }
+
     subscript(id: UInt32) -> Subscription? {
         get { self.subscriptions[id] }
         set { self.subscriptions[id] = newValue }

@@ -32,6 +32,7 @@ extension LogCore {
     /// Plans a read from index, memory or disk. With `pinning`, segments in the answer are pinned for the reader.
     func read(_ request: ReadRequest, pinning: Bool) throws(WeirError) -> ReadStep {
         let (shard, stream) = try self.readable(request.shard)
+        try self.check(request.fromIndex, isWithin: shard, "index \(request.fromIndex)")
         let horizon = self.visibleHorizon(of: stream, nowMillis: request.nowMillis)
         let start: UInt64
         switch self.start(of: shard, arrivedFrom: horizon, above: request.fromIndex) {
@@ -201,12 +202,17 @@ extension LogCore {
             }
             let horizon = self.visibleHorizon(of: stream, nowMillis: nowMillis)
             return self.start(of: shard, arrivedFrom: max(millis, horizon))
-        case .atSequenceNumber(let number): return .at(try self.index(of: number, in: shard))
-        case .afterSequenceNumber(let number): return .at(try self.index(of: number, in: shard) + 1)
+        case .atSequenceNumber(let number): return .at(try self.index(of: number, after: false, in: shard))
+        case .afterSequenceNumber(let number): return .at(try self.index(of: number, after: true, in: shard))
         }
     }
 
-    private func index(of number: SequenceNumber, in shard: ShardState) throws(WeirError) -> UInt64 {
+    /// Where reading begins at a number or after it. The number of the next record is allowed at which to begin: it is
+    /// what an empty shard advertises, and nothing is skipped. What lies beyond was never given out here; taken, it
+    /// would silently skip what comes.
+    private func index(
+        of number: SequenceNumber, after: Bool, in shard: ShardState
+    ) throws(WeirError) -> UInt64 {
         guard number.shard == shard.ref.shard else {
             throw WeirError(
                 .invalidArgument,
@@ -217,7 +223,20 @@ extension LogCore {
                 .invalidArgument,
                 "sequence number \(number) belongs to another shard of this name, of an earlier stream")
         }
+        // The end that is advertised of a closed shard.
         guard number.index < SequenceNumber.endIndex else { return shard.durableEnd }
-        return number.index
+        let index = after ? number.index + 1 : number.index
+        try self.check(index, isWithin: shard, "sequence number \(number), of index \(number.index),")
+        return index
+    }
+
+    /// Refuses to begin beyond the end: only a position of another history can be there.
+    package func check(_ index: UInt64, isWithin shard: ShardState, _ what: String) throws(WeirError) {
+        guard index > shard.durableEnd else { return }
+        throw WeirError(
+            .invalidArgument,
+            "\(what) lies beyond the end of \(shard.ref.shard), whose next record gets index \(shard.durableEnd): "
+                + "it was given out by another stream, or before this node was restored from a backup. Begin at the "
+                + "trim horizon, at latest or at a time")
     }
 }

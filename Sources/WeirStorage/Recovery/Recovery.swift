@@ -226,7 +226,9 @@ package struct Recovery {
         }
         var preparation = core.planPreparation(atLeast: 0, ahead: false)
         // No commit waits yet, and a small segment is filled in some milliseconds.
-        if !preparation.recycled { preparation.filled = min(Int(preparation.header.size), self.configuration.segmentBytesMin) }
+        if !preparation.recycled {
+            preparation.filled = min(Int(preparation.header.size), self.configuration.segmentBytesMin)
+        }
         let file = try preparation.perform(self.fileSystem)
         core.prepared(preparation, .success(file))
         core.activateFirst()

@@ -130,6 +130,9 @@ import WeirModel
         self.expectOrder(node, 300, mayRepeat: true)
         let sessions = Set(node.state.withLock { $0.sessions }.filter { $0 != 0 })
         #expect(sessions.count == 1)
+        // By these the server knows which connection the producer made last.
+        let numbers = node.state.withLock { $0.connectionNumbers }
+        #expect(numbers.count >= 3 && numbers == (1...UInt64(numbers.count)).map { $0 })
         await client.close()
     }
 

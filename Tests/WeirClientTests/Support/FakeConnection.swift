@@ -54,7 +54,10 @@ final class FakeConnection: FrameReceiver {
         switch header.type {
         case .hello:
             let hello = try Hello(request: payload)
-            self.node.state.withLock { $0.sessions.append(hello.sessionID) }
+            self.node.state.withLock { state in
+                state.sessions.append(hello.sessionID)
+                if hello.sessionID != 0 { state.connectionNumbers.append(hello.connectionNumber) }
+            }
             let answer = HelloAnswer(
                 nodeID: 1, putCreditBytes: 64 << 20, putCreditRequests: self.node.putCredit,
                 frameBytesMax: UInt32(Limits.frameBytesMax), serverTimeMillis: 5000, serverName: "fake 1")

@@ -40,6 +40,7 @@ final class FakeNode: Sendable {
         var streams: [StreamID: Stream] = [:]
         var connections: [FakeConnection] = []
         var sessions: [UInt64] = []
+        var connectionNumbers: [UInt64] = []
         var putCount = 0
         /// Asked for each put, with its number from 1.
         var script: @Sendable (Int) -> PutScript = { _ in .store }

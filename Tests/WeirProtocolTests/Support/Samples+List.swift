@@ -6,7 +6,10 @@ extension Samples {
     static let all = Self.connection + Self.streams + Self.shards + Self.puts + Self.reads + Self.groups
 
     private static var hello: Hello {
-        guard let hello = try? Hello(clientName: "weir-cli 0.1", sessionID: 0x1122_3344_5566_7788) else {
+        guard
+            let hello = try? Hello(
+                clientName: "weir-cli 0.1", sessionID: 0x1122_3344_5566_7788, connectionNumber: 0x0a)
+        else {
             preconditionFailure("Hello refuses its own sample")
         }
         return hello

@@ -5,7 +5,10 @@ import WeirModel
 /// What every decoder must stand: its form and back, every proper prefix, one byte too many, every flipped bit.
 ///
 /// Each input lies in memory of exactly its size, so that a read beyond it is one beyond the allocation.
-func verifyCodec(_ sample: Sample, mayGrow: Bool = false, sourceLocation: SourceLocation = #_sourceLocation) {
+/// `optionalBytes`: of a last field that may be absent as a whole.
+func verifyCodec(
+    _ sample: Sample, mayGrow: Bool = false, optionalBytes: Int = 0, sourceLocation: SourceLocation = #_sourceLocation
+) {
     let payload = sample.payload
     #expect(
         throws: Never.self, "\(sample.name) does not read", sourceLocation: sourceLocation,
@@ -13,7 +16,7 @@ func verifyCodec(_ sample: Sample, mayGrow: Bool = false, sourceLocation: Source
             let again = try payload.withUnsafeBytes { raw throws(MalformedBytes) in try sample.recode(raw) }
             #expect(again == sample.frame, "\(sample.name) is another value when read", sourceLocation: sourceLocation)
         })
-    for count in 0..<payload.count {
+    for count in 0..<payload.count where optionalBytes == 0 || count != payload.count - optionalBytes {
         #expect(
             throws: MalformedBytes.self, "\(sample.name) reads from its first \(count) bytes",
             sourceLocation: sourceLocation, performing: { try decode(Array(payload.prefix(count)), sample) })

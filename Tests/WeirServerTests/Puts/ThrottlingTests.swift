@@ -131,7 +131,10 @@ import WeirProtocol
                 try client.put(stream, [TestRecord("a")], sequence: 5)
             }
             #expect(error?.code == .invalidArgument)
-            #expect(try client.put(stream, [TestRecord("a")], sequence: 6).stored == 1)
+            // Its sender may have more under way that comes after it.
+            let behind = try client.put(stream, [TestRecord("a")], sequence: 6)
+            #expect(behind.entries.map { $0.error?.code } == [.behind])
+            #expect(try client.put(stream, [TestRecord("a")], sequence: 7, seenThrough: 6).stored == 1)
             #expect(try client.readAll(stream).count == 2)
         }
     }

@@ -27,6 +27,30 @@ import WeirProtocol
         }
     }
 
+    @Test func `A connection that its client has given up takes nothing over, however late its Hello comes`()
+        async throws
+    {
+        try await TestNode.run {
+            $0.loops = 3
+        } _: { node in
+            let (_, stream) = try node.stream()
+            for round in UInt64(0)..<12 {
+                let givenUp = try node.connect(hello: false)
+                let good = try node.connect(hello: false)
+                try good.hello(session: 42, number: 2 * round + 2)
+                try givenUp.send(
+                    Hello(clientName: "late", sessionID: 42, connectionNumber: 2 * round + 1).frame(correlation: 1))
+                #expect(try givenUp.receiveClosing()?.code == .sessionFenced)
+                #expect(try good.put(stream, [TestRecord("kept")], sequence: 2 * round + 1).stored == 1)
+                // One that its client made later does take over.
+                if round == 11 {
+                    try node.connect(hello: false).hello(session: 42, number: 2 * round + 3)
+                    #expect(try good.receiveClosing()?.code == .sessionFenced)
+                }
+            }
+        }
+    }
+
     @Test func `Connections without a session do not fence each other`() async throws {
         try await TestNode.run { node in
             let first = try node.connect()

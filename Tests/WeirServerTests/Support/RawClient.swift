@@ -131,8 +131,8 @@ final class RawClient {
     }
 
     @discardableResult
-    func hello(session: UInt64 = 0) throws -> HelloAnswer {
-        let hello = try Hello(clientName: "raw", sessionID: session)
+    func hello(session: UInt64 = 0, number: UInt64 = 0) throws -> HelloAnswer {
+        let hello = try Hello(clientName: "raw", sessionID: session, connectionNumber: number)
         try self.send(hello.frame(correlation: 1))
         guard let frame = try self.receive() else { throw Failure(description: "closed instead of Hello's answer") }
         guard frame.type == .helloAnswer else {

@@ -37,11 +37,13 @@ struct TestNode {
     }
 
     /// As above, on a disk whose commits can fail.
-    static func runOnFaultyDisk<T>(_ body: (TestNode, FaultyDisk) async throws -> T) async throws -> T {
+    static func runOnFaultyDisk<T>(
+        _ change: (inout NodeConfiguration) -> Void = { _ in }, _ body: (TestNode, FaultyDisk) async throws -> T
+    ) async throws -> T {
         let folder = Self.makeFolder()
         defer { Self.remove(folder) }
         let disk = FaultyDisk(try PosixFileSystem(folder: folder, mode: .automatic))
-        let node = try await Self.start(folder, on: disk)
+        let node = try await Self.start(folder, on: disk, change)
         do {
             let result = try await body(TestNode(node: node, folder: folder), disk)
             await node.shutdown(drain: .zero)
