@@ -72,7 +72,8 @@ let package = Package(
             name: "readme-consumer", dependencies: ["WeirClient", "WeirConsumer", "WeirModel"],
             swiftSettings: settings),
         // For tests: the real process under load, faults and kills
-        .target(name: "CWeirHarness", cSettings: cSettings),
+        // What is preloaded into a program under test is compiled when it is needed
+        .target(name: "CWeirHarness", exclude: ["preload"], cSettings: cSettings),
         .target(
             name: "WeirHarness", dependencies: ["CWeir", "CWeirHarness", "WeirModel", "WeirProtocol", "WeirClient"],
             swiftSettings: settings),

@@ -21,11 +21,13 @@ struct HarnessCommand: AsyncParsableCommand {
 
             Examples:
               swift run -c release weir-harness crash --kills 100
+              swift run -c release weir-harness disturb --rounds 200
               swift run -c release weir-harness reshard --rate 50000
               swift run -c release weir-harness faults --only idle
             """,
         subcommands: [
-            Crash.self, Reshard.self, Throttle.self, AccessLog.self, Consumers.self, HandOver.self, Faults.self,
+            Crash.self, Disturb.self, Reshard.self, Throttle.self, AccessLog.self, Consumers.self, HandOver.self,
+            Faults.self,
         ])
 }
 
@@ -80,6 +82,28 @@ struct Crash: AsyncParsableCommand {
         scenario.onProgress = tell
         if let seed = self.options.seed { scenario.seed = seed }
         print("crash: \(scenario.kills) kills, seed \(scenario.seed)")
+        try self.options.finish(try await scenario.run())
+    }
+}
+
+struct Disturb: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Let commits, snapshots and footers fail, stall the disk and kill the server under load, by chance.")
+
+    @Option(help: "Faults, one after the other.") var rounds = 100
+    @Option(help: "Records a second of all producers together.") var rate = 5_000
+    @Option(help: "Longest stall of the disk, in milliseconds.") var longestStall = 400
+    @OptionGroup var options: RunOptions
+
+    func run() async throws {
+        var scenario = DisturbScenario()
+        scenario.rounds = self.rounds
+        scenario.rate = self.rate
+        scenario.longestStall = max(1, self.longestStall)
+        scenario.parentFolder = self.options.folder
+        scenario.onProgress = tell
+        if let seed = self.options.seed { scenario.seed = seed }
+        print("disturb: \(scenario.rounds) rounds, seed \(scenario.seed)")
         try self.options.finish(try await scenario.run())
     }
 }

@@ -20,6 +20,15 @@ struct ScenarioTests {
         self.expectGood(try await scenario.run())
     }
 
+    #if os(Linux)
+    @Test func nothingAcknowledgedIsLostWhenTheDiskFailsNowAndThen() async throws {
+        var scenario = DisturbScenario()
+        scenario.rounds = 12
+        scenario.rate = 3000
+        self.expectGood(try await scenario.run())
+    }
+    #endif
+
     @Test func aTailSeesEverythingInOrderWhileTheStreamIsResharded() async throws {
         var scenario = ReshardScenario()
         scenario.rate = 5000

@@ -18,7 +18,16 @@ package struct FaultCase: Sendable, CustomStringConvertible {
     package static let all: [FaultCase] =
         StartFaults.cases + CommandFaults.cases + ShardFaults.cases + ReadFaults.cases + RecordFaults.cases
         + ConnectionFaults.cases + CrowdFaults.cases + EndingFaults.cases + PipeFaults.cases + SpaceFaults.cases
-        + DamageFaults.cases + ConsumeFaults.cases
+        + DamageFaults.cases + ConsumeFaults.cases + Self.ofClockAndDisk
+
+    /// Those that a preloaded library makes.
+    private static var ofClockAndDisk: [FaultCase] {
+        #if os(Linux)
+        WriteFaults.cases + StallFaults.cases
+        #else
+        []
+        #endif
+    }
 
     package func run(in parent: String? = nil) async throws -> String {
         let weir = try Weir.find()
@@ -59,7 +68,8 @@ package final class Scene: Sendable {
     }
 
     package func startServer(
-        _ settings: KeyValuePairs<String, String> = [:], data: String? = nil, port: Int = 0, arguments: [String] = []
+        _ settings: KeyValuePairs<String, String> = [:], data: String? = nil, port: Int = 0, arguments: [String] = [],
+        environment: [String: String] = [:]
     ) async throws -> ChildProcess {
         var arguments = arguments
         if !settings.isEmpty {
@@ -67,14 +77,16 @@ package final class Scene: Sendable {
             try Files.write(Self.yaml(settings), to: path)
             arguments += ["--config", path]
         }
-        return try await self.start(ServerProcess.arguments(data ?? self.data, port: port, arguments))
+        return try await self.start(
+            ServerProcess.arguments(data ?? self.data, port: port, arguments), environment: environment)
     }
 
     /// A command that goes on while other things happen.
     package func start(
-        _ arguments: [String], server: ServerProcess? = nil, input: ChildProcess.Input = .nothing
+        _ arguments: [String], server: ServerProcess? = nil, input: ChildProcess.Input = .nothing,
+        environment: [String: String] = [:]
     ) async throws -> ChildProcess {
-        let process = try await (server?.weir ?? self.weir).start(arguments, input: input)
+        let process = try await (server?.weir ?? self.weir).start(arguments, input: input, environment: environment)
         self.processes.withLock { $0.append(process) }
         return process
     }

@@ -47,6 +47,9 @@ package final class RawConnection: Sendable {
         return connection
     }
 
+    /// Ends it in both directions, so that a server that ends need not wait for it.
+    package func close() { _ = shutdown(self.descriptor, Int32(SHUT_RDWR)) }
+
     // MARK: Bytes
 
     /// Sends all of it; throws when the server has closed.
@@ -130,15 +133,20 @@ package final class RawConnection: Sendable {
     }
 
     /// A call and its answer; an error that the server answers is thrown.
-    package func call<C: WireCall>(_ call: C, correlation: UInt64 = 7) async throws -> C.Answer {
-        let frame = try await self.answer(call.frame(correlation: correlation), correlation: correlation)
+    package func call<C: WireCall>(
+        _ call: C, correlation: UInt64 = 7, within: Duration = Waiting.usual
+    ) async throws -> C.Answer {
+        let frame = try await self.answer(
+            call.frame(correlation: correlation), correlation: correlation, within: within)
         return try frame.payload.withUnsafeBytes { try C.Answer(payload: $0) }
     }
 
     /// Sends a frame and returns the one that answers it; an error that the server answers is thrown.
-    package func answer(_ request: [UInt8], correlation: UInt64) async throws -> Frame {
+    package func answer(
+        _ request: [UInt8], correlation: UInt64, within: Duration = Waiting.usual
+    ) async throws -> Frame {
         try await self.send(request)
-        let frame = try require(try await self.frame(), "the server closed instead of answering")
+        let frame = try require(try await self.frame(within: within), "the server closed instead of answering")
         try require(
             frame.header.correlation == correlation,
             "an answer to \(frame.header.correlation), expected one to \(correlation)")
