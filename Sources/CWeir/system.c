@@ -17,6 +17,9 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#ifdef __linux__
+#include <sys/timex.h>
+#endif
 #include <time.h>
 #include <unistd.h>
 
@@ -202,8 +205,23 @@ int weir_prefetch(int fd, int64_t offset, int64_t length) {
 
 uint64_t weir_monotonic_nanoseconds(void) {
     struct timespec time;
+#ifdef CLOCK_BOOTTIME
+    // Goes on while the system sleeps, which CLOCK_MONOTONIC does not on Linux.
+    clock_gettime(CLOCK_BOOTTIME, &time);
+#else
     clock_gettime(CLOCK_MONOTONIC, &time);
+#endif
     return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+}
+
+bool weir_clock_is_synchronized(void) {
+#ifdef __linux__
+    struct timex state = {.modes = 0};
+    int result = adjtimex(&state);
+    return result != -1 && result != TIME_ERROR && (state.status & STA_UNSYNC) == 0;
+#else
+    return false;
+#endif
 }
 
 int64_t weir_wall_milliseconds(void) {

@@ -4,16 +4,19 @@ package import WeirModel
 extension Catalog {
     /// Decides what a command means now, and changes nothing. No event means that all is already as asked.
     ///
-    /// `nowMillis` is the wall clock, in milliseconds since 1970; it may jump. `nextIndex` gives the next index of an
-    /// open shard, which the log owns: it is the end index of a shard that a resharding closes.
+    /// `nowMillis` is the log's stamp of this moment, in milliseconds since 1970. `destroyMillis` is its time for what
+    /// cannot be undone: hidden for ever, or taken off a list because of its age; `nil` where both are the same.
+    /// `nextIndex` gives the next index of an open shard, which the log owns: it is the end index of a shard that a
+    /// resharding closes.
     package func plan(
-        _ command: CatalogCommand, nowMillis: Int64, nextIndex: (ShardRef) -> UInt64
+        _ command: CatalogCommand, nowMillis: Int64, destroyMillis: Int64? = nil, nextIndex: (ShardRef) -> UInt64
     ) throws(WeirError) -> [CatalogEvent] {
         let now = EventTime.clamp(nowMillis)
+        let destroy = min(now, EventTime.clamp(destroyMillis ?? nowMillis))
         switch command {
         case .createStream(let name, let shards, let settings):
             return try self.planCreate(name, shards: shards, settings, now: now)
-        case .updateStream(let id, let changes): return try self.planUpdate(self.existing(id), changes, now: now)
+        case .updateStream(let id, let changes): return try self.planUpdate(self.existing(id), changes, now: now, destroy: destroy)
         case .trimStream(let id, let beforeMillis):
             let stream = try self.existing(id)
             guard beforeMillis <= now else {
@@ -34,7 +37,8 @@ extension Catalog {
             return try self.planRescale(self.existing(id), to: count, now: now, nextIndex: nextIndex)
         case .raiseHorizon(let id, let millis):
             return try self.planHorizon(self.existing(id), toMillis: millis, now: now)
-        case .expireShards(let id, let numbers): return try self.planExpiry(self.existing(id), numbers, now: now)
+        case .expireShards(let id, let numbers):
+            return try self.planExpiry(self.existing(id), numbers, now: now, destroy: destroy)
         }
     }
 
@@ -73,17 +77,16 @@ extension Catalog {
         ]
     }
 
-    /// A change of retention first stores what the shorter of both hides now: so that a decrease hides at once, and an
-    /// increase brings nothing back.
+    /// A change of retention first stores what the shorter of both hides now: so that an increase brings nothing back.
     private func planUpdate(
-        _ stream: StreamState, _ changes: StreamChanges, now: Int64
+        _ stream: StreamState, _ changes: StreamChanges, now: Int64, destroy: Int64
     ) throws(WeirError) -> [CatalogEvent] {
         let settings = changes.applied(to: stream.settings)
         try settings.validate()
         guard settings != stream.settings else { return [] }
         var horizon = stream.horizonMillis
         if settings.retentionMillis != stream.settings.retentionMillis {
-            horizon = max(horizon, now - min(settings.retentionMillis, stream.settings.retentionMillis))
+            horizon = max(horizon, destroy - min(settings.retentionMillis, stream.settings.retentionMillis))
         }
         return [
             .streamUpdated(
@@ -107,14 +110,14 @@ extension Catalog {
 
     /// The horizon goes first: what leaves the list is hidden, so listings at the horizon still cover every key.
     private func planExpiry(
-        _ stream: StreamState, _ numbers: [ShardNumber], now: Int64
+        _ stream: StreamState, _ numbers: [ShardNumber], now: Int64, destroy: Int64
     ) throws(WeirError) -> [CatalogEvent] {
         let expired = Set(numbers)
         let inOrder = expired.sorted()
         var horizon: Int64 = 0
         for number in inOrder {
             let shard = try stream.listed(number)
-            guard let closed = shard.closed, stream.hasExpired(shard, atMillis: now) else {
+            guard let closed = shard.closed, stream.hasExpired(shard, atMillis: destroy) else {
                 throw WeirError(
                     .invalidArgument,
                     "\(number) of stream '\(stream.name)' stays listed: only a shard that was closed longer ago than "

@@ -88,7 +88,6 @@ extension Simulation {
             guard let shard = self.core.shard(ref), shard.creationSecond == entry.creationSecond else {
                 throw Violation("a routed put names \(ref), which the log does not know so")
             }
-            self.highestStamp = max(self.highestStamp, entry.arrivalMillis)
             try self.checker.admitted(
                 [record], to: ref, creationSecond: shard.creationSecond, shardFirstIndex: shard.firstIndex,
                 at: entry.firstIndex + taken[number], arrivalMillis: entry.arrivalMillis, lsn: lsn.rawValue)
@@ -135,7 +134,6 @@ extension Simulation {
         }
         switch result {
         case .success(let appended):
-            self.highestStamp = max(self.highestStamp, appended.arrivalMillis)
             self.trace.note(
                 "put \(records.count) \(staged ? "staged" : "grouped"), \(body.count) bytes, to \(ref) at "
                     + "\(appended.firstIndex), \(appended.lsn)")
@@ -192,7 +190,7 @@ extension Simulation {
         guard let ref = self.anyShard(), let stream = self.told.stream(ref.stream), let shard = self.told.shard(ref),
             let state = self.core.shard(ref)
         else { return }
-        let visibleFrom = max(stream.horizonMillis, max(self.now, self.highestStamp) - stream.settings.retentionMillis)
+        let visibleFrom = max(stream.horizonMillis, self.now - stream.settings.retentionMillis)
         let faults = self.faults
         func get(_ type: ShardIteratorType) throws(Violation) -> UInt64? {
             switch self.resolveNow(type, in: ref, nowMillis: self.now) {

@@ -124,8 +124,8 @@ extension Simulation: LogHolder {
         let nanos = self.clock.monotonicNanos
         if self.core.retentionIsDue(nowNanos: nanos) {
             let space = try? self.fileSystem.space()
-            if let warning = self.core.retain(nowMillis: self.now, nowNanos: nanos, space: space) {
-                self.trace.note("retention: \(warning)")
+            if let held = self.core.retain(self.clock.moment, space: space) {
+                self.trace.note("deletion by age waits: \(held)")
             }
             if self.breakage == .recyclesEarly { self.recycleEarly() }
         }
@@ -138,7 +138,6 @@ extension Simulation: LogHolder {
         let lsn = self.core.catalogLSN
         guard self.core.catalog.version != (self.untold.last?.catalog ?? self.told).version else { return }
         self.untold.append((lsn, self.core.catalog))
-        self.highestStamp = max(self.highestStamp, self.now)
         if self.breakage == .describesTooEarly {
             self.told = self.core.catalog
             self.untold.removeAll()

@@ -43,8 +43,6 @@ package final class Simulation: @unchecked Sendable {
     var isNested = false
     var mayNest = false
     var clockWentBack = false
-    /// Times that were ever stamped, the highest.
-    var highestStamp: Int64 = 0
 
     // What anybody was told
     var checker = HistoryChecker()
@@ -150,11 +148,14 @@ package final class Simulation: @unchecked Sendable {
         default: millis = Int64(self.random.within(0...100))
         }
         self.clock.advance(millis: millis)
+        // As the upkeep does every second.
+        self.core.watchClock(self.clock.moment)
         if self.plan.clockJumps, self.random.chance(1, of: 12) {
             let jump = Int64(self.random.within(-7_200_000...7_200_000))
             if jump < 0 { self.clockWentBack = true }
             self.clock.jump(millis: jump)
             self.trace.note("the wall clock jumps by \(jump) ms")
+            self.core.watchClock(self.clock.moment)
         }
         self.trace.note("time: \(self.clock.wallMillis)")
     }

@@ -18,6 +18,8 @@ package struct StorageConfiguration: Sendable {
     /// Free bytes on the disk under which puts stop; `nil`: the smaller of 2 GiB and 5 % of the disk.
     package var freeBytesFloor: Int64?
     package var bounds = Catalog.Bounds()
+    /// The operator says that the clock is right at this start: what has expired by it is deleted without a watch.
+    package var trustsClock = false
 
     package init(folder: String) { self.folder = folder }
 }

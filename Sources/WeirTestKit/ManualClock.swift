@@ -7,6 +7,7 @@ package final class ManualClock: Clock {
     private struct Time {
         var wallMillis: Int64
         var monotonicNanos: UInt64
+        var isSynchronized = false
     }
 
     private let time: Mutex<Time>
@@ -20,6 +21,11 @@ package final class ManualClock: Clock {
 
     package var wallMillis: Int64 { self.time.withLock { $0.wallMillis } }
     package var monotonicNanos: UInt64 { self.time.withLock { $0.monotonicNanos } }
+
+    package var isSynchronized: Bool {
+        get { self.time.withLock { $0.isSynchronized } }
+        set { self.time.withLock { $0.isSynchronized = newValue } }
+    }
 
     /// Time passes: both clocks go on.
     package func advance(millis: Int64) {

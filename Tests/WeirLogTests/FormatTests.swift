@@ -46,6 +46,22 @@ import WeirModel
         #expect(try golden.withUnsafeBytes { try CommitHeader(reading: $0) } == header)
     }
 
+    /// The golden bytes have none, as those that older versions wrote.
+    @Test(arguments: [1, 1_700_000_000_000, .max] as [Int64])
+    func theTrustedTimeIsKeptInCommitsAndSegmentHeaders(millis: Int64) throws {
+        var header = Sample.commitHeader(lsn: 642, acknowledged: 641, events: 0, batches: 0)
+        header.trustedMillis = millis
+        var bytes = [UInt8](repeating: 0xee, count: LogFormat.block)
+        header.checksum = bytes.withUnsafeMutableBytes { header.seal($0) }
+        #expect(try bytes.withUnsafeBytes { try CommitHeader(reading: $0) } == header)
+        let sample = Sample.segmentHeader
+        let segment = SegmentHeader(
+            logID: sample.logID, file: sample.file, useCount: sample.useCount, order: sample.order, size: sample.size,
+            term: sample.term, cut: sample.cut, trustedMillis: millis)
+        bytes.withUnsafeMutableBytes { segment.write(to: $0) }
+        #expect(try bytes.withUnsafeBytes { try SegmentHeader(reading: $0) } == segment)
+    }
+
     @Test func aFooterAndItsTrailerHaveTheBytesOfTheDocument() throws {
         let golden = try Golden.footer.bytes()
         #expect(Sample.footer().encode() == golden)

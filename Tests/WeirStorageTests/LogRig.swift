@@ -121,11 +121,10 @@ final class LogRig: LogHolder {
     }
 
     @discardableResult
-    func retain() throws -> String? {
-        let warning = self.core.retain(
-            nowMillis: self.now, nowNanos: self.clock.monotonicNanos, space: try self.disk.space())
+    func retain() throws -> LogTime.HeldBack? {
+        let held = self.core.retain(self.clock.moment, space: try self.disk.space())
         try self.settle()
-        return warning
+        return held
     }
 
     /// The disk itself proves what was acknowledged.

@@ -2,6 +2,7 @@
 #ifndef WEIR_C_H
 #define WEIR_C_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -56,8 +57,11 @@ int weir_drop_page_cache(int fd, int64_t offset, int64_t length);
 /// Advises that this range of the file will be read soon; does nothing where there is no such advice.
 int weir_prefetch(int fd, int64_t offset, int64_t length);
 
-/// A clock that only runs forward; its zero means nothing.
+/// A clock that only runs forward, also while the system sleeps; its zero means nothing.
 uint64_t weir_monotonic_nanoseconds(void);
+
+/// Whether the system says that its wall clock follows a time server; false where it cannot tell.
+bool weir_clock_is_synchronized(void);
 
 /// Milliseconds since 1970, as the system knows the time: may jump.
 int64_t weir_wall_milliseconds(void);

@@ -49,6 +49,10 @@ struct ServeCommand: AsyncParsableCommand {
             "How the log is written: direct past the page cache, buffered through it, or auto (the default).",
             valueName: "mode"))
     var writeMode: String?
+    @Flag(
+        help: ArgumentHelp(
+            "The clock is right: delete at once what has expired by it, although it differs from the log's own time."))
+    var trustClock = false
 
     /// The flags that are settings too.
     private var flags: [(option: String, setting: String, value: String?)] {
@@ -83,6 +87,8 @@ struct ServeCommand: AsyncParsableCommand {
         var settings = ServeSettings()
         if let config { try ConfigFile.read(config, into: &settings) }
         try self.applyFlags(to: &settings)
+        // Of this start only, so it is no setting.
+        settings.node.storage.trustsClock = self.trustClock
         do {
             try settings.configuration.validate()
         } catch {

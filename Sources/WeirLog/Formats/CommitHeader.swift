@@ -8,8 +8,8 @@ import WeirModel
 /// ```
 /// 0  u32 magic "WCM1"       32 u64 previous LSN       60 u32 events length    84 u32 use count
 /// 4  u32 format version     40 u32 previous checksum  64 u64 catalog version  88 i64 time, ms since 1970
-/// 8  u64 log id             44 u32 checksum           72 u32 event count      96...127 0
-/// 16 u64 term               48 u64 acknowledged LSN   76 u32 batch count
+/// 8  u64 log id             44 u32 checksum           72 u32 event count      96 i64 trusted time, 0: none
+/// 16 u64 term               48 u64 acknowledged LSN   76 u32 batch count      104...127 0
 /// 24 u64 LSN                56 u32 length             80 u32 batches length
 /// ```
 package struct CommitHeader: Hashable, Sendable {
@@ -32,13 +32,15 @@ package struct CommitHeader: Hashable, Sendable {
     package var batchesLength: Int
     package var useCount: UInt32
     package var timeMillis: Int64
+    /// `LogTime.trustedMillis` when the commit was formed; 0 in commits of versions that had none.
+    package var trustedMillis: Int64
     /// CRC-32C of the padded commit with this field as zero.
     package var checksum: UInt32
 
     package init(
         logID: UInt64, term: UInt64, lsn: LSN, previous: CommitPoint, acknowledged: LSN, length: Int, eventsLength: Int,
         catalogVersion: UInt64, eventCount: Int, batchCount: Int, batchesLength: Int, useCount: UInt32,
-        timeMillis: Int64, checksum: UInt32 = 0
+        timeMillis: Int64, trustedMillis: Int64 = 0, checksum: UInt32 = 0
     ) {
         self.logID = logID
         self.term = term
@@ -53,6 +55,7 @@ package struct CommitHeader: Hashable, Sendable {
         self.batchesLength = batchesLength
         self.useCount = useCount
         self.timeMillis = timeMillis
+        self.trustedMillis = trustedMillis
         self.checksum = checksum
     }
 
@@ -83,6 +86,7 @@ package struct CommitHeader: Hashable, Sendable {
         head.store(UInt32(self.batchesLength), at: 80)
         head.store(self.useCount, at: 84)
         head.store(self.timeMillis, at: 88)
+        head.store(self.trustedMillis, at: 96)
         if padded > self.length {
             UnsafeMutableRawBufferPointer(rebasing: commit[self.length..<padded])
                 .initializeMemory(as: UInt8.self, repeating: 0)
@@ -107,7 +111,7 @@ package struct CommitHeader: Hashable, Sendable {
             eventsLength: Int(raw.integer(UInt32.self, at: 60)), catalogVersion: raw.integer(at: 64),
             eventCount: Int(raw.integer(UInt32.self, at: 72)), batchCount: Int(raw.integer(UInt32.self, at: 76)),
             batchesLength: Int(raw.integer(UInt32.self, at: 80)), useCount: raw.integer(at: 84),
-            timeMillis: raw.integer(at: 88), checksum: raw.integer(at: 44))
+            timeMillis: raw.integer(at: 88), trustedMillis: raw.integer(at: 96), checksum: raw.integer(at: 44))
         guard self.length == Self.bytes + self.eventsLength + self.batchesLength else {
             throw FormatError("a commit's lengths do not add up")
         }

@@ -8,7 +8,8 @@ import WeirModel
 /// ```
 /// 0 u64 magic "WEIRSEG1"  16 u64 log id    32 u64 order      48 u64 term      64 u32 cut checksum
 /// 8 u32 format version    24 u64 file      40 u64 size       56 u64 cut LSN   68 u32 0
-/// 12 u32 use count                                                           72...4091 0, 4092 u32 CRC-32C of 0..<4092
+/// 12 u32 use count                                                           72 i64 trusted time, 0: none
+///                                                              80...4091 0, 4092 u32 CRC-32C of 0..<4092
 /// ```
 package struct SegmentHeader: Hashable, Sendable {
     package static let magic: UInt64 = 0x3147_4553_5249_4557
@@ -27,9 +28,12 @@ package struct SegmentHeader: Hashable, Sendable {
     package let term: UInt64
     /// The last valid commit when the term began: whatever older terms hold after it is void for ever.
     package let cut: CommitPoint
+    /// `LogTime.trustedMillis` when the file was made ready; 0 in those of versions that had none.
+    package let trustedMillis: Int64
 
     package init(
-        logID: UInt64, file: UInt64, useCount: UInt32, order: UInt64, size: UInt64, term: UInt64, cut: CommitPoint
+        logID: UInt64, file: UInt64, useCount: UInt32, order: UInt64, size: UInt64, term: UInt64, cut: CommitPoint,
+        trustedMillis: Int64 = 0
     ) {
         self.logID = logID
         self.file = file
@@ -38,6 +42,7 @@ package struct SegmentHeader: Hashable, Sendable {
         self.size = size
         self.term = term
         self.cut = cut
+        self.trustedMillis = trustedMillis
     }
 
     /// Fills one block.
@@ -54,6 +59,7 @@ package struct SegmentHeader: Hashable, Sendable {
         block.store(self.term, at: 48)
         block.store(self.cut.lsn.rawValue, at: 56)
         block.store(self.cut.checksum, at: 64)
+        block.store(self.trustedMillis, at: 72)
         block.store(weir_crc32c(0, block.baseAddress, 4092), at: 4092)
     }
 
@@ -72,6 +78,7 @@ package struct SegmentHeader: Hashable, Sendable {
         self.init(
             logID: block.integer(at: 16), file: block.integer(at: 24), useCount: block.integer(at: 12),
             order: block.integer(at: 32), size: block.integer(at: 40), term: block.integer(at: 48),
-            cut: CommitPoint(lsn: LSN(block.integer(at: 56)), checksum: block.integer(at: 64)))
+            cut: CommitPoint(lsn: LSN(block.integer(at: 56)), checksum: block.integer(at: 64)),
+            trustedMillis: block.integer(at: 72))
     }
 }

@@ -57,7 +57,9 @@ extension LogCore {
     ) throws(WeirError) -> Submitted {
         if let error = self.unavailable() { throw error }
         let now = self.stamp(nowMillis)
-        let events = try self.catalog.plan(command, nowMillis: now) { self.shards[$0]?.nextIndex ?? 0 }
+        let events = try self.catalog.plan(
+            command, nowMillis: now, destroyMillis: self.time.destroying(nowMillis)
+        ) { self.shards[$0]?.nextIndex ?? 0 }
         for event in events {
             self.append(event: event.kind, payload: event.encode())
             do {
@@ -87,7 +89,7 @@ extension LogCore {
         if self.open.hasBatches { self.closeOpen() }
         let need = EventSection.paddedLength(ofPayload: payload.count)
         self.makeRoom(for: need)
-        self.open.append(event: kind, payload: payload, timeMillis: self.lastMillis)
+        self.open.append(event: kind, payload: payload, timeMillis: self.time.lastStampMillis)
     }
 
     /// Brings the shards in step with the catalog after an event. `lsn` is the commit that holds it.

@@ -197,7 +197,7 @@ extension LogCore {
         case .trimHorizon: return try self.visibleStart(of: shard, stream, nowMillis: nowMillis)
         case .latest: return .at(shard.durableEnd)
         case .atTimestamp(let millis):
-            guard millis <= max(nowMillis, self.lastMillis) else {
+            guard millis <= max(nowMillis, self.time.lastStampMillis) else {
                 throw WeirError(.invalidArgument, "the timestamp \(millis) ms lies in the future")
             }
             let horizon = self.visibleHorizon(of: stream, nowMillis: nowMillis)

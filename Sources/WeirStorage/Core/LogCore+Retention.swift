@@ -3,28 +3,10 @@ import WeirCatalog
 import WeirLog
 import WeirModel
 
-/// Watches wall clock against monotonic clock: while they disagree, nothing is deleted, because a wrong clock must not
-/// cost data.
-struct ClockWatch {
-    static let toleranceMillis: Int64 = 300_000
-    private let wallAtStart: Int64
-    private let nanosAtStart: UInt64
-
-    init(wallMillis: Int64, monotonicNanos: UInt64) {
-        self.wallAtStart = wallMillis
-        self.nanosAtStart = monotonicNanos
-    }
-
-    /// By how many milliseconds the wall clock has run ahead of (or behind) the monotonic one since the start.
-    func drift(wallMillis: Int64, monotonicNanos: UInt64) -> Int64 {
-        (wallMillis - self.wallAtStart) - Int64((monotonicNanos - self.nanosAtStart) / 1_000_000)
-    }
-}
-
 extension LogCore {
-    /// Records that arrived before are hidden from now on. Follows the clock; the stored horizon keeps it from falling.
+    /// Records that arrived before are hidden. The part that age hides follows the clock; what was stored only rises.
     func horizon(of stream: StreamState, nowMillis: Int64) -> Int64 {
-        max(stream.horizonMillis, max(nowMillis, self.lastMillis) - stream.settings.retentionMillis)
+        max(stream.horizonMillis, self.time.hiding(nowMillis) - stream.settings.retentionMillis)
     }
 
     /// Records that arrived before may be deleted. Later than hiding by min(1 h, a tenth of the retention), except
@@ -35,33 +17,32 @@ extension LogCore {
         let grace = min(3_600_000, retention / 10)
         let waited = Int64((self.lastRetentionNanos - min(self.lastRetentionNanos, self.foundNanos)) / 1_000_000)
         let found = waited >= grace ? self.foundHorizons[stream.id] ?? 0 : 0
-        return max(self.trimmed[stream.id] ?? 0, found, nowMillis - retention - grace)
+        return max(
+            self.trimmed[stream.id] ?? 0, found, self.time.destroying(nowMillis) - retention - grace)
     }
 
-    /// Seconds-scale upkeep: size caps, expired closed shards, segments whose records are all gone. Returns a warning.
-    /// `space` is that of the disk now, when it could be asked.
-    package func retain(nowMillis: Int64, nowNanos: UInt64, space: (free: Int64, total: Int64)?) -> String? {
+    /// Looks at the clocks, as `retain` does too.
+    package func watchClock(_ now: LogTime.Moment) { self.time.observe(now) }
+
+    /// Seconds-scale upkeep: size caps, expired closed shards, segments whose records are all gone. `space` is that of
+    /// the disk now, when it could be asked. Returns what the clock holds back.
+    @discardableResult
+    package func retain(_ now: LogTime.Moment, space: (free: Int64, total: Int64)?) -> LogTime.HeldBack? {
         self.retentionDue = false
-        self.lastRetentionNanos = nowNanos
+        self.lastRetentionNanos = now.nanos
+        self.time.observe(now)
         if let space { self.diskSpace = space }
         self.footersDue += self.footersFailed
         self.footersFailed.removeAll()
         self.preparationPauses = false
-        guard case .serving = self.state else { return nil }
-        let now = max(nowMillis, self.lastMillis)
-        self.capSizes(nowMillis: now)
-        for command in self.catalog.expirable(nowMillis: now) {
-            _ = try? self.submit(command, nowMillis: now)
+        guard case .serving = self.state else { return self.time.heldBack }
+        self.capSizes(nowMillis: now.wallMillis)
+        for command in self.catalog.expirable(nowMillis: self.time.destroying(now.wallMillis)) {
+            _ = try? self.submit(command, nowMillis: now.wallMillis)
         }
         self.reclaimDropped()
-        let drift = self.clockWatch.drift(wallMillis: nowMillis, monotonicNanos: nowNanos)
-        guard abs(drift) <= ClockWatch.toleranceMillis else {
-            return "the wall clock has moved \(drift / 1000) s against the monotonic clock since the start: expired "
-                + "records are hidden but not deleted until the clock is right again or the server is restarted"
-        }
-        // By the clock itself, not by the highest time ever stamped: that may come from a clock that was wrong.
-        self.dropSegments(nowMillis: nowMillis)
-        return nil
+        self.dropSegments(nowMillis: now.wallMillis)
+        return self.time.heldBack
     }
 
     /// Streams whose horizon an operator raised: what is below may be deleted at once.

@@ -110,7 +110,7 @@ extension LogCore {
     private func segmentHeader(file: UInt64, useCount: UInt32, order: UInt64, size: Int) -> SegmentHeader {
         SegmentHeader(
             logID: self.logID, file: file, useCount: useCount, order: order, size: UInt64(size), term: self.term,
-            cut: self.cut)
+            cut: self.cut, trustedMillis: self.time.trustedMillis)
     }
 
     /// A planned segment was made, or could not be.

@@ -53,7 +53,7 @@ extension LogCore {
     /// taking it costs nothing until it changes.
     func captureSnapshot(lsn: LSN) -> PendingSnapshot {
         PendingSnapshot(
-            lsn: lsn, checksum: nil, timeMillis: self.lastMillis, catalog: self.catalog, leases: self.leases,
+            lsn: lsn, checksum: nil, timeMillis: self.time.lastStampMillis, catalog: self.catalog, leases: self.leases,
             nextFile: self.nextFile,
             positions: self.shards.values.map {
                 .init(stream: $0.ref.stream, shard: $0.ref.shard, nextIndex: $0.nextIndex)

@@ -118,7 +118,8 @@ extension LogCore {
             length: commit.length, eventsLength: commit.eventsLength, catalogVersion: commit.catalogVersion,
             eventCount: commit.eventCount, batchCount: commit.entryCount,
             batchesLength: commit.length - CommitHeader.bytes - commit.eventsLength,
-            useCount: segment.header.useCount, timeMillis: max(commit.timeMillis, 0))
+            useCount: segment.header.useCount, timeMillis: max(commit.timeMillis, 0),
+            trustedMillis: self.time.trustedMillis)
     }
 
     private func roll(to segment: Segment) {

@@ -44,8 +44,7 @@ package final class LogCore {
     /// not cut a commit short, nor cost one of its own.
     var waitingEvents: [(kind: UInt16, payload: [UInt8])] = []
     var waitingEventBytes = 0
-    /// The highest time ever stamped: arrivals and event times never fall.
-    var lastMillis: Int64
+    var time: LogTime
     var tail: MemoryTail
 
     var segments: [Segment] = []
@@ -103,8 +102,6 @@ package final class LogCore {
     /// A full segment has its footer: look at once whether an older one can go, not only at the next tick.
     var retentionDue = false
     var lastRetentionNanos: UInt64 = 0
-    var clockWatch: ClockWatch
-
     var state = State.serving
     package private(set) var counters = Counters()
 
@@ -134,8 +131,8 @@ package final class LogCore {
 
     init(
         configuration: StorageConfiguration, logID: UInt64, term: UInt64, cut: CommitPoint, firstLSN: LSN,
-        catalog: Catalog, leases: LeaseTable, lastMillis: Int64, nextOrder: UInt64, nextFile: UInt64,
-        diskSpace: (free: Int64, total: Int64), clockWatch: ClockWatch, pool: BufferPool
+        catalog: Catalog, leases: LeaseTable, time: LogTime, nextOrder: UInt64, nextFile: UInt64,
+        diskSpace: (free: Int64, total: Int64), pool: BufferPool
     ) {
         self.configuration = configuration
         self.logID = logID
@@ -149,14 +146,13 @@ package final class LogCore {
         self.open = CommitInProgress(
             lsn: firstLSN, catalogVersion: catalog.version, buffer: CommitBuffer(pool.take(bytes: 0), pool: pool))
         self.positions = TermPositions(log: logID, term: term, cut: cut.lsn)
-        self.lastMillis = lastMillis
+        self.time = time
         self.tail = MemoryTail(bytesMax: configuration.tailBytes)
         self.nextOrder = nextOrder
         self.nextFile = nextFile
         self.diskSpace = diskSpace
         self.provenLSN = cut.lsn
         self.lastContentLSN = cut.lsn
-        self.clockWatch = clockWatch
     }
 
     deinit {
@@ -182,7 +178,7 @@ package final class LogCore {
 
     /// For the term after this one, when a write has failed.
     package var continuation: Recovery.Continuation {
-        .init(logID: self.logID, lsn: self.open.lsn, clockWatch: self.clockWatch, end: self.watermark.end)
+        .init(logID: self.logID, lsn: self.open.lsn, time: self.time, end: self.watermark.end)
     }
 
     package func shard(_ ref: ShardRef) -> ShardState? { self.shards[ref] }
@@ -194,8 +190,5 @@ package final class LogCore {
     }
 
     /// Time that never falls: arrivals and events are stamped with it.
-    func stamp(_ nowMillis: Int64) -> Int64 {
-        self.lastMillis = max(self.lastMillis, nowMillis)
-        return self.lastMillis
-    }
+    func stamp(_ nowMillis: Int64) -> Int64 { self.time.stamp(nowMillis) }
 }

@@ -37,6 +37,8 @@ extension Recovery {
         for (one, next) in zip(inOrder, inOrder.dropFirst()) where one.header.order == next.header.order {
             throw FileError(.io, "\(one.name) and \(next.name) claim the same place in the log; nothing was touched")
         }
+        // Commits that are read know better; where footers cover everything this is the newest.
+        if let newest = inOrder.last?.header.trustedMillis, newest > 0 { self.trustedMillis = newest }
         return inOrder
     }
 

@@ -60,6 +60,7 @@ extension Recovery {
             try self.applyEvents(header, bytes)
             self.last = header.point
             self.lastMillis = max(self.lastMillis, header.timeMillis)
+            if header.trustedMillis > 0 { self.trustedMillis = header.trustedMillis }
             self.report.commitsReplayed += 1
         }
         self.seen = max(self.seen, header.lsn)

@@ -40,8 +40,8 @@ package struct Recovery {
         let logID: UInt64
         /// Numbers up to here were given out: somebody may still wait for one of them.
         let lsn: LSN
-        /// Since the start of the process, not of the term: or a clock that jumped would count as right.
-        let clockWatch: ClockWatch
+        /// The clocks are watched since the start of the process, not of the term.
+        let time: LogTime
         /// How far the failed term was durable.
         let end: Watermark.End
     }
@@ -73,7 +73,10 @@ package struct Recovery {
     var expected: [SnapshotFile.Use] = []
     /// Highest dropped use of each file.
     var dropped: [UInt64: UInt32] = [:]
+    /// The highest stamp of what counts.
     var lastMillis: Int64 = 0
+    /// As the last commit that counts has it, or the newest segment; `nil` before there was one.
+    var trustedMillis: Int64?
     /// The last commit that counts.
     var last = CommitPoint.origin
     /// The highest number taken so far, from commits and footers.
@@ -110,7 +113,7 @@ package struct Recovery {
         case .continuing(let failed):
             recovery.highestLSN = failed.lsn
             core = try recovery.run(newLogID: failed.logID)
-            core.clockWatch = failed.clockWatch
+            core.time = LogTime(continuing: failed.time, lastStampMillis: core.time.lastStampMillis)
             core.beginTerm(after: failed.end)
         }
         return (core, recovery.report)
@@ -189,6 +192,15 @@ package struct Recovery {
         }
     }
 
+    private func time() -> LogTime {
+        let now = self.clock.moment
+        var time = LogTime(
+            lastStampMillis: self.lastMillis, trustedMillis: self.trustedMillis, isEmpty: self.highestLSN == .none,
+            now: now)
+        if self.configuration.trustsClock { time.confirm(now) }
+        return time
+    }
+
     // MARK: A new term
 
     private mutating func begin(logID: UInt64, nextOrder: UInt64) throws(FileError) -> LogCore {
@@ -196,10 +208,8 @@ package struct Recovery {
             configuration: self.configuration, logID: logID, term: self.term, cut: self.last,
             firstLSN: LSN(max(self.highestLSN, self.last.lsn).rawValue + LogFormat.termGap), catalog: self.catalog,
             leases: self.leases,
-            lastMillis: self.lastMillis, nextOrder: nextOrder, nextFile: self.nextFile,
-            diskSpace: try self.fileSystem.space(),
-            clockWatch: ClockWatch(wallMillis: self.clock.wallMillis, monotonicNanos: self.clock.monotonicNanos),
-            pool: self.pool)
+            time: self.time(), nextOrder: nextOrder, nextFile: self.nextFile,
+            diskSpace: try self.fileSystem.space(), pool: self.pool)
         core.shards = self.shards
         core.segments = self.segments
         core.snapshots = self.snapshots

@@ -8,12 +8,12 @@ extension Storage {
     /// The upkeep thread: segments ahead, footers, snapshots, retention, the idle commit. Nothing here is on the way of
     /// a put.
     func runBackground() {
-        var warning: String?
+        var held: LogTime.HeldBack?
         var goodbye = false
         var scrubber = Scrubber()
         while true {
             let now = self.clock.monotonicNanos
-            self.retain(now, &warning)
+            self.retain(now, &held)
             let closing = self.monitor.withLock { $0.closing }
             if closing, !goodbye {
                 goodbye = true
@@ -31,13 +31,18 @@ extension Storage {
         self.monitor.wakeAll()
     }
 
-    private func retain(_ now: UInt64, _ warning: inout String?) {
+    private func retain(_ now: UInt64, _ held: inout LogTime.HeldBack?) {
         guard self.monitor.withLock({ $0.core.retentionIsDue(nowNanos: now) }) else { return }
         let space = try? self.fileSystem.space()
-        let wall = self.clock.wallMillis
-        let said = self.withLog { $0.retain(nowMillis: wall, nowNanos: now, space: space) }
-        if let said, said != warning { self.handler(.notice(said)) }
-        warning = said
+        let moment = self.clock.moment
+        let before = held
+        held = self.withLog { $0.retain(moment, space: space) }
+        switch (before, held) {
+        case (nil, let now?): self.handler(.notice(now.sentence))
+        case (.some, nil): self.handler(.notice("the clock is believed again: expired records are deleted"))
+        case (let before?, let now?) where before.sinceMillis != now.sinceMillis: self.handler(.notice(now.sentence))
+        default: break
+        }
     }
 
     /// No more requests; a snapshot makes the next start short, an empty commit proves what was acknowledged.
@@ -76,5 +81,16 @@ extension Storage {
         }
         self.monitor.wakeAll()
         return true
+    }
+}
+
+extension LogTime.HeldBack {
+    /// For the operator.
+    var sentence: String {
+        let (seconds, minutes) = (self.aheadMillis.magnitude / 1000, (self.neededMillis + 59_999) / 60_000)
+        return "the wall clock is \(seconds) s \(self.aheadMillis < 0 ? "behind" : "ahead of") the time that the log "
+            + "trusts: records that have expired by it are hidden, and are deleted when it has run steadily for "
+            + "\(minutes) min; size caps, trims and deletions of streams go on. If the clock is right, a start with "
+            + "--trust-clock deletes them at once"
     }
 }
