@@ -29,6 +29,7 @@ extension Catalog {
         case .horizonRaised(let event): try self.raise(event)
         case .resharded(let event): try self.reshard(event, checking: nextIndex)
         case .shardsExpired(let event): try self.expire(event)
+        case .streamCapped(let event): try self.cap(event)
         }
         self.version += 1
         self.lastEventMillis = event.atMillis
@@ -80,6 +81,16 @@ extension Catalog {
     private mutating func raise(_ event: HorizonRaised) throws(CatalogMismatch) {
         try self.checkHorizon(event.horizonMillis, of: try self.present(event.stream))
         self.streams[event.stream]?.horizonMillis = event.horizonMillis
+    }
+
+    private mutating func cap(_ event: StreamCapped) throws(CatalogMismatch) {
+        let stream = try self.present(event.stream)
+        guard event.position > stream.cappedPosition else {
+            throw CatalogMismatch(
+                "the size cap of \(stream.id) would go from position \(stream.cappedPosition) to \(event.position): it "
+                    + "only rises")
+        }
+        self.streams[event.stream]?.cappedPosition = event.position
     }
 
     private mutating func reshard(

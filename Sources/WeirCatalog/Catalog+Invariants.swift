@@ -29,6 +29,7 @@ extension Catalog {
         for before in earlier.streams.values.sorted(by: { $0.id < $1.id }) {
             guard let after = self.streams[before.id] else { continue }
             try Self.require("horizons do not fall, in \(after.id)", after.horizonMillis >= before.horizonMillis)
+            try Self.require("size caps do not fall, in \(after.id)", after.cappedPosition >= before.cappedPosition)
             try Self.require("shard numbers are not reused, in \(after.id)", after.nextShard >= before.nextShard)
             try Self.require("map versions rise, in \(after.id)", after.map.version >= before.map.version)
             try Self.require("closed shards stay as they are, in \(after.id)", after.keepsClosedShards(of: before))

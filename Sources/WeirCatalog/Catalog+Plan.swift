@@ -37,6 +37,12 @@ extension Catalog {
             return try self.planRescale(self.existing(id), to: count, now: now, nextIndex: nextIndex)
         case .raiseHorizon(let id, let millis):
             return try self.planHorizon(self.existing(id), toMillis: millis, now: now)
+        case .capStream(let id, let position):
+            let stream = try self.existing(id)
+            guard position > stream.cappedPosition else { return [] }
+            return [
+                .streamCapped(StreamCapped(stream: id, atMillis: self.eventMillis(now), position: position))
+            ]
         case .expireShards(let id, let numbers):
             return try self.planExpiry(self.existing(id), numbers, now: now, destroy: destroy)
         }

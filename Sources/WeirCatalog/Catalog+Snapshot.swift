@@ -6,14 +6,14 @@ internal import WeirModel
 /// ```
 /// u16 format (2) | u64 version | u64 next stream id | i64 last event, ms | u64 highest creation second of what was
 /// deleted | u32 streams | streams by id
-/// stream: u64 id | text name | settings | i64 created, ms | i64 horizon, ms | u64 map version | u32 next shard
-///         | u32 shards | shards by number
+/// stream: u64 id | text name | settings | i64 created, ms | i64 horizon, ms | u64 capped | u64 map version
+///         | u32 next shard | u32 shards | shards by number
 /// shard:  u32 number | u128 lower | u128 upper | u64 creation second | u64 first index | i64 created, ms
 ///         | u8 parents | u32 each | u8 children, 0 when open | [u32 each | u64 end index | i64 closed, ms]
 /// ```
 extension Catalog {
     private static let format: UInt16 = 2
-    /// Without the creation second of what was deleted.
+    /// Without the creation second of what was deleted, and without positions of size caps.
     private static let firstFormat: UInt16 = 1
     private static let streamBytesMin = 8 + 3 + 21 + 8 + 8 + 8 + 4 + 4
 
@@ -40,7 +40,7 @@ extension Catalog {
             guard format == Self.format || format == Self.firstFormat else {
                 throw CatalogDecodeError.unknownFormat(format)
             }
-            try self.decode(from: &reader, namesDeletedSecond: format == Self.format)
+            try self.decode(from: &reader, format: format)
             try self.checkInvariants()
         } catch let error as CatalogDecodeError {
             throw error
@@ -49,16 +49,14 @@ extension Catalog {
         }
     }
 
-    private mutating func decode(
-        from reader: inout ByteReader, namesDeletedSecond: Bool
-    ) throws(MalformedBytes) {
+    private mutating func decode(from reader: inout ByteReader, format: UInt16) throws(MalformedBytes) {
         self.version = try reader.readCounter("a count of events", from: 0)
         self.nextStream = try reader.readCounter("the id of a stream", from: 1)
         self.lastEventMillis = try reader.readMillis()
-        if namesDeletedSecond { self.deletedSecond = try reader.readSecond() }
+        if format != Self.firstFormat { self.deletedSecond = try reader.readSecond() }
         let count = try reader.readCount(ofAtLeast: Self.streamBytesMin)
         for _ in 0..<count {
-            let stream = try StreamState(from: &reader)
+            let stream = try StreamState(from: &reader, format: format)
             guard self.streams.updateValue(stream, forKey: stream.id) == nil,
                 self.idsByName.updateValue(stream.id, forKey: stream.name) == nil
             else { throw MalformedBytes("\(stream.id), '\(stream.name)', is there twice") }
@@ -68,7 +66,7 @@ extension Catalog {
         }
         self.names.sort()
         try reader.expectEnd()
-        if !namesDeletedSecond, self.nextStream > UInt64(self.streams.count) + 1 {
+        if format == Self.firstFormat, self.nextStream > UInt64(self.streams.count) + 1 {
             // Something was deleted, nobody noted what it had: surely nothing above what the clock said by then.
             self.deletedSecond = UInt64(self.lastEventMillis) / 1000
         }
@@ -84,6 +82,7 @@ extension StreamState {
         writer.write(settings: self.settings)
         writer.write(self.createdAtMillis)
         writer.write(self.horizonMillis)
+        writer.write(self.cappedPosition)
         writer.write(self.map.version)
         writer.write(self.nextShard)
         writer.write(UInt32(clamping: self.shards.count))
@@ -105,12 +104,13 @@ extension StreamState {
         writer.write(closed.atMillis)
     }
 
-    fileprivate init(from reader: inout ByteReader) throws(MalformedBytes) {
+    fileprivate init(from reader: inout ByteReader, format: UInt16) throws(MalformedBytes) {
         self.id = try reader.readStream()
         self.name = try reader.readName()
         self.settings = try reader.readSettings()
         self.createdAtMillis = try reader.readMillis()
         self.horizonMillis = try reader.readMillis()
+        self.cappedPosition = format != 1 ? try reader.read() : 0
         let mapVersion = try reader.readCounter("a map version", from: 1)
         self.nextShard = try reader.read()
         let count = try reader.readCount(ofAtLeast: Self.shardBytesMin)

@@ -16,8 +16,11 @@ package enum CatalogCommand: Hashable, Sendable {
     case mergeShards(StreamID, ShardNumber, ShardNumber)
     /// Leaves exactly the ranges of a new stream of so many shards (1 to 10,000).
     case rescale(StreamID, to: Int)
-    /// The node's own: what arrived before has passed its retention, or was dropped by the size cap.
+    /// The node's own: what arrived before is hidden.
     case raiseHorizon(StreamID, toMillis: Int64)
+    /// The node's own: what lies in the log up to this position has gone beyond the stream's size cap. A position, so
+    /// that no clock has a say.
+    case capStream(StreamID, upTo: UInt64)
     /// The node's own: takes closed shards off the list whose retention has passed since they were closed.
     case expireShards(StreamID, [ShardNumber])
 }

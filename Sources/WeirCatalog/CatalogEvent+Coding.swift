@@ -14,6 +14,7 @@ internal import WeirModel
 ///                       parent: u32 number | u64 end index
 ///                       child:  u32 number | u128 lower | u128 upper | u64 creation second | u64 first index
 /// 6 shards expired      u32 count | u32 numbers, rising
+/// 7 stream capped       u64 position
 /// ```
 /// `text` is a u16 length and UTF-8; `settings` stand at `ByteWriter.write(settings:)`. A rescale between any two
 /// counts takes less than 2 MiB.
@@ -26,6 +27,7 @@ extension CatalogEvent {
         case .horizonRaised: 4
         case .resharded: 5
         case .shardsExpired: 6
+        case .streamCapped: 7
         }
     }
 
@@ -49,13 +51,14 @@ extension CatalogEvent {
         case .shardsExpired(let event):
             writer.write(UInt32(clamping: event.shards.count))
             for number in event.shards { writer.write(number.rawValue) }
+        case .streamCapped(let event): writer.write(event.position)
         }
         return writer.bytes
     }
 
     /// Reads what `encode` wrote. Throws `unknownKind` for a kind of a newer version, `malformed` for the rest.
     package init(kind: UInt16, payload: UnsafeRawBufferPointer) throws(CatalogDecodeError) {
-        guard (1...6).contains(kind) else { throw .unknownKind(kind) }
+        guard (1...7).contains(kind) else { throw .unknownKind(kind) }
         do {
             try self.init(knownKind: kind, payload)
         } catch {
@@ -91,6 +94,10 @@ extension CatalogEvent {
         case 5:
             self = .resharded(
                 Resharding(stream: stream, atMillis: at, steps: try Resharding.decodeSteps(from: &reader)))
+        case 7:
+            self = .streamCapped(
+                StreamCapped(
+                    stream: stream, atMillis: at, position: try reader.readCounter("a position of the log", from: 1)))
         default:
             let count = try reader.readCount(ofAtLeast: 4)
             guard count > 0 else { throw MalformedBytes("no shard is named") }

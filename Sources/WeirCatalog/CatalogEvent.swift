@@ -10,6 +10,7 @@ package enum CatalogEvent: Hashable, Sendable {
     case horizonRaised(HorizonRaised)
     case resharded(Resharding)
     case shardsExpired(ShardsExpired)
+    case streamCapped(StreamCapped)
 
     package var stream: StreamID {
         switch self {
@@ -19,6 +20,7 @@ package enum CatalogEvent: Hashable, Sendable {
         case .horizonRaised(let event): event.stream
         case .resharded(let event): event.stream
         case .shardsExpired(let event): event.stream
+        case .streamCapped(let event): event.stream
         }
     }
 
@@ -30,6 +32,7 @@ package enum CatalogEvent: Hashable, Sendable {
         case .horizonRaised(let event): event.atMillis
         case .resharded(let event): event.atMillis
         case .shardsExpired(let event): event.atMillis
+        case .streamCapped(let event): event.atMillis
         }
     }
 
@@ -38,7 +41,7 @@ package enum CatalogEvent: Hashable, Sendable {
     package var changesRouting: Bool {
         switch self {
         case .streamCreated, .streamDeleted, .resharded: true
-        case .streamUpdated, .horizonRaised, .shardsExpired: false
+        case .streamUpdated, .horizonRaised, .shardsExpired, .streamCapped: false
         }
     }
 }
@@ -102,6 +105,20 @@ package struct HorizonRaised: Hashable, Sendable {
         self.stream = stream
         self.atMillis = atMillis
         self.horizonMillis = horizonMillis
+    }
+}
+
+/// What lies in the log up to a position is hidden for ever: it went beyond the stream's size cap.
+package struct StreamCapped: Hashable, Sendable {
+    package let stream: StreamID
+    package let atMillis: Int64
+    /// The LSN of a commit; only rises.
+    package let position: UInt64
+
+    package init(stream: StreamID, atMillis: Int64, position: UInt64) {
+        self.stream = stream
+        self.atMillis = atMillis
+        self.position = position
     }
 }
 

@@ -9,6 +9,7 @@ extension StreamState {
         self.settings = event.settings
         self.createdAtMillis = event.atMillis
         self.horizonMillis = 0
+        self.cappedPosition = 0
         self.shards = HashKeyRange.tiling(event.shards).enumerated().map { position, range in
             ShardDescription(
                 number: ShardNumber(UInt32(position)), range: range, parents: [],

@@ -9,6 +9,8 @@ package struct StreamState: Sendable {
     package let createdAtMillis: Int64
     /// What arrived before is hidden, in milliseconds since 1970; only rises. 0 until something was hidden.
     package internal(set) var horizonMillis: Int64
+    /// The LSN up to which the size cap has hidden; only rises. 0 until it has.
+    package internal(set) var cappedPosition: UInt64
     /// The open shards by range; made anew only when shards change.
     package internal(set) var map: ShardMap
     /// Every shard that has not expired, open and closed, by number.

@@ -68,7 +68,8 @@ extension Simulation {
         }
         guard self.told.shard(ref) != nil else {
             // It left the list: everything in it is hidden.
-            try self.checker.audited(ref, indexes: 0..<0, visibleFrom: visibleFrom, hiddenBefore: hiddenBefore)
+            try self.checker.audited(ref, indexes: 0..<0, visibleFrom: visibleFrom, hiddenBefore: hiddenBefore,
+                capped: stream?.cappedPosition ?? 0)
             return
         }
         var index: UInt64 = 0
@@ -90,7 +91,8 @@ extension Simulation {
             index = result.nextIndex
         }
         try self.checker.audited(
-            ref, indexes: (first ?? index)..<index, visibleFrom: visibleFrom, hiddenBefore: hiddenBefore)
+            ref, indexes: (first ?? index)..<index, visibleFrom: visibleFrom, hiddenBefore: hiddenBefore,
+            capped: stream?.cappedPosition ?? 0)
     }
 
     /// Reads once and judges what came. `nil` when a fault was played in it, or when the stream is gone.

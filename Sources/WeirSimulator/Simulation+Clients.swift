@@ -206,12 +206,12 @@ extension Simulation {
             try self.checker.toldEnd(index, of: ref)
         case 1:
             guard let index = try get(.trimHorizon) else { return }
-            try self.checker.soughtTime(0, of: ref, got: index, visibleFrom: visibleFrom)
+            try self.checker.soughtTime(0, of: ref, got: index, visibleFrom: visibleFrom, capped: stream.cappedPosition)
         default:
             let age = Int64(self.random.below(Int(max(1, self.now - shard.createdAtMillis)) + 1000))
             let millis = max(0, self.now - age)
             guard let index = try get(.atTimestamp(millis)) else { return }
-            try self.checker.soughtTime(millis, of: ref, got: index, visibleFrom: visibleFrom)
+            try self.checker.soughtTime(millis, of: ref, got: index, visibleFrom: visibleFrom, capped: stream.cappedPosition)
             guard index <= state.durableEnd else { throw Violation("\(ref) has no index \(index) yet") }
         }
     }

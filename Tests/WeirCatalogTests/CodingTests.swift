@@ -21,18 +21,20 @@ struct CodingTests {
         #expect(try Sample.catalog().encodeSnapshot() == Golden.snapshot.hexBytes)
         let catalog = try Catalog(bytes: Golden.snapshot.hexBytes)
         #expect(catalog.encodeSnapshot() == Golden.snapshot.hexBytes)
-        #expect(catalog.version == 6)
+        #expect(catalog.version == 7)
         #expect(catalog.wasDeleted(StreamID(1)))
         #expect(catalog.openShardCount == 1)
         #expect(catalog.listedShardCount == 4)
         #expect(catalog.stream(StreamID(2))?.map.shards.map(\.number) == [s(3)])
         #expect(catalog.stream(named: try StreamName("a.b"))?.horizonMillis == Sample.at - 1)
+        #expect(catalog.stream(StreamID(2))?.cappedPosition == 0x0304)
     }
 
     @Test("A snapshot of the first format is read, and nothing that is made later numbers below what it holds")
     func firstSnapshot() throws {
         var catalog = try Catalog(bytes: Golden.firstSnapshot.hexBytes)
         #expect(catalog.version == 6 && catalog.wasDeleted(StreamID(1)))
+        #expect(catalog.stream(StreamID(2))?.cappedPosition == 0)
         let events = try catalog.plan(
             .createStream(name: try StreamName("gone"), shards: 1, settings: StreamSettings()), nowMillis: Sample.at,
             nextIndex: { _ in 0 })
@@ -61,7 +63,7 @@ struct CodingTests {
 
     @Test("A kind or format of a newer version is an error of its own")
     func unknown() throws {
-        for kind in [0, 7, 255, .max] as [UInt16] {
+        for kind in [0, 8, 255, .max] as [UInt16] {
             #expect(throws: CatalogDecodeError.unknownKind(kind)) { try Self.decode(kind, []) }
         }
         #expect(throws: CatalogDecodeError.unknownFormat(3)) { try Catalog(bytes: [3, 0]) }

@@ -40,6 +40,7 @@ enum Sample {
                             children: [.init(number: s(4), range: .all, creationSecond: 10, firstIndex: 7)]),
                     ])),
             .shardsExpired(ShardsExpired(stream: stream, atMillis: at, shards: [s(1), s(0x0405)])),
+            .streamCapped(StreamCapped(stream: stream, atMillis: at, position: 0x0304)),
         ]
     }
 
@@ -52,6 +53,7 @@ enum Sample {
         try node.run(.splitShard(id, s(0), at: HashKey(16)))
         try node.run(.mergeShards(id, s(2), s(1)))
         try node.run(.trimStream(id, beforeMillis: at - 1))
+        try node.run(.capStream(id, upTo: 0x0304))
         return node.catalog
     }
 }

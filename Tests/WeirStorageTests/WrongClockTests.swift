@@ -121,6 +121,44 @@ import WeirTestKit
         #expect(rig.core.segments.count { $0.streams[ref.stream] != nil } <= 1)
     }
 
+    /// A cap is a position, so it holds under any clock; while stamps stand still all records bear the same time.
+    @Test(arguments: [-400 * day, -hour, -6 * minute, 6 * minute, hour, 400 * day], [true, false])
+    func aSizeCapHoldsWhateverTheClockDoes(jump: Int64, isCorrected: Bool) throws {
+        let rig = try LogRig()
+        let cap: Int64 = 1 << 20
+        let ref = try rig.create("orders", StreamSettings(retentionMillis: Self.day, maxBytes: cap, limits: .open))
+        let filler = String(repeating: "x", count: 3000)
+        var put: UInt64 = 0
+        func fill(_ count: Int) throws {
+            for _ in 0..<count {
+                rig.clock.advance(millis: 1)
+                try rig.append(["\(put) " + filler], to: ref)
+                try rig.write()
+                put += 1
+                if rig.core.retentionIsDue(nowNanos: rig.core.lastRetentionNanos) {
+                    rig.core.retain(rig.clock.moment, space: try rig.disk.space())
+                }
+                try rig.doUpkeep()
+                #expect(rig.core.logBytes < cap + 20 * (64 << 10))
+            }
+        }
+        try fill(800)
+        rig.clock.jump(millis: jump)
+        try fill(400)
+        if isCorrected { rig.clock.jump(millis: -jump) }
+        try fill(800)
+        // The newest of them are there, close to what the cap allows, without a gap.
+        let reading = rig.read(ref)
+        #expect(reading.end == put)
+        let first = try #require(reading.texts.keys.min())
+        #expect(reading.texts.count == Int(put - first))
+        let bytes = Int64(reading.texts.count * 3000)
+        #expect(bytes <= cap + (64 << 10))
+        #expect(bytes >= cap - 3 * (64 << 10))
+        try rig.restart()
+        #expect(rig.read(ref) == reading)
+    }
+
     @Test func loweringARetentionUnderAWrongClockStoresNothingThatIsNotTrue() throws {
         let (rig, ref, before) = try self.full()
         rig.clock.jump(millis: 400 * Self.day)

@@ -37,7 +37,7 @@ extension LeaseTable {
         case .streamDeleted(let event):
             for ref in self.applications(of: event.stream) { self.remove(ref) }
             self.consumers[event.stream] = nil
-        case .streamCreated, .streamUpdated, .horizonRaised: break
+        case .streamCreated, .streamUpdated, .horizonRaised, .streamCapped: break
         }
     }
 

@@ -74,11 +74,11 @@ extension LogCore {
         case .sequenceNumber(let number, let sub): next = sub == nil ? number.index + 1 : number.index
         case .trimHorizon, .atTimestamp: break
         }
-        var from: Int64 = 0
-        if let visible = self.catalog.stream(stream) { from = self.horizon(of: visible, nowMillis: nowMillis) }
-        if case .atTimestamp(let millis) = row.checkpoint { from = max(from, millis) }
+        var hidden = Hidden(arrivedBefore: 0, upTo: .none)
+        if let visible = self.catalog.stream(stream) { hidden = self.hidden(of: visible, nowMillis: nowMillis) }
+        if case .atTimestamp(let millis) = row.checkpoint { hidden.arrivedBefore = max(hidden.arrivedBefore, millis) }
         // What was hidden since is no lag. Where the index is not in memory the stretch of the segment says enough.
-        guard let run = state.runs.first(where: { $0.endIndex > next && $0.lastArrivalMillis >= from }) else {
+        guard let run = state.runs.first(where: { $0.endIndex > next && !hidden.hides($0) }) else {
             return .none
         }
         next = max(next, run.firstIndex)
@@ -86,7 +86,7 @@ extension LogCore {
         if let index = run.segment.index?[state.ref] ?? (state.currentSegment === run.segment ? state.current : nil),
             !index.entries.isEmpty
         {
-            let visible = min(index.position(ofArrival: from), index.entries.count - 1)
+            let visible = min(index.position(ofArrival: hidden.arrivedBefore), index.entries.count - 1)
             let position = max(index.position(ofIndex: next), visible)
             next = max(next, index.entries[position].firstIndex)
             arrival = index.entries[position].arrivalMillis

@@ -33,9 +33,9 @@ extension LogCore {
     func read(_ request: ReadRequest, pinning: Bool) throws(WeirError) -> ReadStep {
         let (shard, stream) = try self.readable(request.shard)
         try self.check(request.fromIndex, isWithin: shard, "index \(request.fromIndex)")
-        let horizon = self.visibleHorizon(of: stream, nowMillis: request.nowMillis)
+        let hidden = self.visiblyHidden(of: stream, nowMillis: request.nowMillis)
         let start: UInt64
-        switch self.start(of: shard, arrivedFrom: horizon, above: request.fromIndex) {
+        switch self.start(of: shard, hidden, above: request.fromIndex) {
         case .at(let index): start = index
         case .needsIndex(let segment): return self.needs(segment, pinning)
         }
@@ -160,12 +160,12 @@ extension LogCore {
         case needsIndex(Segment)
     }
 
-    /// The horizon that readers know: no crash lowers it, and no change that is about to become durable. `stream` is
-    /// durable.
-    private func visibleHorizon(of stream: StreamState, nowMillis: Int64) -> Int64 {
-        self.comingCatalogs.reduce(self.horizon(of: stream, nowMillis: nowMillis)) { horizon, coming in
-            guard let later = coming.catalog.stream(stream.id) else { return horizon }
-            return min(horizon, self.horizon(of: later, nowMillis: nowMillis))
+    /// What readers know to be hidden: no crash brings it back, and no change counts that is about to become durable.
+    /// `stream` is durable.
+    private func visiblyHidden(of stream: StreamState, nowMillis: Int64) -> Hidden {
+        self.comingCatalogs.reduce(self.hidden(of: stream, nowMillis: nowMillis)) { hidden, coming in
+            guard let later = coming.catalog.stream(stream.id) else { return hidden }
+            return hidden.common(with: self.hidden(of: later, nowMillis: nowMillis))
         }
     }
 
@@ -173,20 +173,19 @@ extension LogCore {
     func visibleStart(
         of shard: ShardState, _ stream: StreamState, nowMillis: Int64
     ) throws(WeirError) -> VisibleStart {
-        self.start(of: shard, arrivedFrom: self.visibleHorizon(of: stream, nowMillis: nowMillis))
+        self.start(of: shard, self.visiblyHidden(of: stream, nowMillis: nowMillis))
     }
 
-    /// The first record from `above` on that arrived at or after `millis`; the durable end when there is none. Looks
-    /// only
-    /// into the segment that holds the answer: a read needs one index, not that of the horizon and its own, which would
-    /// push each other out of a small memory for ever.
-    func start(of shard: ShardState, arrivedFrom millis: Int64, above: UInt64 = 0) -> VisibleStart {
-        guard let run = shard.runs.first(where: { $0.lastArrivalMillis >= millis }) else {
+    /// The first record from `above` on that is not hidden; the durable end when there is none. Looks only into the
+    /// segment that holds the answer: a read needs one index, not that of the horizon and its own, which would push
+    /// each other out of a small memory for ever.
+    func start(of shard: ShardState, _ hidden: Hidden, above: UInt64 = 0) -> VisibleStart {
+        guard let run = shard.runs.first(where: { !hidden.hides($0) }) else {
             return .at(max(above, shard.durableEnd))
         }
         if above >= run.endIndex { return .at(above) }
         guard let index = self.index(of: shard, in: run.segment) else { return .needsIndex(run.segment) }
-        let position = index.position(ofArrival: millis)
+        let position = index.position(ofArrival: hidden.arrivedBefore)
         return .at(max(above, position < index.entries.count ? index.entries[position].firstIndex : run.endIndex))
     }
 
@@ -200,8 +199,9 @@ extension LogCore {
             guard millis <= max(nowMillis, self.time.lastStampMillis) else {
                 throw WeirError(.invalidArgument, "the timestamp \(millis) ms lies in the future")
             }
-            let horizon = self.visibleHorizon(of: stream, nowMillis: nowMillis)
-            return self.start(of: shard, arrivedFrom: max(millis, horizon))
+            var hidden = self.visiblyHidden(of: stream, nowMillis: nowMillis)
+            hidden.arrivedBefore = max(millis, hidden.arrivedBefore)
+            return self.start(of: shard, hidden)
         case .atSequenceNumber(let number): return .at(try self.index(of: number, after: false, in: shard))
         case .afterSequenceNumber(let number): return .at(try self.index(of: number, after: true, in: shard))
         }

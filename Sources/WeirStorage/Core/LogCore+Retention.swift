@@ -3,10 +3,34 @@ import WeirCatalog
 import WeirLog
 import WeirModel
 
+/// What readers of a stream do not see: by time, and by position.
+struct Hidden {
+    /// What arrived before, in milliseconds since 1970.
+    var arrivedBefore: Int64
+    /// What lies in segments that end here or before.
+    var upTo: LSN
+
+    func hides(_ segment: Segment) -> Bool { segment.last.lsn <= self.upTo }
+
+    /// Whether nothing of a shard's stretch is visible.
+    func hides(_ run: ShardState.Run) -> Bool {
+        run.lastArrivalMillis < self.arrivedBefore || self.hides(run.segment)
+    }
+
+    /// What both hide.
+    func common(with other: Hidden) -> Hidden {
+        Hidden(
+            arrivedBefore: min(self.arrivedBefore, other.arrivedBefore), upTo: min(self.upTo, other.upTo))
+    }
+}
+
 extension LogCore {
-    /// Records that arrived before are hidden. The part that age hides follows the clock; what was stored only rises.
-    func horizon(of stream: StreamState, nowMillis: Int64) -> Int64 {
-        max(stream.horizonMillis, self.time.hiding(nowMillis) - stream.settings.retentionMillis)
+    /// What retention, trims and the size cap hide of a stream. What age hides follows the clock; the rest only rises.
+    func hidden(of stream: StreamState, nowMillis: Int64) -> Hidden {
+        Hidden(
+            arrivedBefore: max(
+                stream.horizonMillis, self.time.hiding(nowMillis) - stream.settings.retentionMillis),
+            upTo: LSN(stream.cappedPosition))
     }
 
     /// Records that arrived before may be deleted. Later than hiding by min(1 h, a tenth of the retention), except
@@ -54,22 +78,14 @@ extension LogCore {
         for stream in self.catalog.streams(after: nil, limit: Int.max) {
             guard let cap = stream.settings.maxBytes else { continue }
             var bytes: Int64 = 0
-            var horizon: Int64?
-            let hidden = self.horizon(of: stream, nowMillis: nowMillis)
-            // From the newest: what lies below the cap goes.
-            for segment in self.segments.reversed() {
-                guard let share = segment.streams[stream.id], share.lastArrivalMillis >= hidden else { continue }
+            // From the newest: what lies below the cap goes. What age hides counts too as long as it takes space.
+            for segment in self.segments.reversed() where segment.last.lsn.rawValue > stream.cappedPosition {
+                guard let share = segment.streams[stream.id] else { continue }
                 bytes += share.bytes
-                if bytes > cap, segment !== self.active {
-                    horizon = share.lastArrivalMillis + 1
-                    break
-                }
-            }
-            guard let horizon, horizon > stream.horizonMillis else { continue }
-            if (try? self.submit(.raiseHorizon(stream.id, toMillis: min(horizon, nowMillis)), nowMillis: nowMillis))
-                != nil
-            {
-                self.trimmed[stream.id] = min(horizon, nowMillis)
+                guard bytes > cap, segment !== self.active else { continue }
+                _ = try? self.submit(
+                    .capStream(stream.id, upTo: segment.last.lsn.rawValue), nowMillis: nowMillis)
+                break
             }
         }
     }
@@ -95,7 +111,8 @@ extension LogCore {
     private func isDead(_ segment: Segment, nowMillis: Int64) -> Bool {
         segment.streams.allSatisfy { id, share in
             guard let stream = self.catalog.stream(id) else { return true }
-            return share.lastArrivalMillis < self.deletable(of: stream, nowMillis: nowMillis)
+            return segment.last.lsn.rawValue <= stream.cappedPosition
+                || share.lastArrivalMillis < self.deletable(of: stream, nowMillis: nowMillis)
         }
     }
 

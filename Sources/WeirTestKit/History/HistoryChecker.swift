@@ -34,6 +34,7 @@ package struct HistoryChecker: Sendable {
         let shard: ShardRef
         let index: UInt64
         let arrivalMillis: Int64
+        let lsn: UInt64
         var fate = Fate.pending
     }
 
@@ -101,7 +102,8 @@ package struct HistoryChecker: Sendable {
         for (offset, record) in records.enumerated() {
             precondition(record.id == self.entries.count, "record numbers count up")
             self.entries.append(
-                Entry(record: record, shard: shard, index: first + UInt64(offset), arrivalMillis: arrivalMillis))
+                Entry(
+                    record: record, shard: shard, index: first + UInt64(offset), arrivalMillis: arrivalMillis, lsn: lsn))
             if base + offset == state.slots.count { state.slots.append(Slot()) }
             state.slots[base + offset].candidates.append(record.id)
         }
@@ -182,9 +184,9 @@ package struct HistoryChecker: Sendable {
     }
 
     /// Everything that is visible of a shard was read, `indexes`. What arrived at or after `visibleFrom` must be there,
-    /// what arrived before `hiddenBefore` must not.
+    /// what arrived before `hiddenBefore` must not, and of what a size cap took up to the commit `capped` either.
     package func audited(
-        _ shard: ShardRef, indexes: Range<UInt64>, visibleFrom: Int64, hiddenBefore: Int64
+        _ shard: ShardRef, indexes: Range<UInt64>, visibleFrom: Int64, hiddenBefore: Int64, capped: UInt64 = 0
     ) throws(Violation) {
         guard let state = self.shards[shard] else { return }
         for (position, slot) in state.slots.enumerated() {
@@ -197,7 +199,7 @@ package struct HistoryChecker: Sendable {
                         "record \(id), index \(index) of \(shard), arrived at \(arrival) and is hidden before "
                             + "\(hiddenBefore), but it is read")
                 }
-            } else if arrival >= visibleFrom {
+            } else if arrival >= visibleFrom, self.entries[id].lsn > capped {
                 throw Violation(
                     "record \(id), index \(index) of \(shard), was acknowledged or read before and is gone: "
                         + "\(indexes.lowerBound)..<\(indexes.upperBound) can be read")
@@ -218,15 +220,15 @@ package struct HistoryChecker: Sendable {
     }
 
     /// A reader asked for what arrived at or after `millis` and was sent to `index`.
-    package func soughtTime(_ millis: Int64, of shard: ShardRef, got index: UInt64, visibleFrom: Int64)
-        throws(Violation)
-    {
+    package func soughtTime(
+        _ millis: Int64, of shard: ShardRef, got index: UInt64, visibleFrom: Int64, capped: UInt64 = 0
+    ) throws(Violation) {
         guard let state = self.shards[shard] else { return }
         for (position, slot) in state.slots.enumerated() {
             guard let id = slot.settled else { continue }
             let at = state.firstIndex + UInt64(position)
             let arrival = self.entries[id].arrivalMillis
-            if at < index, arrival >= max(millis, visibleFrom) {
+            if at < index, arrival >= max(millis, visibleFrom), self.entries[id].lsn > capped {
                 throw Violation(
                     "a reader of \(shard) from \(millis) ms is sent to \(index); \(at) arrived at \(arrival)")
             }
