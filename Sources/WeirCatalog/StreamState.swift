@@ -42,6 +42,20 @@ package struct StreamState: Sendable {
         return found
     }
 
+    /// At most `limit` listed shards that satisfy `condition`, by number, from the first after `after`: looks at no
+    /// more shards than it has to.
+    package func shards(
+        after: ShardNumber?, limit: Int, where condition: (ShardNumber) -> Bool
+    ) -> [ShardDescription] {
+        let start = after.map { after in self.firstPosition { $0 > after } } ?? 0
+        var found: [ShardDescription] = []
+        for shard in self.shards[start...] where condition(shard.number) {
+            if found.count >= limit { break }
+            found.append(shard)
+        }
+        return found
+    }
+
     /// The earliest time that the `at...` filters know: nothing is listed of the time before.
     var firstVisibleMillis: Int64 { max(self.horizonMillis, self.createdAtMillis) }
 

@@ -17,6 +17,9 @@ package enum Wire {
     package static let statusEntriesMax = 1024
     /// Shards of one page of ListShards, streams of one page of ListStreams, rows of one page of ListLeases.
     package static let pageMax = 10_000
+    /// Rows of such a page that a server sends, whatever the limit: an answer is made while others wait, and kept until
+    /// it has been read.
+    package static let answerRowsMax = 2_000
     /// Rows of the lease table that one reset names: what fits into a frame, whoever held them.
     package static let resetsMax = 40_000
     /// Groups of one put: no stream has more shards.

@@ -77,7 +77,7 @@ import WeirProtocol
             .take, .refuse(.malformedRequest), .refuse(.malformedRequest), .ignore),
         Row(
             "hello above 4 KiB", FrameHeader(.hello, length: 4097, correlation: 2),
-            .close(.frameTooLarge), .refuse(.malformedRequest), .refuse(.malformedRequest), .ignore),
+            .close(.frameTooLarge), .refuse(.frameTooLarge), .refuse(.frameTooLarge), .ignore),
         Row(
             "hello with flags", Self.flagged(.hello),
             .close(.unsupportedVersion), .refuse(.unsupportedVersion), .refuse(.unsupportedVersion), .ignore),
@@ -117,8 +117,20 @@ import WeirProtocol
             "a push", FrameHeader(.recordsPush, length: 8, correlation: 0),
             .close(.malformedRequest), .refuse(.malformedRequest), .refuse(.malformedRequest), .ignore),
         Row(
-            "a frame of the limit", FrameHeader(.listShards, length: 65_536, correlation: 2),
+            "a put of the limit", FrameHeader(.putRecords, length: 65_536, correlation: 2),
+            .close(.frameTooLarge), .take, .refusePut(.unavailable), .ignore),
+        Row(
+            "a request of its type's bound", FrameHeader(.listShards, length: 4096, correlation: 2),
+            .close(.malformedRequest), .take, .refuse(.unavailable), .ignore),
+        Row(
+            "a request above its type's bound", FrameHeader(.listShards, length: 4097, correlation: 2),
+            .close(.frameTooLarge), .refuse(.frameTooLarge), .refuse(.frameTooLarge), .ignore),
+        Row(
+            "a heartbeat above the bound of others", FrameHeader(.heartbeat, length: 65_536, correlation: 2),
             .close(.frameTooLarge), .take, .refuse(.unavailable), .ignore),
+        Row(
+            "a credit above its type's bound", FrameHeader(.credit, length: 4097, correlation: 0),
+            .close(.frameTooLarge), .close(.frameTooLarge), .close(.frameTooLarge), .ignore),
         Row(
             "a frame above the limit", FrameHeader(.listShards, length: 65_537, correlation: 2),
             .close(.frameTooLarge), .close(.frameTooLarge), .close(.frameTooLarge), .ignore),

@@ -14,7 +14,7 @@ import WeirProtocol
     }
 
     @Test func `The table of types is complete, and answers have their request's number`() throws {
-        let rows = try WireDocument().table("Type", "Name", "From", "Answer")
+        let rows = try WireDocument().table("Type", "Name", "From", "Answer", "Payload, at most")
         var documented: Set<FrameType> = []
         for row in rows {
             let type = try #require(FrameType(rawValue: number(row[0])), "\(row)")
@@ -23,6 +23,12 @@ import WeirProtocol
             #expect((type.direction == .request) == (row[2] == "client"), "\(row)")
             #expect(type.answer == (row[3] == "none" ? nil : FrameType(rawValue: number(row[3]))), "\(row)")
             if let answer = type.answer { documented.insert(answer) }
+            let bound =
+                switch type.payloadBound {
+                case .bytes(let bytes): "\(bytes)"
+                case .frame, nil: "frame"
+                }
+            #expect(row[4].replacing(",", with: "") == bound, "\(row)")
         }
         #expect(documented == Set(FrameType.allCases))
     }

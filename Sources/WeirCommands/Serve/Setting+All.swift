@@ -67,6 +67,7 @@ extension Setting {
         .size("memory.index", \.node.storage.indexBytesMax, 1 << 20...(1 << 40)),
         .size("memory.frames", \.node.frameMemoryBytesMax, Limits.frameBytesMax...(1 << 40)),
         .size("memory.reads", \.node.readMemoryBytesMax, 32 << 20...(1 << 40)),
+        .size("memory.answers", \.node.heldMemoryBytesMax, 1 << 20...(1 << 40)),
     ]
 
     private static let limits: [Setting] = [

@@ -114,6 +114,9 @@ extension ServerSession {
             default: return .refuse(error)
             }
         }
+        if let error = type.refusal(ofBytes: header.length) {
+            return type == .credit ? self.closing(error) : .refuse(error)
+        }
         switch type {
         case .hello: return .refuse(WeirError(.malformedRequest, "Hello comes once, as the first frame"))
         case .ping, .credit, .unsubscribe: return .take(type)

@@ -34,6 +34,8 @@ extension Connection {
         while let segment = self.pending.popSettled(self.loop.watermark, reason: self.loop.failureReason) {
             self.write(segment)
         }
+        self.holdings.set(.waiting, self.pending.heldBytes)
+        if self.hasParked { self.resumeSoon() }
         if self.pending.isEmpty {
             self.isAwaitingDurable = false
             self.closeWhenDrained()
@@ -55,6 +57,11 @@ extension Connection {
             promise?.fail(ChannelError.ioOnClosedChannel)
             return
         }
+        // Records are counted by the memory for reads; they come with a promise.
+        if promise == nil {
+            self.holdings.change(.unread, by: frames.readableBytes)
+            if self.leavesTooMuchUnread { self.pauseInput() }
+        }
         context.write(self.wrapOutboundOut(frames), promise: promise)
         if !self.needsFlush {
             self.needsFlush = true
@@ -63,25 +70,57 @@ extension Connection {
         if !context.channel.isWritable { self.checkUnread(context) }
     }
 
+    /// So much may be written before it is looked at what of it is still there.
+    private static let uncountedBytesMax = 16 << 10
+
+    /// What the client leaves unread, records left out: those are only written while the channel is writable, and the
+    /// memory for reads counts them.
     func checkUnread(_ context: ChannelHandlerContext) {
+        guard let waiting = try? context.channel.syncOptions?.getOption(.bufferedWritableBytes) else { return }
+        let own = max(0, waiting - self.reads.bytesOnTheWay)
+        self.holdings.set(.unread, own)
         let allowed = self.node.configuration.answerBytesMax
-        guard let waiting = try? context.channel.syncOptions?.getOption(.bufferedWritableBytes), waiting > allowed
-        else {
-            return
+        if own > allowed {
+            self.close(
+                WeirError(
+                    .limitExceeded,
+                    "the client does not read its answers: \(own) bytes wait for it, at most \(allowed) may"))
+        } else if self.leavesTooMuchUnread {
+            self.pauseInput()
+        } else if self.isInputPaused {
+            self.resumeSoon()
         }
-        // Large answers are only written while the channel is writable, so these are many small ones.
-        let own = waiting - self.reads.bytesOnTheWay
-        guard own > allowed else { return }
-        self.close(
-            WeirError(
-                .limitExceeded,
-                "the client does not read its answers: \(own) bytes wait for it, at most \(allowed) may"))
+    }
+
+    /// All connections together hold what they may, and this one does not read what it was sent.
+    private var leavesTooMuchUnread: Bool {
+        self.holdings[.unread] > Holdings.ownBytes && !self.holdings.mayGrow
+    }
+
+    /// Takes no more requests, not even to refuse them, until the client has read its answers.
+    private func pauseInput() {
+        guard !self.isInputPaused, case .open = self.phase else { return }
+        self.isInputPaused = true
+        self.setReading(false)
+    }
+
+    private func resumeInput() {
+        guard self.isInputPaused, !self.leavesTooMuchUnread, case .open = self.phase else { return }
+        self.isInputPaused = false
+        let held = self.heldInput
+        self.heldInput = nil
+        if let held { self.receive(held) }
+        if case .open = self.phase, !self.isInputPaused { self.setReading(true) }
     }
 
     func flushNow() {
         guard self.needsFlush else { return }
         self.needsFlush = false
-        self.context?.flush()
+        guard let context else { return }
+        context.flush()
+        if self.holdings[.unread] > Self.uncountedBytesMax || self.isInputPaused, self.isOpen {
+            self.checkUnread(context)
+        }
     }
 
     // MARK: Going on
@@ -96,7 +135,10 @@ extension Connection {
     func resume() {
         self.isResuming = false
         guard self.isOpen else { return }
+        self.resumeInput()
+        guard self.isOpen else { return }
         self.serveParked()
+        guard self.isOpen else { return }
         self.pumpBlocked()
         self.closeWhenDrained()
     }

@@ -67,6 +67,9 @@ extension Connection {
                     .timedOut,
                     "the client has not read its answers for \(self.node.configuration.unreadTimeoutMillis) ms"))
         }
+        if self.holdings[.unread] > 0 || self.isInputPaused, let context { self.checkUnread(context) }
+        // What waits for the memory of the node is not woken when others give theirs back.
+        if self.hasParked { self.resumeSoon() }
         self.closeWhenDrained()
     }
 

@@ -5,20 +5,18 @@ import WeirProtocol
 import WeirStorage
 
 extension Connection {
-    /// Longer payloads than any control call has: refused without closing, so that nobody fills memory with them.
-    static let controlBytesMax = 4096
-
     /// Bytes have arrived. Whole frames are handled where they lie.
     func receive(_ buffer: ByteBuffer) {
         buffer.withUnsafeReadableBytes { raw in
             let consumed = self.consume(raw)
             // The puts lie in this buffer: they are copied into the log before it is given back.
             self.commitPuts()
-            if case .fencing = self.phase {
+            if consumed < raw.count, self.isOpen {
                 self.heldInput = ByteBuffer(bytes: raw.slice(consumed, raw.count - consumed))
             }
         }
-        let isIncomplete = self.isOpen && self.assembly.isActive
+        // While the server itself does not read, the client is not to blame.
+        let isIncomplete = self.isOpen && !self.isInputPaused && self.assembly.isActive
         self.session.bytesReceived(incompleteFrame: isIncomplete, now: self.node.nowMillis)
     }
 
@@ -26,7 +24,7 @@ extension Connection {
     private func consume(_ raw: UnsafeRawBufferPointer) -> Int {
         var offset = 0
         while offset < raw.count {
-            guard case .open = self.phase else { return offset }
+            guard case .open = self.phase, !self.isInputPaused else { return offset }
             let rest = raw.slice(offset, raw.count - offset)
             switch self.assembly.state {
             case .payload, .skipping:
@@ -52,16 +50,12 @@ extension Connection {
     private func begin(_ header: FrameHeader, _ rest: UnsafeRawBufferPointer) -> Int {
         switch self.session.headerReceived(header) {
         case .take(let type):
-            if type != .putRecords, header.length > Self.controlBytesMax {
-                self.answer(.none, Self.tooLong(header), header.correlation)
-                return self.skip(header, rest)
-            }
             if header.length <= rest.count {
                 self.handle(type, header, rest.slice(0, header.length))
                 return header.length
             }
             guard self.gather(header, type) else {
-                self.refuseForMemory(header)
+                self.refuseForMemory(type, header)
                 return self.skip(header, rest)
             }
             return self.assembly.takePayload(rest)
@@ -78,26 +72,33 @@ extension Connection {
         }
     }
 
-    private static func tooLong(_ header: FrameHeader) -> WeirError {
-        WeirError(
-            .frameTooLarge,
-            "a request of type \(header.rawType) with \(header.length) bytes; at most \(Self.controlBytesMax) are "
-                + "allowed")
-    }
-
     private func skip(_ header: FrameHeader, _ rest: UnsafeRawBufferPointer) -> Int {
         self.assembly.skip(header.length)
         return self.assembly.takePayload(rest)
     }
 
-    /// Takes memory for the whole frame, if the node has it. Control calls are short enough to be always taken.
+    /// Takes memory for the whole frame, if the node has it. Short requests are always taken.
     private func gather(_ header: FrameHeader, _ type: FrameType) -> Bool {
-        if type == .putRecords, !self.node.frameMemory.reserve(header.length) { return false }
+        if let budget = self.budget(type, header.length), !budget.reserve(header.length) { return false }
         self.assembly.begin(header, type, in: self.loop.frames.take(header.length))
         return true
     }
 
-    private func refuseForMemory(_ header: FrameHeader) {
+    /// What a frame that comes in pieces is counted by. Puts cannot take the room of signs of life.
+    private func budget(_ type: FrameType, _ length: Int) -> MemoryBudget? {
+        if type == .putRecords { return self.node.frameMemory }
+        return length > FrameType.plainRequestBytesMax ? self.node.listMemory : nil
+    }
+
+    private func refuseForMemory(_ type: FrameType, _ header: FrameHeader) {
+        guard type == .putRecords else {
+            return self.answer(
+                .none,
+                WeirError(
+                    .unavailable,
+                    "no memory for a request of \(header.length) bytes now: \(self.node.listMemory.reservedBytes) of "
+                        + "\(self.node.listMemory.bytesMax) bytes are in use for others"), header.correlation)
+        }
         self.session.putFinished(bytes: header.length)
         self.refusePut(
             WeirError(
@@ -116,25 +117,24 @@ extension Connection {
     private func finishFrame() {
         guard let (header, type, memory) = self.assembly.finish() else { return }
         // Only the first frame of what was read can come from pieces, so nothing is held yet.
-        let reserved = type == .putRecords ? header.length : 0
         precondition(self.heldFrame == nil, "two frames are held")
-        self.heldFrame = (memory, reserved)
+        self.heldFrame = HeldFrame(memory: memory, length: header.length, budget: self.budget(type, header.length))
         self.handle(type, header, UnsafeRawBufferPointer(rebasing: memory[..<header.length]))
         if type != .putRecords { self.giveBackFrame() }
     }
 
     private func giveBackFrame() {
-        guard let (memory, reserved) = self.heldFrame else { return }
+        guard let held = self.heldFrame else { return }
         self.heldFrame = nil
-        self.loop.frames.giveBack(memory)
-        if reserved > 0 { self.node.frameMemory.release(reserved) }
+        self.loop.frames.giveBack(held.memory)
+        held.budget?.release(held.length)
     }
 
     /// Forgets what has not been taken up.
     func dropInput() {
         if let (header, type, memory) = self.assembly.abandon() {
             self.loop.frames.giveBack(memory)
-            if type == .putRecords { self.node.frameMemory.release(header.length) }
+            self.budget(type, header.length)?.release(header.length)
         }
         self.heldInput = nil
     }

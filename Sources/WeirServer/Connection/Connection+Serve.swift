@@ -4,23 +4,54 @@ import WeirLog
 import WeirModel
 import WeirProtocol
 
-/// A request that came while the client was not reading its answers.
+/// A request that came while there was no room for its answer.
 struct ParkedRequest {
     let type: FrameType
     let correlation: UInt64
     let payload: [UInt8]
+
+    /// What it costs to keep it.
+    var heldBytes: Int { self.payload.count + Holdings.requestBytes }
 }
 
 extension Connection {
-    /// Any request but puts and what keeps a connection going. One that comes while answers are not read waits, so that
-    /// a few small requests cannot make the node hold many large answers.
+    /// Any request but puts and what keeps a connection going. What is kept is the request and not its answer: while
+    /// the client does not read, or answers wait for the log, one that comes is served later, so that a few small
+    /// requests cannot make the node hold many large answers.
     func serve(_ type: FrameType, _ correlation: UInt64, _ payload: UnsafeRawBufferPointer) {
-        if type == .unsubscribe { return self.unsubscribe(correlation, payload) }
-        guard !self.isWritable || !self.parked.isEmpty else { return self.serveNow(type, correlation, payload) }
+        switch type {
+        case .unsubscribe: return self.unsubscribe(correlation, payload)
+        // A sign of life waits behind nothing.
+        case .heartbeat: return self.heartbeat(correlation, payload)
+        default: break
+        }
+        if self.parked.isEmpty, self.mayAnswer { return self.serveNow(type, correlation, payload) }
         guard self.parked.count < self.node.configuration.waitingRequestsMax else {
             return self.answer(.none, self.tooManyWait(self.parked.count), correlation)
         }
-        self.parked.append(ParkedRequest(type: type, correlation: correlation, payload: [UInt8](payload)))
+        guard self.holdings.mayGrow else { return self.answer(.none, self.noMemoryToWait, correlation) }
+        let request = ParkedRequest(type: type, correlation: correlation, payload: [UInt8](payload))
+        self.parked.append(request)
+        self.holdings.change(.parked, by: request.heldBytes)
+    }
+
+    /// Whether there is room for one more answer.
+    private var mayAnswer: Bool {
+        self.isWritable && self.pending.otherBytes < Holdings.waitingBytesMax && self.holdings.mayGrow
+            && self.deferredAnswers < self.node.configuration.waitingRequestsMax
+    }
+
+    /// The same for a heartbeat, whose answer has room that other requests cannot take.
+    var mayAnswerHeartbeat: Bool {
+        max(self.pending.otherBytes, self.holdings[.unread]) < Holdings.heartbeatBytesMax && self.holdings.mayGrow
+    }
+
+    /// Whether something waits for that room.
+    var hasParked: Bool { !self.parked.isEmpty || !self.parkedHeartbeats.isEmpty }
+
+    func countUnderWay() {
+        let count = self.reads.count + self.subscriptions.count + self.heartbeats.count + self.deferredAnswers
+        self.holdings.set(.underWay, count * Holdings.requestBytes)
     }
 
     func tooManyWait(_ count: Int) -> WeirError {
@@ -30,13 +61,24 @@ extension Connection {
             verdict: .init(maybeStored: false, retry: .after(100)))
     }
 
-    /// The client reads again.
+    var noMemoryToWait: WeirError {
+        WeirError(
+            .unavailable,
+            "requests and answers of all connections hold \(self.node.heldMemory.reservedBytes) bytes while they wait; "
+                + "\(self.node.heldMemory.bytesMax) are allowed",
+            verdict: .init(maybeStored: false, retry: .after(100)))
+    }
+
+    /// There may be room again.
     func serveParked() {
-        while self.isWritable, let request = self.parked.popFirst() {
+        while self.isOpen, self.mayAnswerHeartbeat, let id = self.parkedHeartbeats.popFirst() {
+            self.answerParkedHeartbeat(id)
+        }
+        while self.isOpen, self.mayAnswer, let request = self.parked.popFirst() {
+            self.holdings.change(.parked, by: -request.heldBytes)
             request.payload.withUnsafeBytes { self.serveNow(request.type, request.correlation, $0) }
         }
-        if !self.parked.isEmpty { return }
-        self.parked.removeAll(keepingCapacity: false)
+        if self.parked.isEmpty { self.parked.removeAll(keepingCapacity: false) }
     }
 
     private func serveNow(_ type: FrameType, _ correlation: UInt64, _ payload: UnsafeRawBufferPointer) {
@@ -63,13 +105,18 @@ extension Connection {
     }
 
     /// Does `body` once `mark` is reached; the connection counts it as something to be finished before it closes.
-    func whenDurable(_ mark: Mark, correlation: UInt64, _ body: @escaping (Connection) -> Void) {
+    /// `orElse`: instead of it, when the mark is lost or the connection is not open any more.
+    func whenDurable(
+        _ mark: Mark, correlation: UInt64, orElse: @escaping () -> Void = {}, _ body: @escaping (Connection) -> Void
+    ) {
         self.deferredAnswers += 1
         self.loop.whenDurable(mark) { [self] in
             self.deferredAnswers -= 1
-            if self.isOpen { body(self) }
+            if self.isOpen { body(self) } else { orElse() }
+            if self.hasParked { self.resumeSoon() }
         } onFailure: { [self] in
             self.deferredAnswers -= 1
+            orElse()
             self.answer(
                 .none, WeirError(.unavailable, "a write failed before this could be answered; try again"), correlation)
         }
@@ -79,6 +126,9 @@ extension Connection {
     func endAllWaiting() {
         self.pending = PendingAnswers()
         self.parked.removeAll()
+        self.parkedHeartbeats.removeAll()
+        self.holdings.set(.waiting, 0)
+        self.holdings.set(.parked, 0)
         for read in self.reads.removeAll() {
             self.loop.stopWaiting(.read(connection: self.id, read.id))
             self.node.releaseWaiter()

@@ -5,6 +5,14 @@ import WeirLog
 import WeirModel
 import WeirProtocol
 
+/// The memory of a frame that came in pieces.
+struct HeldFrame {
+    let memory: UnsafeMutableRawBufferPointer
+    let length: Int
+    /// Where its length is reserved.
+    let budget: MemoryBudget?
+}
+
 /// One client: the only handler in its channel's pipeline. Parses frames where they arrived, keeps what is under way,
 /// writes answers when the log lets them go. Touched only on its event loop.
 final class Connection: ChannelInboundHandler {
@@ -19,15 +27,27 @@ final class Connection: ChannelInboundHandler {
     var pending = PendingAnswers()
     var assembly = FrameAssembly()
     /// Memory of a frame that came in pieces, until its puts are committed.
-    var heldFrame: (memory: UnsafeMutableRawBufferPointer, length: Int)?
-    /// Input that came while an older connection of the session was being fenced.
-    var heldInput: ByteBuffer?
-    var reads = ReadsUnderWay()
-    var subscriptions = Subscriptions()
-    /// Requests that wait until the client reads its answers.
+    var heldFrame: HeldFrame?
+    /// Input that came while an older connection of the session was being fenced, or while input was paused.
+    var heldInput: ByteBuffer? {
+        didSet { self.holdings.set(.input, self.heldInput?.readableBytes ?? 0) }
+    }
+    var reads = ReadsUnderWay() {
+        didSet { self.countUnderWay() }
+    }
+    var subscriptions = Subscriptions() {
+        didSet { self.countUnderWay() }
+    }
+    /// Requests that are kept until they may be answered.
     var parked = CircularBuffer<ParkedRequest>()
     /// Answers of control calls that wait for the log by themselves.
-    var deferredAnswers = 0
+    var deferredAnswers = 0 {
+        didSet { self.countUnderWay() }
+    }
+    /// What all this makes the node hold.
+    var holdings: Holdings
+    /// Input waits until the client has read its answers.
+    var isInputPaused = false
 
     private(set) var context: ChannelHandlerContext?
     var phase = Phase.open
@@ -36,7 +56,11 @@ final class Connection: ChannelInboundHandler {
     var unreadSinceMillis: Int64?
     var closeDeadlineMillis: Int64?
     /// Those that wait for news, by their number on this connection.
-    var heartbeats: [UInt64: HeartbeatUnderWay] = [:]
+    var heartbeats: [UInt64: HeartbeatUnderWay] = [:] {
+        didSet { self.countUnderWay() }
+    }
+    /// Those of them that could be answered, once there is room for the answer.
+    var parkedHeartbeats = CircularBuffer<UInt64>()
     var lastHeartbeat: UInt64 = 0
     var isAwaitingDurable = false
     var needsFlush = false
@@ -63,6 +87,7 @@ final class Connection: ChannelInboundHandler {
         self.loop = loop
         self.node = loop.node
         self.id = loop.node.nextConnectionID()
+        self.holdings = Holdings(loop.node.heldMemory)
         self.session = ServerSession(loop.node.sessionConfiguration, now: loop.node.nowMillis)
         self.peer = peer
         self.refusal = refusal
@@ -98,6 +123,7 @@ final class Connection: ChannelInboundHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let buffer = self.unwrapInboundIn(data)
         switch self.phase {
+        case .open where self.isInputPaused: self.hold(buffer)
         case .open: self.receive(buffer)
         case .fencing: self.hold(buffer)
         case .closing, .gone: break
@@ -127,6 +153,7 @@ final class Connection: ChannelInboundHandler {
         self.phase = .gone
         self.dropInput()
         self.endAllWaiting()
+        self.holdings.clear()
         // One that waits for its predecessor stays known until that is fenced: its successor waits for both.
         if !self.isAwaitingOlder { self.leave() }
         self.node.connectionEnded()

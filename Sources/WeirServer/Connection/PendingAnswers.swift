@@ -16,12 +16,18 @@ package struct PendingAnswers {
         /// Puts among them and their payload bytes: the credit that goes back to the client.
         package internal(set) var puts = 0
         package internal(set) var putBytes = 0
+        /// Bytes of frames that answer no put.
+        fileprivate var otherBytes = 0
     }
 
     private var segments = CircularBuffer<Segment>()
     private let allocator: ByteBufferAllocator
     /// Bytes of frames that wait.
     package private(set) var bytes = 0
+    /// Those that answer no put: puts are bounded by their credit.
+    package private(set) var otherBytes = 0
+    /// What it costs to keep them.
+    package private(set) var heldBytes = 0
 
     /// Room for the answers of a few small puts.
     private static let segmentBytes = 2048
@@ -39,6 +45,8 @@ package struct PendingAnswers {
     ) {
         let index = self.segment(for: mark, room: length)
         self.segments.modify(index) { segment in
+            let before = segment.frames.capacity
+            defer { self.heldBytes += segment.frames.capacity - before }
             segment.frames.writeWithUnsafeMutableBytes(minimumWritableBytes: length) { raw in
                 write(UnsafeMutableRawBufferPointer(rebasing: raw[..<length]))
                 return length
@@ -46,6 +54,9 @@ package struct PendingAnswers {
             if let putBytes {
                 segment.puts += 1
                 segment.putBytes += putBytes
+            } else {
+                segment.otherBytes += length
+                self.otherBytes += length
             }
         }
         self.bytes += length
@@ -66,6 +77,7 @@ package struct PendingAnswers {
         }
         let frames = self.allocator.buffer(capacity: max(room, Self.segmentBytes))
         let segment = Segment(mark: mark, frames: frames)
+        self.heldBytes += frames.capacity
         if index == self.segments.endIndex {
             self.segments.append(segment)
             return self.segments.index(before: self.segments.endIndex)
@@ -85,6 +97,8 @@ package struct PendingAnswers {
         guard verdict != .pending else { return nil }
         self.segments.removeFirst()
         self.bytes -= first.frames.readableBytes
+        self.otherBytes -= first.otherBytes
+        self.heldBytes -= first.frames.capacity
         if verdict == .lost { first.frames = self.rewrite(first.frames, reason: reason) }
         return first
     }

@@ -132,7 +132,7 @@ struct ControlCalls {
         // The name need not be one of a stream, but it has to be a name.
         var after: StreamName?
         if let name = request.afterName { after = try StreamName(name) }
-        let limit = Int(request.limit)
+        let limit = min(Int(request.limit), Wire.answerRowsMax)
         let streams = log.catalog.streams(after: after, limit: limit + 1)
         return Found(
             value: ListStreamsAnswer(
@@ -185,7 +185,7 @@ struct ControlCalls {
             case .atTimestamp(let millis): .atTimestamp(millis)
             case .fromTimestamp(let millis): .fromTimestamp(millis)
             }
-        let limit = Int(request.limit)
+        let limit = min(Int(request.limit), Wire.answerRowsMax)
         let shards = stream.shards(filter, after: request.after, limit: limit + 1)
         return Found(
             value: ListShardsAnswer(

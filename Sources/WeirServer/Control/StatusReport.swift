@@ -64,6 +64,7 @@ struct StatusReport {
                 "subscriptions-and-long-polls", Int64(self.node.waiterCount.load(ordering: .relaxed))),
             StatusAnswer.Number("frame-memory-bytes", Int64(self.node.frameMemory.reservedBytes)),
             StatusAnswer.Number("read-memory-bytes", Int64(self.node.readMemory.reservedBytes)),
+            StatusAnswer.Number("held-memory-bytes", Int64(self.node.heldMemory.reservedBytes)),
         ]
         for code in WeirError.Code.allCases {
             let count = self.node.sum { $0.errors(code) }

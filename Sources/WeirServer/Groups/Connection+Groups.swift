@@ -8,10 +8,13 @@ import WeirProtocol
 struct HeartbeatUnderWay {
     let id: UInt64
     let correlation: UInt64
+    /// Without its measurements, which were taken when it came.
     let request: Heartbeat
     let ref: ApplicationRef
     let owner: LeaseOwner
     let deadlineNanos: UInt64
+    /// It stands among those that wait for room for their answer.
+    var isParked = false
 }
 
 /// The calls of workers and of those who look after them. A heartbeat is answered when something changes for the
@@ -21,7 +24,6 @@ extension Connection {
     func serveGroups(_ type: FrameType, _ correlation: UInt64, _ payload: UnsafeRawBufferPointer) -> Bool {
         let groups = self.node.groups
         switch type {
-        case .heartbeat: self.heartbeat(correlation, payload)
         case .joinGroup: self.call(correlation, payload) { groups.join($0).map { JoinGroupAnswer($0) } }
         case .checkpoint: self.call(correlation, payload) { groups.checkpoint($0).map { Empty() } }
         case .handOver: self.call(correlation, payload) { groups.handOver($0).map { Empty() } }
@@ -66,21 +68,22 @@ extension Connection {
 
     // MARK: Heartbeats
 
-    private func heartbeat(_ correlation: UInt64, _ payload: UnsafeRawBufferPointer) {
+    func heartbeat(_ correlation: UInt64, _ payload: UnsafeRawBufferPointer) {
         do throws(WeirError) {
             let request = try Heartbeat(request: payload)
             guard self.heartbeats.count < self.node.configuration.waitingRequestsMax else {
                 throw self.tooManyWait(self.heartbeats.count)
             }
+            guard self.holdings.mayGrow else { throw self.noMemoryToWait }
             try self.node.takeWaiter()
             self.lastHeartbeat += 1
             let underWay = HeartbeatUnderWay(
-                id: self.lastHeartbeat, correlation: correlation, request: request,
+                id: self.lastHeartbeat, correlation: correlation, request: request.withoutMeasurements,
                 ref: ApplicationRef(stream: request.member.stream, name: try request.member.applicationName()),
                 owner: try request.member.owner(),
                 deadlineNanos: self.node.clock.monotonicNanos + UInt64(request.waitMillis) * 1_000_000)
             self.heartbeats[underWay.id] = underWay
-            self.lookAt(underWay, isNew: true)
+            self.lookAt(underWay, news: request)
         } catch {
             self.answer(.none, error, correlation)
         }
@@ -89,15 +92,18 @@ extension Connection {
     /// Answers a heartbeat, or lets it wait on.
     func continueHeartbeat(_ id: UInt64) {
         guard self.isOpen, let underWay = self.heartbeats[id] else { return }
-        self.lookAt(underWay, isNew: false)
+        self.lookAt(underWay)
         self.loop.flush()
     }
 
-    private func lookAt(_ underWay: HeartbeatUnderWay, isNew: Bool) {
+    /// `news`: the request as it has just come.
+    private func lookAt(_ underWay: HeartbeatUnderWay, news: Heartbeat? = nil) {
         let id = underWay.id
+        guard self.mayAnswerHeartbeat else { return self.park(underWay, news: news) }
         let mayWait = underWay.deadlineNanos > self.node.clock.monotonicNanos && !self.isGoingDown
         let handle = mayWait ? self.loop.handle(of: self) : nil
-        let told = self.node.groups.heartbeat(underWay.request, isNew: isNew, waiting: handle.map { ($0, id) })
+        let told = self.node.groups.heartbeat(
+            news ?? underWay.request, isNew: news != nil, waiting: handle.map { ($0, id) })
         self.loop.learn(told.watermark)
         switch told.value {
         case .success(nil) where handle != nil:
@@ -110,6 +116,28 @@ extension Connection {
         }
         self.node.groups.stopWaiting(underWay.ref, underWay.owner, id, of: self.id)
         self.forgetHeartbeat(id)
+    }
+
+    /// There is no room for an answer: that the worker lives is noted now, and what there is for it is told later.
+    private func park(_ underWay: HeartbeatUnderWay, news: Heartbeat?) {
+        if let news {
+            let told = self.node.groups.heard(news)
+            self.loop.learn(told.watermark)
+            if case .failure(let error) = told.value {
+                self.answer(told.mark, error, underWay.correlation)
+                return self.forgetHeartbeat(underWay.id)
+            }
+        }
+        guard !(self.heartbeats[underWay.id]?.isParked ?? true) else { return }
+        self.heartbeats[underWay.id]?.isParked = true
+        self.parkedHeartbeats.append(underWay.id)
+    }
+
+    func answerParkedHeartbeat(_ id: UInt64) {
+        guard var underWay = self.heartbeats[id] else { return }
+        underWay.isParked = false
+        self.heartbeats[id] = underWay
+        self.lookAt(underWay)
     }
 
     private func forgetHeartbeat(_ id: UInt64) {

@@ -43,6 +43,13 @@ extension GroupRegistry {
         }
     }
 
+    /// A sign of life that is answered later.
+    func heard(_ request: Heartbeat) -> Told<Void> {
+        self.tell(request.member) { state, log, moment, ref, owner throws(WeirError) in
+            try state.heard(ref, owner, request.measured.map { ($0.shard, $0.bytesPerSecond) }, log, moment)
+        }
+    }
+
     func checkpoint(_ request: SaveCheckpoint) -> Told<Void> {
         self.tell(request.member) { state, log, moment, ref, owner throws(WeirError) in
             let hold = LeaseHold(shard: request.shard, owner: owner, counter: request.counter)

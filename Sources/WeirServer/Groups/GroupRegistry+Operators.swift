@@ -19,10 +19,8 @@ extension GroupRegistry {
         self.tell(request.stream) { state, log, moment, stream throws(WeirError) in
             let ref = ApplicationRef(stream: stream.id, name: try request.applicationName())
             let application = try log.application(ref, moment)
-            let limit = Int(request.limit)
-            let shards = stream.shards.filter { shard in
-                application.rows[shard.number] != nil && request.after.map { shard.number > $0 } ?? true
-            }
+            let limit = min(Int(request.limit), Wire.answerRowsMax)
+            let shards = stream.shards(after: request.after, limit: limit + 1) { application.rows[$0] != nil }
             let page = shards.prefix(limit).compactMap { shard in
                 application.rows[shard.number].map { row in
                     Self.describe(row, shard, state.groups[ref]?.handOvers[shard.number], log, stream, moment)

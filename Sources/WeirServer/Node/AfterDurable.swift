@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
+import NIOCore
 import WeirLog
 
 /// Things to do once a mark is reached, in the order of their marks. Nothing computed from a state that a power cut
 /// could undo may happen before. For control calls; answers to puts have `PendingAnswers`.
 struct AfterDurable<Action> {
-    private var waiting: [(mark: Mark, action: Action)] = []
+    private var waiting = CircularBuffer<(mark: Mark, action: Action)>()
 
     var count: Int { self.waiting.count }
 
     mutating func add(_ mark: Mark, _ action: Action) {
-        let position = self.waiting.lastIndex { !mark.precedes($0.mark) }.map { $0 + 1 } ?? 0
-        self.waiting.insert((mark, action), at: position)
+        // Marks nearly always rise.
+        guard let last = self.waiting.last, mark.precedes(last.mark) else { return self.waiting.append((mark, action)) }
+        var all = Array(self.waiting)
+        all.insert((mark, action), at: all.lastIndex { !mark.precedes($0.mark) }.map { $0 + 1 } ?? 0)
+        self.waiting = CircularBuffer(all)
     }
 
     /// The oldest action about which the log has decided: `isReached`, or lost for ever.

@@ -28,6 +28,9 @@ package struct NodeConfiguration: Sendable {
     package var frameMemoryBytesMax = 256 << 20
     /// Bytes of records on their way out, over all connections; over it reads wait.
     package var readMemoryBytesMax = 256 << 20
+    /// Bytes of answers and requests that wait, over all connections: for the log, for news, or for clients to read
+    /// them. Each connection has 32 KiB beside it. Over it requests are kept as they came, and then refused.
+    package var heldMemoryBytesMax = 128 << 20
     /// Bytes of answers that wait for a client to read them; over it the connection is closed.
     package var answerBytesMax = 8 << 20
     /// Requests of one connection that wait because answers are not read, or for records to come.
@@ -82,6 +85,7 @@ extension NodeConfiguration {
         try Self.check("the size of a read", self.receiveBytes, 4096...(4 << 20))
         try Self.check("the memory for frames", self.frameMemoryBytesMax, self.frameBytesMax...(1 << 40))
         try Self.check("the memory for reads", self.readMemoryBytesMax, 32 << 20...(1 << 40))
+        try Self.check("the memory for what waits", self.heldMemoryBytesMax, 1 << 20...(1 << 40))
         try Self.check("the answers that may wait", self.answerBytesMax, 1 << 16...(1 << 30))
         try Self.check("the requests that may wait", self.waitingRequestsMax, 1...65_536)
         try Self.check("the subscriptions of a connection", self.subscriptionsMax, 1...65_536)

@@ -21,8 +21,12 @@ final class NodeCore: Sendable {
     let sessions = SessionRegistry<ConnectionHandle>()
     /// Frames that have arrived in part.
     let frameMemory: MemoryBudget
+    /// The same for requests that hold a list, such as the heartbeat of a worker with many shards.
+    let listMemory = MemoryBudget(bytesMax: 64 * FrameType.heartbeatBytesMax)
     /// Records on their way out.
     let readMemory: MemoryBudget
+    /// Answers and requests that wait, of all connections, beyond what each has for itself.
+    let heldMemory: MemoryBudget
     let admission = Mutex(AdmissionTable())
     /// What registered consumers have read, each for itself.
     private let consumerAdmission = Mutex<[StreamID: [ConsumerName: AdmissionTable]]>([:])
@@ -50,6 +54,7 @@ final class NodeCore: Sendable {
         self.groups = GroupRegistry(storage, clock)
         self.frameMemory = MemoryBudget(bytesMax: configuration.frameMemoryBytesMax)
         self.readMemory = MemoryBudget(bytesMax: configuration.readMemoryBytesMax)
+        self.heldMemory = MemoryBudget(bytesMax: configuration.heldMemoryBytesMax)
         self.sessionConfiguration = ServerSession.Configuration(
             serverName: configuration.serverName, nodeID: self.nodeID, putCreditBytes: configuration.putCreditBytes,
             putCreditRequests: configuration.putCreditRequests, frameBytesMax: configuration.frameBytesMax,

@@ -175,15 +175,15 @@ extension Connection {
             return self.loop.wait(.read(connection: self.id, id), for: read.shard, until: read.deadlineNanos)
         }
         self.endRead(id, isEmpty: result.recordCount == 0)
-        if self.loop.watermark.judge(mark) == .reached {
-            self.answer(read, result)
-        } else {
-            self.node.readMemory.release(read.maxBytes)
-            self.whenDurable(mark, correlation: read.correlation) { connection in
-                // It was admitted and found; what may have been reserved by others since does not send it away.
-                connection.node.readMemory.reserveAnyway(read.maxBytes)
-                connection.answer(read, result)
-            }
+        // What was found stays counted until it has left, also while it may not be told.
+        let node = self.node
+        let bytes = result.chunks.reduce(0) { $0 + $1.count }
+        node.readMemory.reserveAnyway(bytes)
+        node.readMemory.release(read.maxBytes)
+        if self.loop.watermark.judge(mark) == .reached { return self.answer(read, result, reserved: bytes) }
+        self.whenDurable(mark, correlation: read.correlation, orElse: { node.readMemory.release(bytes) }) {
+            connection in
+            connection.answer(read, result, reserved: bytes)
         }
     }
 
@@ -206,13 +206,14 @@ extension Connection {
         }
     }
 
-    private func answer(_ read: ReadUnderWay, _ result: ReadResult) {
+    /// Memory is reserved for `reserved` bytes.
+    private func answer(_ read: ReadUnderWay, _ result: ReadResult, reserved: Int) {
         let settings = read.settings
         let answer: ReadAnswer
         do {
             answer = try ReadAnswer(result, exact: settings?.limits.bytesOut != nil)
         } catch {
-            self.node.readMemory.release(read.maxBytes)
+            self.node.readMemory.release(reserved)
             return self.answer(.none, WeirError(.damaged, error.description), read.correlation)
         }
         let isEnd = result.endOfShard != nil
@@ -225,7 +226,7 @@ extension Connection {
             shardCreationSecond: result.shardCreationSecond, batchBytes: UInt32(answer.batchBytes),
             nextIterator: isEnd ? nil : token.encode(), isEndOfShard: isEnd, children: result.endOfShard ?? [])
         self.charge(read.shard, settings, answer.payload)
-        self.send(answer, header.answerHead(correlation: read.correlation), reserved: read.maxBytes, result.recordCount)
+        self.send(answer, header.answerHead(correlation: read.correlation), reserved: reserved, result.recordCount)
     }
 
     /// Counts bytes against the shard's rate.

@@ -56,6 +56,10 @@ extension LogCore {
         _ command: CatalogCommand, nowMillis: Int64
     ) throws(WeirError) -> Submitted {
         if let error = self.unavailable() { throw error }
+        try self.checkMayLog()
+        guard !self.open.hasBatches || self.closed.count < Self.waitingCommitsMax else {
+            throw self.tooMuchWaits("\(self.closed.count) commits")
+        }
         let now = self.stamp(nowMillis)
         let events = try self.catalog.plan(
             command, nowMillis: now, destroyMillis: self.time.destroying(nowMillis)
@@ -155,6 +159,25 @@ extension LogCore {
                 verdict: .init(maybeStored: false, retry: .after(20)))
         }
         if let reason = self.noSpace(for: bytes) { throw WeirError(.storageFull, reason) }
+    }
+
+    /// Commits that may wait for the disk when an event closes one more. Each holds its buffers, however little is in
+    /// it.
+    package static let waitingCommitsMax = 256
+
+    /// Whether one more event may be logged: on a disk that stands still, changes would pile up like puts.
+    func checkMayLog() throws(WeirError) {
+        guard self.pipeline.pendingBytes + self.open.length <= self.configuration.pendingBytesMax else {
+            throw self.tooMuchWaits("\(self.pipeline.pendingBytes + self.open.length) bytes")
+        }
+    }
+
+    private func tooMuchWaits(_ what: String) -> WeirError {
+        WeirError(
+            .unavailable,
+            "\(what) wait for the disk; a change is taken while at most \(self.configuration.pendingBytesMax) bytes and "
+                + "\(Self.waitingCommitsMax) commits do",
+            verdict: .init(maybeStored: false, retry: .after(20)))
     }
 
     /// Before the parts of one request are appended one after the other: closes the open commit when not all of them

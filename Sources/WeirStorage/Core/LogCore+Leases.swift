@@ -19,6 +19,7 @@ extension LogCore {
         guard let event = try self.leases.plan(command, self.surroundings(stream, nowMillis: nowMillis)) else {
             return self.leaseLSN
         }
+        try self.checkMayLog()
         self.leaseLSN = try self.append(event)
         do {
             try self.leases.apply(event)

@@ -46,17 +46,27 @@ extension NodeGroups {
     package mutating func heartbeat(
         _ ref: ApplicationRef, _ beat: Beat, waiter: Waiter?, _ log: LogCore, _ moment: GroupMoment
     ) throws(WeirError) -> Assignment? {
-        _ = try log.application(ref, moment)
         let owner = beat.owner
-        guard self.groups[ref]?.member(owner)?.hasJoined ?? false else { throw Group.unknown(owner) }
-        if beat.isNew {
-            try self.groups[ref]?.heard(owner, measured: beat.measured, nowNanos: moment.nanos)
-            self.disconnected[ref]?.remove(owner)
+        try self.heard(ref, owner, beat.isNew ? beat.measured : nil, log, moment)
+        guard self.groups[ref]?.member(owner)?.version == beat.seenVersion else {
+            return self.assignment(ref, owner, log)
         }
-        let assignment = self.assignment(ref, owner, log)
-        guard assignment.version == beat.seenVersion else { return assignment }
         if let waiter { self.waiting[ref, default: [:]][owner.worker] = Waiting(waiter: waiter, owner: owner) }
         return nil
+    }
+
+    /// A sign of life, with what was measured of the shards that the worker holds. `nil`: it is none, and it is only
+    /// looked whether the worker is a member.
+    package mutating func heard(
+        _ ref: ApplicationRef, _ owner: LeaseOwner, _ measured: [(shard: ShardNumber, bytesPerSecond: UInt64)]?,
+        _ log: LogCore, _ moment: GroupMoment
+    ) throws(WeirError) {
+        let rows = try log.application(ref, moment).rows
+        guard self.groups[ref]?.member(owner)?.hasJoined ?? false else { throw Group.unknown(owner) }
+        guard let measured else { return }
+        let own = measured.filter { rows[$0.shard]?.owner == owner }
+        try self.groups[ref]?.heard(owner, measured: own, nowNanos: moment.nanos)
+        self.disconnected[ref]?.remove(owner)
     }
 
     package mutating func checkpoint(

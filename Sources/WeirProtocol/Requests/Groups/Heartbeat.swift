@@ -40,6 +40,11 @@ package struct Heartbeat: WireCall {
         self.measured = measured
     }
 
+    /// What is left to remember of it once its measurements are taken.
+    package var withoutMeasurements: Heartbeat {
+        Heartbeat(member: self.member, seenVersion: self.seenVersion, waitMillis: self.waitMillis)
+    }
+
     package func validate() throws(WeirError) {
         try self.member.validate()
         guard self.waitMillis <= Limits.longPollMillisMax else {
