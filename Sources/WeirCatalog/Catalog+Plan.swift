@@ -35,6 +35,7 @@ extension Catalog {
             return try self.planMerge(self.existing(id), one, other, now: now, nextIndex: nextIndex)
         case .rescale(let id, let count):
             return try self.planRescale(self.existing(id), to: count, now: now, nextIndex: nextIndex)
+        case .renumber(let id): return try self.planRenumber(self.existing(id), now: now, nextIndex: nextIndex)
         case .raiseHorizon(let id, let millis):
             return try self.planHorizon(self.existing(id), toMillis: millis, now: now)
         case .capStream(let id, let position):

@@ -9,14 +9,13 @@ extension Catalog {
         let shard = try stream.open(number, toBe: "split")
         let (lower, upper) = (shard.range.lower.value, shard.range.upper.value)
         // The service's rule (contract 2.7): above the first key + 1 and below the last.
-        guard upper - lower >= 3 else {
+        guard shard.range.canBeSplit else {
             throw WeirError(
                 .invalidArgument,
                 "\(number) of stream '\(stream.name)' has only the \(upper - lower + 1) keys \(shard.range): "
                     + "too few to be split")
         }
-        let middle = HashKey(lower + (upper - lower) / 2 + 1)
-        let cut = key ?? middle
+        let cut = key ?? shard.range.middle
         guard cut.value > lower + 1, cut.value < upper else {
             throw WeirError(
                 .invalidArgument,
@@ -66,12 +65,31 @@ extension Catalog {
         return plan.steps.isEmpty ? [] : try self.events(of: plan, openDelta: delta)
     }
 
+    func planRenumber(
+        _ stream: StreamState, now: Int64, nextIndex: (ShardRef) -> UInt64
+    ) throws(WeirError) -> [CatalogEvent] {
+        var plan = ReshardPlan(stream, atMillis: self.eventMillis(now))
+        for shard in stream.map.shards where shard.range.canBeSplit {
+            let halves = try plan.split(plan.piece(of: shard, nextIndex: nextIndex), at: shard.range.middle)
+            _ = try plan.merge(halves.lower, halves.upper)
+        }
+        return plan.steps.isEmpty ? [] : try self.events(of: plan, openDelta: 0)
+    }
+
     private func events(of plan: ReshardPlan, openDelta: Int) throws(WeirError) -> [CatalogEvent] {
         try self.checkRoom(open: openDelta, listed: plan.childCount)
         return [
             .resharded(Resharding(stream: plan.stream.id, atMillis: plan.atMillis, steps: plan.steps))
         ]
     }
+}
+
+extension HashKeyRange {
+    /// The service's rule (contract 2.7): a shard is split above its first key + 1 and below its last.
+    package var canBeSplit: Bool { self.upper.value - self.lower.value >= 3 }
+
+    /// Where it is split in the middle.
+    var middle: HashKey { HashKey(self.lower.value + (self.upper.value - self.lower.value) / 2 + 1) }
 }
 
 extension StreamState {

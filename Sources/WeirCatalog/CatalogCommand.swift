@@ -16,6 +16,9 @@ package enum CatalogCommand: Hashable, Sendable {
     case mergeShards(StreamID, ShardNumber, ShardNumber)
     /// Leaves exactly the ranges of a new stream of so many shards (1 to 10,000).
     case rescale(StreamID, to: Int)
+    /// Puts another shard with the same keys in the place of every open one, so that what follows is numbered anew. A
+    /// shard of fewer than 4 keys stays.
+    case renumber(StreamID)
     /// The node's own: what arrived before is hidden.
     case raiseHorizon(StreamID, toMillis: Int64)
     /// The node's own: what lies in the log up to this position has gone beyond the stream's size cap. A position, so

@@ -25,8 +25,9 @@ struct IncarnationTests {
                 node.nowMillis += [0, 0, 0, 1, 999, 1000, 1001, -5000][random.roll(8)]
                 if let stream = node.catalog.stream(named: name) {
                     let open = stream.map.shards
-                    switch random.roll(4) {
+                    switch random.roll(5) {
                     case 0: try node.run(.deleteStream(stream.id))
+                    case 3: try node.run(.renumber(stream.id))
                     case 1: try node.run(.splitShard(stream.id, open[random.roll(open.count)].number, at: nil))
                     case 2 where open.count > 1: try node.run(.mergeShards(stream.id, open[0].number, open[1].number))
                     default: try node.run(.rescale(stream.id, to: 1 + random.roll(4)))
@@ -44,6 +45,25 @@ struct IncarnationTests {
                 }
             }
         }
+    }
+
+    @Test("Renumbering leaves every key with a shard that is new, and nothing else changes")
+    func renumber() throws {
+        var node = TestNode()
+        let id = try node.create(shards: 3)
+        node.append(5, to: 1, of: id)
+        // Two shards of 1 and of 3 keys, which cannot be divided.
+        try node.run(.splitShard(id, s(0), at: HashKey(3)))
+        let before = try node.state(id)
+        try node.run(.renumber(id))
+        let after = try node.state(id)
+        #expect(after.openRanges == before.openRanges)
+        let kept = before.map.shards.filter { !$0.range.canBeSplit }.map(\.number)
+        #expect(kept == [s(3)])
+        #expect(Set(after.map.shards.map(\.number)).intersection(before.map.shards.map(\.number)) == Set(kept))
+        #expect(after.map.shards.count { $0.firstIndex == 5 } == 1)
+        try node.catalog.checkInvariants()
+        #expect(try node.replayed().encodeSnapshot() == node.catalog.encodeSnapshot())
     }
 
     @Test("Without a deletion a stream is created in the second of its creation, many in one second")

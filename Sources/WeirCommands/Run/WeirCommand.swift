@@ -20,6 +20,6 @@ struct WeirCommand: AsyncParsableCommand {
         subcommands: [
             ServeCommand.self, StreamCommand.self, ShardCommand.self, PutCommand.self, GetCommand.self,
             TailCommand.self, ConsumeCommand.self, LeaseCommand.self, ConsumerCommand.self, BenchCommand.self,
-            VerifyCommand.self, StatusCommand.self, VersionCommand.self,
+            VerifyCommand.self, RestoredCommand.self, StatusCommand.self, VersionCommand.self,
         ])
 }

@@ -175,7 +175,7 @@ import WeirModel
         ["lease", "list"], ["lease", "reset"], ["lease", "delete"],
         ["consumer", "register"], ["consumer", "list"], ["consumer", "deregister"], ["bench", "produce"],
         ["bench", "consume"], ["bench", "checkpoint"],
-        ["bench", "latency"], ["verify"], ["status"], ["version"],
+        ["bench", "latency"], ["verify"], ["restored"], ["status"], ["version"],
     ]
 
     @Test(arguments: Self.commands)
