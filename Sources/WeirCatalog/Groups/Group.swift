@@ -16,6 +16,8 @@ package struct Group: Sendable {
         package internal(set) var version: UInt64
         /// False: the table names it and it has not joined since the server began.
         package internal(set) var hasJoined: Bool
+        /// Its connection has ended since it was last heard of.
+        package internal(set) var isCutOff = false
     }
 
     /// A lease that its owner was asked to give up.
@@ -27,8 +29,15 @@ package struct Group: Sendable {
 
     package private(set) var members: [WorkerID: Member] = [:]
     package internal(set) var handOvers: [ShardNumber: HandOver] = [:]
-    /// Bytes a second that the holders of the leases have measured, smoothed.
-    var measured: [ShardNumber: UInt64] = [:]
+    /// Who holds what, as the table says.
+    var duties = Duties()
+    var unheld = UnheldLeases()
+    /// Held by somebody who is no member.
+    var orphaned: Set<ShardNumber> = []
+    /// Something has changed since `settle` found nothing to do.
+    var isStirred = true
+    /// Those for whom something has changed, or who have gone, since they were last asked for.
+    private var touched: Set<WorkerID> = []
     /// When it was last looked at.
     private var lookedNanos: UInt64
     private var nextVersion: UInt64 = 1
@@ -52,9 +61,12 @@ package struct Group: Sendable {
                 owner: owner, timeoutNanos: Self.expectedTimeoutNanos, heardNanos: nowNanos, version: 0,
                 hasJoined: false)
         }
+        self.follow(nil, rows)
     }
 
     package var isEmpty: Bool { self.members.isEmpty }
+    /// Nobody is left, and no lease is held.
+    package var isDeserted: Bool { self.members.isEmpty && !self.duties.isHeldByAnybody }
     package var joinedCount: Int { self.members.values.count { $0.hasJoined } }
 
     package func member(_ owner: LeaseOwner) -> Member? {
@@ -64,13 +76,13 @@ package struct Group: Sendable {
 
     // MARK: What workers say
 
-    /// A worker comes, or comes back. `isGone`: the server knows that an older life of this worker has ended, because
-    /// its connection has.
+    /// A worker comes, or comes back. One whose id was another's is refused while that one may be alive; a connection
+    /// that has ended says that it is not.
     package mutating func join(
-        _ owner: LeaseOwner, timeoutNanos: UInt64, isGone: (LeaseOwner) -> Bool, nowNanos: UInt64
+        _ owner: LeaseOwner, timeoutNanos: UInt64, nowNanos: UInt64
     ) throws(WeirError) {
         self.noticePause(nowNanos)
-        if let known = self.members[owner.worker], known.owner != owner, !isGone(known.owner) {
+        if let known = self.members[owner.worker], known.owner != owner, !known.isCutOff {
             let silent = nowNanos - min(nowNanos, known.heardNanos)
             let left = known.timeoutNanos > silent ? known.timeoutNanos - silent : 0
             throw WeirError(
@@ -84,23 +96,31 @@ package struct Group: Sendable {
             throw WeirError(
                 .limitExceeded, "the application has \(self.members.count) workers; \(Limits.workersMax) are allowed")
         }
+        if let known = self.members[owner.worker], known.owner != owner { self.remove(known.owner) }
         self.members[owner.worker] = Member(
             owner: owner, timeoutNanos: timeoutNanos, heardNanos: nowNanos, version: self.takeVersion(),
             hasJoined: true)
+        self.touched.insert(owner.worker)
+        self.isStirred = true
     }
 
-    /// A sign of life, with the bytes a second that were delivered by shard. Throws `notJoined` when the server does
-    /// not know the worker.
+    /// The connection of a worker has ended. It may come back with another; only a new life of the same id need not
+    /// wait for the session timeout.
+    package mutating func disconnected(_ owner: LeaseOwner) {
+        if self.member(owner) != nil { self.members[owner.worker]?.isCutOff = true }
+    }
+
+    /// A sign of life, with the bytes a second that were delivered by shard, of which only the worker's own count.
+    /// Throws `notJoined` when the server does not know the worker.
     package mutating func heard(
         _ owner: LeaseOwner, measured: [(shard: ShardNumber, bytesPerSecond: UInt64)], nowNanos: UInt64
     ) throws(WeirError) {
         self.noticePause(nowNanos)
         guard self.member(owner)?.hasJoined ?? false else { throw Self.unknown(owner) }
         self.members[owner.worker]?.heardNanos = nowNanos
-        for (shard, claimed) in measured {
-            let bytes = min(claimed, Self.measuredMax)
-            let before = self.measured[shard] ?? bytes
-            self.measured[shard] = before / 2 + bytes / 2
+        self.members[owner.worker]?.isCutOff = false
+        for (shard, claimed) in measured where self.duties.measure(shard, min(claimed, Self.measuredMax), by: owner) {
+            self.isStirred = true
         }
     }
 
@@ -120,13 +140,14 @@ package struct Group: Sendable {
     private mutating func remove(_ owner: LeaseOwner) {
         self.members[owner.worker] = nil
         self.handOvers = self.handOvers.filter { $0.value.from != owner && $0.value.to != owner }
+        self.orphaned.formUnion(self.duties.shards(of: owner))
+        self.touched.insert(owner.worker)
+        self.isStirred = true
     }
 
-    /// The owner gave the lease up; it goes to whom it was promised, if to anybody.
-    package mutating func handedOver(_ shard: ShardNumber) -> LeaseOwner? {
-        guard let promise = self.handOvers.removeValue(forKey: shard), self.member(promise.to) != nil else {
-            return nil
-        }
+    /// To whom a lease was promised that its owner gives up now; `nil`: to nobody.
+    package func receiver(of shard: ShardNumber) -> LeaseOwner? {
+        guard let promise = self.handOvers[shard], self.member(promise.to) != nil else { return nil }
         return promise.to
     }
 
@@ -165,12 +186,20 @@ package struct Group: Sendable {
         guard self.member(owner) != nil else { return }
         let version = self.takeVersion()
         self.members[owner.worker]?.version = version
+        self.touched.insert(owner.worker)
+    }
+
+    /// Those whose version has risen, and those who have gone, since this was last asked.
+    package mutating func takeTouched() -> Set<WorkerID> {
+        defer { self.touched.removeAll() }
+        return self.touched
     }
 
     /// All that the worker holds, in the order of the shards.
     package func leases(of owner: LeaseOwner, _ rows: [ShardNumber: LeaseRow]) -> [AssignedLease] {
-        rows.filter { $0.value.owner == owner }.sorted { $0.key < $1.key }.map { shard, row in
-            AssignedLease(
+        self.duties.shards(of: owner).sorted().compactMap { shard in
+            guard let row = rows[shard], row.owner == owner else { return nil }
+            return AssignedLease(
                 shard: shard, counter: row.counter, checkpoint: row.checkpoint,
                 isToBeHandedOver: self.handOvers[shard]?.from == owner)
         }

@@ -32,6 +32,7 @@ extension LeaseTable {
             for ref in self.applications(of: event.stream) {
                 for shard in event.shards where self.applications[ref]?.rows.removeValue(forKey: shard) != nil {
                     self.rowCount -= 1
+                    self.note(shard, of: ref)
                 }
             }
         case .streamDeleted(let event):
@@ -46,6 +47,7 @@ extension LeaseTable {
             for child in event.steps.flatMap(\.children) where self.row(ref, child.number) == nil {
                 self.applications[ref]?.rows[child.number] = LeaseRow(checkpoint: .trimHorizon)
                 self.rowCount += 1
+                self.note(child.number, of: ref)
             }
         }
     }
@@ -117,8 +119,12 @@ extension LeaseTable {
     }
 
     private mutating func update(_ ref: ApplicationRef, _ shard: ShardNumber, _ change: (inout LeaseRow) -> Void) {
-        guard var row = self.applications[ref]?.rows[shard] else { return }
+        guard let before = self.applications[ref]?.rows[shard] else { return }
+        var row = before
         change(&row)
         self.applications[ref]?.rows[shard] = row
+        if row.owner != before.owner || row.isFinished != before.isFinished || row.counter != before.counter {
+            self.note(shard, of: ref)
+        }
     }
 }

@@ -41,6 +41,14 @@ package struct LeaseTable: Sendable {
     package struct Application: Sendable {
         package let createdAtMillis: Int64
         package internal(set) var rows: [ShardNumber: LeaseRow]
+        /// Shards whose row came, went, changed its owner or was finished since they were last taken; `nil`: nobody
+        /// asks for them.
+        fileprivate(set) var news: Set<ShardNumber>?
+
+        init(createdAtMillis: Int64, rows: [ShardNumber: LeaseRow]) {
+            self.createdAtMillis = createdAtMillis
+            self.rows = rows
+        }
     }
 
     package internal(set) var applications: [ApplicationRef: Application] = [:]
@@ -72,7 +80,33 @@ package struct LeaseTable: Sendable {
 
     /// Whether a shard may be processed: all its parents that still have a row are finished.
     package func mayBegin(_ shard: ShardDescription, of ref: ApplicationRef) -> Bool {
-        guard let rows = self.applications[ref]?.rows else { return false }
-        return shard.parents.allSatisfy { rows[$0]?.isFinished ?? true }
+        guard self.applications[ref] != nil else { return false }
+        return self.blocker(shard, of: ref) == nil
+    }
+
+    /// A shard that must be finished before this one is processed; `nil` when there is none.
+    package func blocker(_ shard: ShardDescription, of ref: ApplicationRef) -> ShardNumber? {
+        guard let rows = self.applications[ref]?.rows else { return nil }
+        return shard.parents.first { !(rows[$0]?.isFinished ?? true) }
+    }
+
+    // MARK: News
+
+    /// Shards of which something but their checkpoint has changed since this was last asked, so that whoever follows
+    /// the table need not look at all of it. `nil`: nobody had asked yet, and from now on news are kept.
+    package mutating func takeNews(of ref: ApplicationRef) -> Set<ShardNumber>? {
+        guard let news = self.applications[ref]?.news else {
+            self.applications[ref]?.news = []
+            return nil
+        }
+        if !news.isEmpty { self.applications[ref]?.news = [] }
+        return news
+    }
+
+    /// Nobody follows the application any more.
+    package mutating func keepNoNews(of ref: ApplicationRef) { self.applications[ref]?.news = nil }
+
+    mutating func note(_ shard: ShardNumber, of ref: ApplicationRef) {
+        self.applications[ref]?.news?.insert(shard)
     }
 }

@@ -41,24 +41,73 @@ extension GroupRegistry {
             lag: log.lag(of: row, shard, in: stream.id, nowMillis: moment.wallMillis))
     }
 
+    /// Rows whose lag is computed in one stay under the log's lock.
+    private static let lagRows = 500
+
+    /// How far the applications are behind is computed in many short stays under the log's lock, so that puts go on
+    /// meanwhile.
     func applications(_ request: ListApplications) -> Told<ListApplicationsAnswer> {
-        self.tell(request.stream) { state, log, moment, stream throws(WeirError) in
-            ListApplicationsAnswer(
-                applications: log.leases.applications(of: stream.id).compactMap { ref in
-                    guard let application = log.leases.application(ref) else { return nil }
-                    var records: UInt64 = 0
-                    var millis: Int64 = 0
-                    for (number, row) in application.rows {
-                        guard let shard = stream.shard(number) else { continue }
-                        let lag = log.lag(of: row, shard, in: stream.id, nowMillis: moment.wallMillis)
-                        records += lag.records
-                        millis = max(millis, lag.millis)
-                    }
-                    return ApplicationDescription(
-                        name: ref.name, createdAtMillis: application.createdAtMillis,
-                        workers: state.groups[ref]?.joinedCount ?? 0, leases: application.rows.count,
-                        lag: LeaseDescription.Lag(records: records, millis: millis))
-                })
+        let named = self.tell(request.stream) { _, log, _, stream in log.leases.applications(of: stream.id) }
+        let nothing = ListApplicationsAnswer(applications: [])
+        guard case .success(let refs) = named.value, let first = named.watermark else {
+            return named.map { _ in nothing }
+        }
+        var answer = named.map { _ in nothing }
+        var applications: [ApplicationDescription] = []
+        for ref in refs {
+            var after: ShardNumber?
+            var lag = LeaseDescription.Lag(records: 0, millis: 0)
+            while true {
+                let told = self.lag(of: ref, after)
+                guard case .success(let found) = told.value else { return told.map { _ in nothing } }
+                guard told.watermark?.isInStep(with: first) ?? false else { return Self.interrupted }
+                guard let found else { break }
+                lag = .init(records: lag.records + found.lag.records, millis: max(lag.millis, found.lag.millis))
+                after = found.last
+                if after == nil {
+                    applications.append(found.description(ref.name, lag))
+                    let all = applications
+                    answer = told.map { _ in ListApplicationsAnswer(applications: all) }
+                    break
+                }
+            }
+        }
+        return answer
+    }
+
+    private static let interrupted = Told<ListApplicationsAnswer>(
+        value: .failure(WeirError(.unavailable, "a write failed while the applications were listed; try again")),
+        mark: .none, watermark: nil)
+
+    private struct PartOfLag: Sendable {
+        let lag: LeaseDescription.Lag
+        /// Where the next part begins; `nil`: this was the last.
+        let last: ShardNumber?
+        let createdAtMillis: Int64
+        let workers: Int
+        let leases: Int
+
+        func description(_ name: ApplicationName, _ lag: LeaseDescription.Lag) -> ApplicationDescription {
+            ApplicationDescription(
+                name: name, createdAtMillis: self.createdAtMillis, workers: self.workers, leases: self.leases, lag: lag)
+        }
+    }
+
+    /// `nil`: the application was deleted meanwhile.
+    private func lag(of ref: ApplicationRef, _ after: ShardNumber?) -> Told<PartOfLag?> {
+        self.tell(ref.stream) { state, log, moment, stream in
+            guard let application = log.leases.application(ref) else { return nil }
+            let shards = stream.shards(after: after, limit: Self.lagRows) { application.rows[$0] != nil }
+            var sum = LeaseDescription.Lag(records: 0, millis: 0)
+            for shard in shards {
+                guard let row = application.rows[shard.number] else { continue }
+                let lag = log.lag(of: row, shard, in: stream.id, nowMillis: moment.wallMillis)
+                sum = .init(records: sum.records + lag.records, millis: max(sum.millis, lag.millis))
+            }
+            return PartOfLag(
+                lag: sum, last: shards.count < Self.lagRows ? nil : shards.last?.number,
+                createdAtMillis: application.createdAtMillis, workers: state.groups[ref]?.joinedCount ?? 0,
+                leases: application.rows.count)
         }
     }
 

@@ -11,14 +11,12 @@ extension NodeGroups {
         _ log: LogCore, _ moment: GroupMoment
     ) throws(WeirError) -> Assignment {
         try log.submit(.createApplication(ref, from: start), nowMillis: moment.wallMillis)
-        let rows = log.leases.application(ref)?.rows ?? [:]
-        var group = self.groups[ref] ?? Group(rows: rows, nowNanos: moment.nanos)
-        let gone = self.disconnected[ref] ?? []
-        try group.join(
-            owner, timeoutNanos: UInt64(timeoutMillis) * 1_000_000, isGone: { gone.contains($0) },
-            nowNanos: moment.nanos)
-        self.disconnected[ref]?.remove(owner)
-        self.groups[ref] = group
+        if self.groups[ref] == nil {
+            _ = log.leases.takeNews(of: ref)
+            self.groups[ref] = Group(rows: log.leases.application(ref)?.rows ?? [:], nowNanos: moment.nanos)
+        }
+        try self.groups[ref]?.join(
+            owner, timeoutNanos: UInt64(timeoutMillis) * 1_000_000, nowNanos: moment.nanos)
         self.settle(ref, log, moment)
         return self.assignment(ref, owner, log)
     }
@@ -61,12 +59,11 @@ extension NodeGroups {
         _ ref: ApplicationRef, _ owner: LeaseOwner, _ measured: [(shard: ShardNumber, bytesPerSecond: UInt64)]?,
         _ log: LogCore, _ moment: GroupMoment
     ) throws(WeirError) {
-        let rows = try log.application(ref, moment).rows
+        _ = try log.application(ref, moment)
         guard self.groups[ref]?.member(owner)?.hasJoined ?? false else { throw Group.unknown(owner) }
+        self.follow(ref, log)
         guard let measured else { return }
-        let own = measured.filter { rows[$0.shard]?.owner == owner }
-        try self.groups[ref]?.heard(owner, measured: own, nowNanos: moment.nanos)
-        self.disconnected[ref]?.remove(owner)
+        try self.groups[ref]?.heard(owner, measured: measured, nowNanos: moment.nanos)
     }
 
     package mutating func checkpoint(
@@ -83,26 +80,23 @@ extension NodeGroups {
         _ ref: ApplicationRef, _ hold: LeaseHold, _ log: LogCore, _ moment: GroupMoment
     ) throws(WeirError) {
         _ = try log.leases.held(ref, hold)
-        let before = self.groups[ref]
-        let receiver = self.groups[ref]?.handedOver(hold.shard)
-        let rows = log.leases.application(ref)?.rows ?? [:]
-        let change = LeasesAssigned.Change(shard: hold.shard, owner: receiver)
+        self.follow(ref, log)
+        let change = LeasesAssigned.Change(shard: hold.shard, owner: self.groups[ref]?.receiver(of: hold.shard))
         try log.submit(.assign(ref, [change]), nowMillis: moment.wallMillis)
-        self.groups[ref]?.settled([change], before: rows)
-        if let before { self.wakeChanged(ref, before) }
+        self.groups[ref]?.settled([change])
         self.settle(ref, log, moment)
     }
 
     package mutating func leave(
         _ ref: ApplicationRef, _ owner: LeaseOwner, _ log: LogCore, _ moment: GroupMoment
     ) throws(WeirError) {
-        guard let before = self.groups[ref] else { throw Group.unknown(owner) }
+        guard self.groups[ref] != nil else { throw Group.unknown(owner) }
         try self.groups[ref]?.leave(owner)
-        self.wakeChanged(ref, before)
         self.settle(ref, log, moment)
     }
 
-    private func assignment(_ ref: ApplicationRef, _ owner: LeaseOwner, _ log: LogCore) -> Assignment {
+    private mutating func assignment(_ ref: ApplicationRef, _ owner: LeaseOwner, _ log: LogCore) -> Assignment {
+        self.follow(ref, log)
         let group = self.groups[ref]
         return Assignment(
             version: group?.member(owner)?.version ?? 0,
@@ -143,10 +137,8 @@ extension NodeGroups {
         let around = log.surroundings(stream, nowMillis: moment.wallMillis)
         guard case .leasesReset(let event)? = try log.leases.plan(command, around) else { return [] }
         if !reset.isDryRun {
-            let before = self.groups[ref]
             try log.submit(command, nowMillis: moment.wallMillis)
             for owner in Set(event.rows.compactMap({ rows[$0.shard]?.owner })) { self.groups[ref]?.touch(owner) }
-            if let before { self.wakeChanged(ref, before) }
             self.settle(ref, log, moment)
         }
         return event.rows.compactMap { row in

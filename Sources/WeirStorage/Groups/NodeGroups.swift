@@ -27,8 +27,6 @@ package struct NodeGroups<Waiter: Sendable>: Sendable {
 
     package internal(set) var groups: [ApplicationRef: Group] = [:]
     var waiting: [ApplicationRef: [WorkerID: Waiting]] = [:]
-    /// Workers whose connection has ended since they were last heard of.
-    var disconnected: [ApplicationRef: Set<LeaseOwner>] = [:]
     /// The term of the log that the groups were last brought in step with; after a recovery it is another.
     private var term: UInt64 = 0
     private var tickedNanos: UInt64 = 0
@@ -53,6 +51,7 @@ package struct NodeGroups<Waiter: Sendable>: Sendable {
                 for member in known.members.values { self.groups[ref]?.touch(member.owner) }
             } else if application.rows.values.contains(where: { $0.owner != nil }) {
                 self.groups[ref] = Group(rows: application.rows, nowNanos: moment.nanos)
+                _ = log.leases.takeNews(of: ref)
             }
         }
         for (ref, waiting) in self.waiting where !waiting.isEmpty { self.wake(ref) }
@@ -90,7 +89,7 @@ package struct NodeGroups<Waiter: Sendable>: Sendable {
         _ ref: ApplicationRef, _ owner: LeaseOwner, where isIt: (Waiter) -> Bool
     ) {
         guard self.stopWaiting(ref, owner, where: isIt) else { return }
-        self.disconnected[ref, default: []].insert(owner)
+        self.groups[ref]?.disconnected(owner)
     }
 
     /// Whether it was waiting.
@@ -99,16 +98,21 @@ package struct NodeGroups<Waiter: Sendable>: Sendable {
         _ ref: ApplicationRef, _ owner: LeaseOwner, where isIt: (Waiter) -> Bool
     ) -> Bool {
         guard let waiting = self.waiting[ref]?[owner.worker], isIt(waiting.waiter) else { return false }
-        self.waiting[ref]?[owner.worker] = nil
+        self.forget(owner.worker, of: ref)
         return true
     }
 
-    /// Those for whom something has changed since `before`, and those who are no members any more.
-    mutating func wakeChanged(_ ref: ApplicationRef, _ before: Group) {
-        for (worker, waiting) in self.waiting[ref] ?? [:] {
-            let now = self.groups[ref]?.member(waiting.owner)?.version
-            if now == nil || now != before.member(waiting.owner)?.version { self.wakes.append(waiting.waiter) }
-            if now == nil { self.waiting[ref]?[worker] = nil }
+    private mutating func forget(_ worker: WorkerID, of ref: ApplicationRef) {
+        self.waiting[ref]?[worker] = nil
+        if self.waiting[ref]?.isEmpty ?? false { self.waiting[ref] = nil }
+    }
+
+    /// Those for whom something has changed, and those who are no members any more.
+    mutating func wakeTouched(_ ref: ApplicationRef) {
+        for worker in self.groups[ref]?.takeTouched() ?? [] {
+            guard let waiting = self.waiting[ref]?[worker] else { continue }
+            self.wakes.append(waiting.waiter)
+            if self.groups[ref]?.member(waiting.owner) == nil { self.forget(worker, of: ref) }
         }
     }
 
@@ -118,38 +122,39 @@ package struct NodeGroups<Waiter: Sendable>: Sendable {
 
     // MARK: The table
 
+    /// Brings the group in step with the lease table, by what has changed there.
+    mutating func follow(_ ref: ApplicationRef, _ log: LogCore) {
+        guard self.groups[ref] != nil else { return }
+        let news = log.leases.takeNews(of: ref)
+        if let news, news.isEmpty { return }
+        self.groups[ref]?.follow(news, log.leases.application(ref)?.rows ?? [:])
+    }
+
     /// Brings the lease table in step with who is there. Without room or a writable log nothing changes; the next tick
     /// tries again.
     mutating func settle(_ ref: ApplicationRef, _ log: LogCore, _ moment: GroupMoment) {
-        guard var group = self.groups[ref] else { return }
-        guard let application = log.leases.application(ref), let stream = log.catalog.stream(ref.stream) else {
+        guard self.groups[ref] != nil else { return }
+        guard log.leases.application(ref) != nil, let stream = log.catalog.stream(ref.stream) else {
             // Deleted: workers are told when they ask.
             self.groups[ref] = nil
-            self.disconnected[ref] = nil
             return self.wake(ref)
         }
-        let rows = application.rows
-        let before = group
-        let changes = group.settle(rows: rows, nowNanos: moment.nanos) { number in
-            stream.shard(number).map { log.leases.mayBegin($0, of: ref) } ?? false
+        self.follow(ref, log)
+        let changes =
+            self.groups[ref]?.settle(nowNanos: moment.nanos) { number in
+                stream.shard(number).map { log.leases.blocker($0, of: ref) } ?? number
+            } ?? []
+        if !changes.isEmpty, (try? log.submit(.assign(ref, changes), nowMillis: moment.wallMillis)) != nil {
+            self.groups[ref]?.settled(changes)
+            self.follow(ref, log)
         }
-        if !changes.isEmpty {
-            do {
-                try log.submit(.assign(ref, changes), nowMillis: moment.wallMillis)
-            } catch {
-                return
-            }
-            group.settled(changes, before: rows)
-        }
-        self.groups[ref] = group
-        self.wakeChanged(ref, before)
-        if group.isEmpty, !rows.values.contains(where: { $0.owner != nil }) { self.drop(ref) }
+        self.wakeTouched(ref)
+        if self.groups[ref]?.isDeserted ?? false { self.drop(ref, log) }
     }
 
     /// Nobody is left and nobody is expected.
-    private mutating func drop(_ ref: ApplicationRef) {
+    private mutating func drop(_ ref: ApplicationRef, _ log: LogCore) {
         self.groups[ref] = nil
-        self.disconnected[ref] = nil
-        if self.waiting[ref]?.isEmpty ?? false { self.waiting[ref] = nil }
+        log.leases.keepNoNews(of: ref)
     }
 }

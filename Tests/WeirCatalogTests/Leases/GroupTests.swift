@@ -14,7 +14,7 @@ import WeirModel
     }
 
     private func join(_ group: inout Group, _ node: inout LeaseNode, _ owner: LeaseOwner) throws {
-        try group.join(owner, timeoutNanos: Self.timeout, isGone: { _ in false }, nowNanos: node.nowNanos)
+        try group.join(owner, timeoutNanos: Self.timeout, nowNanos: node.nowNanos)
         try node.settle(&group)
     }
 
@@ -38,11 +38,10 @@ import WeirModel
         while let (shard, promise) = group.handOvers.min(by: { $0.key < $1.key }) {
             moves += 1
             try #require(moves < 1000, "the balance never ends")
-            let before = node.rows
-            let change = LeasesAssigned.Change(shard: shard, owner: group.handedOver(shard))
+            let change = LeasesAssigned.Change(shard: shard, owner: group.receiver(of: shard))
             #expect(change.owner == promise.to)
             try node.run(.assign(node.application, [change]))
-            group.settled([change], before: before)
+            group.settled([change])
             try node.settle(&group)
         }
         return moves
@@ -148,8 +147,8 @@ import WeirModel
         let error = #expect(throws: WeirError.self) { try self.join(&group, &node, second) }
         #expect(error?.code == .resourceInUse)
         #expect(error?.message.contains("'a' of another life") ?? false)
-        try group.join(
-            second, timeoutNanos: Self.timeout, isGone: { $0 == first }, nowNanos: node.nowNanos)
+        group.disconnected(first)
+        try group.join(second, timeoutNanos: Self.timeout, nowNanos: node.nowNanos)
         try node.settle(&group)
         #expect(node.held(by: second) == [0, 1], "its connection had ended: nobody waits")
         #expect(node.held(by: first).isEmpty)

@@ -66,16 +66,23 @@ struct LeaseNode {
 
     var rows: [ShardNumber: LeaseRow] { self.table.application(self.application)?.rows ?? [:] }
 
+    /// The group learns what has changed in the table.
+    mutating func follow(_ group: inout Group) {
+        let news = self.table.takeNews(of: self.application)
+        group.follow(news, self.rows)
+    }
+
     /// What the group wants, done.
     @discardableResult
     mutating func settle(_ group: inout Group) throws -> [LeasesAssigned.Change] {
-        let before = self.rows
+        self.follow(&group)
         let (table, application, stream) = (self.table, self.application, try self.node.state(self.stream))
-        let changes = group.settle(rows: before, nowNanos: self.nowNanos) { number in
-            stream.shard(number).map { table.mayBegin($0, of: application) } ?? false
+        let changes = group.settle(nowNanos: self.nowNanos) { number in
+            stream.shard(number).map { table.blocker($0, of: application) } ?? number
         }
         try self.run(.assign(self.application, changes))
-        group.settled(changes, before: before)
+        group.settled(changes)
+        self.follow(&group)
         return changes
     }
 

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+import Testing
+import WeirCatalog
+import WeirLog
+import WeirModel
+import WeirTestKit
+
+@testable import WeirStorage
+
+/// The groups of a node: what they keep follows who is there, not who ever was.
+@Suite struct NodeGroupsTests {
+    private static func moment(_ rig: LogRig) -> GroupMoment {
+        GroupMoment(wallMillis: rig.now, nanos: rig.clock.monotonicNanos)
+    }
+
+    private static func beat(_ owner: LeaseOwner, _ version: UInt64) -> NodeGroups<Int>.Beat {
+        .init(owner: owner, seenVersion: version, measured: [], isNew: true)
+    }
+
+    @Test(arguments: [1, 3, 300]) func workersThatComeAndGoLeaveNothingBehind(_ lives: Int) throws {
+        let rig = try LogRig()
+        let ref = try rig.create()
+        let app = ApplicationRef(stream: ref.stream, name: try ApplicationName("billing"))
+        var groups = NodeGroups<Int>()
+        groups.begin(rig.core, Self.moment(rig))
+        for life in 1...lives {
+            rig.clock.advance(millis: 1000)
+            let owner = LeaseOwner(worker: try WorkerID("w\(life)"), incarnation: UInt64(life))
+            let assignment = try groups.join(
+                app, owner, timeoutMillis: 5000, from: .trimHorizon, rig.core, Self.moment(rig))
+            let answer = try groups.heartbeat(
+                app, Self.beat(owner, assignment.version), waiter: life, rig.core, Self.moment(rig))
+            #expect(answer == nil)
+            groups.disconnected(app, owner) { $0 == life }
+            groups.tick(rig.core, Self.moment(rig))
+            _ = groups.takeWakes()
+            try rig.write()
+            #expect((groups.groups[app]?.members.count ?? 0) <= 6, "those of the last session timeout")
+            #expect(groups.waiting.isEmpty)
+        }
+        for _ in 0..<60 {
+            rig.clock.advance(millis: 200)
+            groups.tick(rig.core, Self.moment(rig))
+        }
+        #expect(groups.groups.isEmpty)
+    }
+
+    @Test func aFailedWriteLeavesTheGroupInStepWithTheTable() throws {
+        let rig = try LogRig()
+        let ref = try rig.create(shards: 4)
+        let app = ApplicationRef(stream: ref.stream, name: try ApplicationName("billing"))
+        var groups = NodeGroups<Int>()
+        groups.begin(rig.core, Self.moment(rig))
+        let a = LeaseOwner(worker: try WorkerID("a"), incarnation: 1)
+        _ = try groups.join(app, a, timeoutMillis: 60_000, from: .trimHorizon, rig.core, Self.moment(rig))
+        try rig.write()
+        // What is decided now is lost with its commit.
+        let b = LeaseOwner(worker: try WorkerID("b"), incarnation: 2)
+        _ = try groups.join(app, b, timeoutMillis: 60_000, from: .trimHorizon, rig.core, Self.moment(rig))
+        try groups.leave(app, a, rig.core, Self.moment(rig))
+        #expect(rig.core.leases.application(app)?.rows.values.allSatisfy { $0.owner == b } ?? false)
+        try rig.recoverInProcess()
+        groups.begin(rig.core, Self.moment(rig))
+        #expect(rig.core.leases.application(app)?.rows.values.allSatisfy { $0.owner == a } ?? false)
+        rig.clock.advance(millis: 1100)
+        groups.tick(rig.core, Self.moment(rig))
+        let rows = try #require(rig.core.leases.application(app)?.rows)
+        #expect(rows.values.allSatisfy { $0.owner == b })
+        let told = try #require(
+            try groups.heartbeat(app, Self.beat(b, 0), waiter: nil, rig.core, Self.moment(rig))?.leases)
+        #expect(told.map(\.shard) == rows.keys.sorted())
+    }
+}
