@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import WeirCatalog
+import WeirLog
 import WeirStorage
 import WeirTestKit
 
@@ -19,6 +20,10 @@ struct Plan: CustomStringConvertible {
     private(set) var recordBytesMax: Int
     private(set) var recordsMax: Int
     private(set) var keys: Int
+    /// Commits are small, so that all their borders are near, and sizes are drawn around them.
+    private(set) var hasNearBorders = false
+    /// Clients change leases, too.
+    private(set) var hasLeases = false
 
     init(_ random: inout SplitMix64) {
         self.direct = random.chance(1, of: 2)
@@ -43,6 +48,21 @@ struct Plan: CustomStringConvertible {
         self.keys = random.pick([3, 20])
     }
 
+    /// In some histories commits are small. Drawn from a seed of its own, so that the others stay what they were.
+    mutating func drawBorders(_ seed: UInt64) {
+        var random = SplitMix64(seed: seed ^ 0x5e_edb0_4e87)
+        switch random.below(8) {
+        case 0...1: self.hasNearBorders = true
+        case 2: self.hasLeases = true
+        default: return
+        }
+        guard self.hasNearBorders else { return }
+        self.hasLeases = true
+        self.configuration.commitBounds = CommitBounds(
+            closeBytes: random.pick([600, 4096, 4100, 9000, 20_000]),
+            waitingBytes: random.pick([0, 64, 300, 2000, 8192]), bufferBytes: random.pick([4096, 8192, 16_384]))
+    }
+
     /// For histories of consumers: nothing expires and the disk does not fill, so that all records must be processed.
     func forConsumers(_ random: inout SplitMix64) -> Plan {
         var plan = self
@@ -65,5 +85,6 @@ struct Plan: CustomStringConvertible {
             + "a crash every \(self.crashEvery) and a failure every \(self.failEvery) changes of the disk"
             + "\(self.clockJumps ? ", the clock jumps" : "")\(self.fillsDisk ? ", the disk fills" : ""), records up to "
             + "\(self.recordBytesMax) bytes, \(self.recordsMax) a put, \(self.keys) keys"
+            + "\(self.hasLeases ? ", leases" : "")\(self.hasNearBorders ? ", \(self.configuration.commitBounds)" : "")"
     }
 }

@@ -43,7 +43,7 @@ extension Simulation {
         for _ in 0..<count {
             let record = SimRecord(
                 id: self.checker.nextID + records.count, key: self.random.below(self.plan.keys),
-                length: self.random.within(8...self.plan.recordBytesMax))
+                length: self.recordLength())
             let before = builder.recordsLength
             record.append(to: &builder)
             lengths.append(builder.recordsLength - before)
@@ -113,7 +113,7 @@ extension Simulation {
         var builder = BatchBodyBuilder()
         var records: [SimRecord] = []
         for key in keys {
-            let length = self.random.within(8...self.plan.recordBytesMax)
+            let length = self.recordLength()
             records.append(SimRecord(id: self.checker.nextID + records.count, key: key, length: length))
             records[records.count - 1].append(to: &builder)
         }
@@ -255,6 +255,8 @@ extension Simulation {
     }
 
     func submit(_ command: CatalogCommand) throws(Violation) {
+        let before = self.leasesBefore
+        defer { self.noteLeases(since: before) }
         do throws(WeirError) {
             let submitted = try self.core.submit(command, nowMillis: self.now)
             self.trace.note("\(command): \(submitted.events.count) events, \(submitted.lsn)")

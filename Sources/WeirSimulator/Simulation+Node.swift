@@ -28,6 +28,7 @@ extension Simulation: LogHolder {
             let number = self.writers.contains { $0.number == 0 } ? 1 : 0
             self.writers.append(Writer(number: number, job: job))
             self.trace.note("writer \(number) takes \(job)")
+            if let fault = job.fault { throw Violation("\(job.lsn) was sealed, and \(fault)") }
             if self.breakage == .acknowledgesBeforeWriting { try self.tellDurable(job.lsn) }
         case .prepare(let preparation):
             let task = UpkeepTask.prepare(preparation)
@@ -78,6 +79,7 @@ extension Simulation: LogHolder {
             self.told = first.catalog
             self.untold.removeFirst()
         }
+        self.leaseStates.durable(lsn)
     }
 
     // MARK: Upkeep
@@ -122,6 +124,8 @@ extension Simulation: LogHolder {
 
     func tick() throws(Violation) {
         let nanos = self.clock.monotonicNanos
+        let before = self.leasesBefore
+        defer { self.noteLeases(since: before) }
         if self.core.retentionIsDue(nowNanos: nanos) {
             let space = try? self.fileSystem.space()
             if let held = self.core.retain(self.clock.moment, space: space) {
@@ -244,6 +248,7 @@ extension Simulation: LogHolder {
             throw Violation("the recovery reports damage where there was none: \(report.lines)")
         }
         try self.checkCatalog()
+        try self.checkLeases()
         self.checker.begin { core.catalog.shard($0) != nil }
         try self.auditAll()
     }
@@ -263,7 +268,8 @@ extension Simulation: LogHolder {
 
     /// Lets the threads work until nothing is left to do.
     func drain() throws(Violation) {
-        for _ in 0..<2_000 {
+        // Small commits are many.
+        for _ in 0..<(self.plan.hasNearBorders ? 40_000 : 2_000) {
             if self.disk.isDown { return }
             if self.writers.isEmpty, self.upkeep == nil, !self.core.hasWork {
                 guard let task = self.core.nextUpkeep() else { return }

@@ -18,8 +18,10 @@ package final class Simulation: @unchecked Sendable {
     package let fileSystem: any FileSystem
     let disk: SimFileSystem
     let clock: ManualClock
-    let pool = BufferPool(keep: 4)
+    let pool: BufferPool
     var random: SplitMix64
+    /// For what not every history has: without it the others are what they would be.
+    var more: SplitMix64
     var trace: Trace
     var tally = Tally()
 
@@ -53,6 +55,7 @@ package final class Simulation: @unchecked Sendable {
     /// Records below were told to be trimmed.
     var toldTrimmed: [ShardRef: UInt64] = [:]
     var nextName = 0
+    var leaseStates = LeaseStates()
 
     struct Writer {
         let number: Int
@@ -69,7 +72,8 @@ package final class Simulation: @unchecked Sendable {
 
     package convenience init(seed: UInt64, steps: Int, traces: Bool = false, breakage: Breakage? = nil) {
         var random = SplitMix64(seed: seed)
-        let plan = Plan(&random)
+        var plan = Plan(&random)
+        plan.drawBorders(seed)
         self.init(seed: seed, steps: steps, traces: traces, breakage: breakage, plan: plan, random: random)
     }
 
@@ -78,7 +82,9 @@ package final class Simulation: @unchecked Sendable {
         self.steps = steps
         self.breakage = breakage
         self.random = random
+        self.more = SplitMix64(seed: seed &* 0xd134_2543_de82_ef95 &+ 5)
         self.plan = plan
+        self.pool = BufferPool(keep: 4, bufferBytes: plan.configuration.commitBounds.bufferBytes)
         self.trace = Trace(isOn: traces)
         let disk = SimFileSystem(seed: seed &* 7919 &+ 1, direct: self.plan.direct, capacity: self.plan.capacity)
         self.disk = disk
@@ -115,6 +121,7 @@ package final class Simulation: @unchecked Sendable {
         self.disk.decideFaults(nil)
         self.tally.acknowledged = self.checker.acknowledged
         self.tally.observed = self.checker.observed
+        self.tally.simulatedMillis = Int(self.clock.monotonicNanos / 1_000_000)
         return Outcome(seed: self.seed, violation: violation, tally: self.tally, trace: self.trace.lines)
     }
 
@@ -126,6 +133,7 @@ package final class Simulation: @unchecked Sendable {
 
     private func step() throws(Violation) {
         self.armFaults()
+        if self.plan.hasLeases, self.more.chance(1, of: 4) { try self.changeLeases() }
         switch self.random.weighted([26, 80, 26, 8, 9, 4, 4, 10, 1, 1]) {
         case 0: try self.put()
         case 1: try self.write()

@@ -30,6 +30,8 @@ package struct Tally: Sendable, CustomStringConvertible {
     package var snapshots = 0
     package var reshards = 0
     package var full = 0
+    package var leaseChanges = 0
+    package var simulatedMillis = 0
 
     package static func += (left: inout Self, right: Self) {
         left.steps += right.steps
@@ -47,15 +49,17 @@ package struct Tally: Sendable, CustomStringConvertible {
         left.snapshots += right.snapshots
         left.reshards += right.reshards
         left.full += right.full
+        left.leaseChanges += right.leaseChanges
+        left.simulatedMillis += right.simulatedMillis
     }
 
     package var description: String {
-        "\(self.steps) steps, \(self.commits) commits, \(self.acknowledged) records acknowledged, "
+        "\(self.simulatedMillis / 3_600_000) simulated hours, \(self.steps) steps, \(self.commits) commits, \(self.acknowledged) records acknowledged, "
             + "\(self.observed) read; \(self.crashes) crashes (\(self.powerCuts) power cuts), "
             + "\(self.failures) failed writes, \(self.recoveries) recoveries; "
             + "\(self.rolls) segments begun (\(self.recycled) recycled), "
             + "\(self.filled) pieces of zeros, \(self.footers) footers, "
             + "\(self.snapshots) snapshots, \(self.reshards) reshardings, "
-            + "\(self.full) times no space"
+            + "\(self.leaseChanges) changes of leases, \(self.full) times no space"
     }
 }

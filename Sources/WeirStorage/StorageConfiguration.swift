@@ -20,6 +20,7 @@ package struct StorageConfiguration: Sendable {
     package var bounds = Catalog.Bounds()
     /// The operator says that the clock is right at this start: what has expired by it is deleted without a watch.
     package var trustsClock = false
+    package var commitBounds = CommitBounds.standard
 
     package init(folder: String) { self.folder = folder }
 }

@@ -104,13 +104,50 @@ import WeirModel
         let commit = try Golden.commit.bytes()
         let section = Array(commit[CommitHeader.bytes..<CommitHeader.bytes + 48])
         for length in 0...section.count {
-            var count = 0
-            let whole = section[0..<length].withUnsafeBytes { raw in
-                EventSection.forEach(in: raw) { _, _ in count += 1 }
+            section[0..<length].withUnsafeBytes { raw in
+                let count = length / 24
+                #expect(EventSection.read(raw, count: count).isWhole == (length % 24 == 0), "\(length) bytes")
+                #expect(EventSection.read(raw, count: count).events.count == count)
+                #expect(!EventSection.read(raw, count: count + 1).isWhole)
             }
-            #expect(whole == (length % 24 == 0), "\(length) bytes")
-            #expect(count == length / 24)
         }
+    }
+
+    /// What no version writes is no event: kind 0, bytes that must be zero, a length that leads out of the section, and
+    /// fewer or more events than the commit counts.
+    @Test(arguments: [
+        (offset: 24, value: 0, events: 1), (offset: 26, value: 1, events: 1), (offset: 27, value: 1, events: 1),
+        (offset: 28, value: 0xff, events: 1), (offset: 31, value: 1, events: 1), (offset: 0, value: 0, events: 0),
+    ])
+    func whatNoVersionWritesIsNoEvent(offset: Int, value: UInt8, events: Int) throws {
+        var section = [UInt8](repeating: 0, count: 48)
+        section.withUnsafeMutableBytes { raw in
+            for start in [0, 24] {
+                let place = UnsafeMutableRawBufferPointer(rebasing: raw[start..<start + 24])
+                _ = EventSection.append(kind: 77, payload: [1, 2, 3, 4, 5, 6, 7, 8, 9], to: place)
+            }
+        }
+        section.withUnsafeBytes { raw in
+            #expect(EventSection.read(raw, count: 2).isWhole, "a kind of a newer version, in a whole section")
+            #expect(!EventSection.read(raw, count: 1).isWhole)
+            #expect(!EventSection.read(raw, count: 3).isWhole)
+        }
+        section[offset] = value
+        section.withUnsafeBytes { raw in
+            #expect(!EventSection.read(raw, count: 2).isWhole)
+            #expect(EventSection.read(raw, count: 2).events.count == events)
+        }
+    }
+
+    @Test func thePaddingOfAnEventIsZero() {
+        var section = [UInt8](repeating: 0, count: 24)
+        section.withUnsafeMutableBytes { _ = EventSection.append(kind: 300, payload: [UInt8](1...9), to: $0) }
+        for position in 17..<24 {
+            section[position] = 1
+            section.withUnsafeBytes { #expect(EventSection.read($0, count: 1).events.isEmpty) }
+            section[position] = 0
+        }
+        section.withUnsafeBytes { #expect(EventSection.read($0, count: 1).isWhole) }
     }
 
     @Test func aSectionWithABitTurnedIsWalkedWithinItsBounds() throws {
@@ -120,10 +157,10 @@ import WeirModel
             for bit in 0..<8 {
                 section[position] ^= 1 << UInt8(bit)
                 var bytes = 0
-                _ = section.withUnsafeBytes { raw in
-                    EventSection.forEach(in: raw) { kind, payload in
-                        bytes += EventSection.headBytes + payload.count
-                        _ = try? LogEvent(kind: kind, payload: payload)
+                section.withUnsafeBytes { raw in
+                    for event in EventSection.read(raw, count: 2).events {
+                        bytes += EventSection.headBytes + event.payload.count
+                        _ = try? LogEvent(kind: event.kind, payload: event.payload)
                     }
                 }
                 #expect(bytes <= section.count)

@@ -24,13 +24,10 @@ import WeirModel
             #expect(read == header)
             #expect(read.checksumMatches(raw))
             #expect(read.paddedLength == LogFormat.block)
-            var events: [LogEvent] = []
-            let whole = try EventSection.forEach(in: raw.slice(CommitHeader.bytes, read.eventsLength)) {
-                kind, payload in
-                events.append(try LogEvent(kind: kind, payload: payload))
-            }
-            #expect(whole)
-            #expect(events == Sample.logEvents)
+            let section = EventSection.read(raw.slice(CommitHeader.bytes, read.eventsLength), count: read.eventCount)
+            #expect(section.isWhole)
+            #expect(
+                try section.events.map { try LogEvent(kind: $0.kind, payload: $0.payload) } == Sample.logEvents)
             let placement = try Placement(reading: raw.slice(read.batchesOffset, Placement.bytes))
             #expect(placement.endIndex == 42)
             #expect(placement.totalLength == read.batchesLength)

@@ -14,7 +14,7 @@ final class LogRig: LogHolder {
     var configuration: StorageConfiguration
     private(set) var core: LogCore
     private(set) var report: RecoveryReport
-    private let pool = LogRig.sharedPool
+    private let pool: BufferPool
     private var chain: CommitPoint
     private var chainTerm: UInt64
 
@@ -38,6 +38,8 @@ final class LogRig: LogHolder {
         self.disk = disk
         self.clock = clock
         self.configuration = configuration
+        let bounds = configuration.commitBounds
+        self.pool = bounds == .standard ? Self.sharedPool : BufferPool(keep: 4, bufferBytes: bounds.bufferBytes)
         (self.core, self.report) = try Recovery.run(
             disk, configuration, clock: clock, pool: self.pool, start: .process(newLogID: 77))
         (self.chain, self.chainTerm) = (self.core.cut, self.core.term)
@@ -177,6 +179,34 @@ final class LogRig: LogHolder {
         return try self.core.appendRecords(
             shard, records: raw.slice(BatchBody.headerBytes, raw.count - BatchBody.headerBytes), count: texts.count,
             nowMillis: self.now)
+    }
+
+    /// A put of which the server routes each record: texts with the position of their shard among the open ones.
+    @discardableResult
+    func appendRouted(_ texts: [(text: String, shard: Int)], to stream: StreamID) throws -> LSN {
+        guard let state = self.core.catalog.stream(stream) else { throw Missing() }
+        var builder = BatchBodyBuilder()
+        var lengths: [Int] = []
+        for (text, _) in texts {
+            let before = builder.recordsLength
+            let bytes = Array(text.utf8)
+            bytes.withUnsafeBytes { builder.append(key: UnsafeRawBufferPointer(rebasing: $0[0..<1]), data: $0) }
+            lengths.append(builder.recordsLength - before)
+        }
+        return try builder.finish().withUnsafeBytes { raw in
+            var position = BatchBody.headerBytes
+            var records: [RoutedRecord] = []
+            for ((_, shard), length) in zip(texts, lengths) {
+                records.append(
+                    RoutedRecord(
+                        bytes: raw.baseAddress! + position, length: UInt32(length), payload: UInt32(length), hash: 0,
+                        shard: Int32(shard)))
+                position += length
+            }
+            return try self.core.appendRouted(
+                records, count: records.count, bytes: position - BatchBody.headerBytes,
+                to: self.core.openShards(of: state), outcome: RoutedOutcome(), nowMillis: self.now)
+        }
     }
 
     /// Appends and writes: acknowledged when it returns.

@@ -3,8 +3,10 @@ import WeirModel
 
 /// The events of a commit, one after the other: `u16 kind | u16 0 | u32 length | payload | zeros to 8 bytes`.
 ///
-/// Kinds 1...255 belong to the catalog, 256 and up to the log itself (`LogEvent`). Unknown kinds stop a start: an older
-/// program must not serve what it does not understand.
+/// Kinds 1...255 belong to the catalog, 256 and up to the log itself (`LogEvent`); 0 is none. Unknown kinds stop a
+/// start: an older program must not serve what it does not understand. That holds for a section that is whole only: any
+/// version writes one, so what cannot be told apart into as many events as the commit counts is no newer version's
+/// either.
 package enum EventSection {
     package static let headBytes = 8
 
@@ -19,19 +21,42 @@ package enum EventSection {
         return length
     }
 
-    package static func forEach<E: Error>(
-        in section: UnsafeRawBufferPointer, _ body: (UInt16, UnsafeRawBufferPointer) throws(E) -> Void
-    ) throws(E) -> Bool {
+    /// The events of a section as far as they can be told apart.
+    package struct Reading {
+        package struct Event {
+            package let kind: UInt16
+            package let payload: UnsafeRawBufferPointer
+        }
+
+        /// Up to the first place at which no version of the program writes an event.
+        package fileprivate(set) var events: [Event] = []
+        /// They fill the section, and are as many as the commit counts.
+        package fileprivate(set) var isWhole = false
+    }
+
+    /// Reads the section of a commit that counts `count` events. The events are valid as long as the bytes are.
+    package static func read(_ section: UnsafeRawBufferPointer, count: Int) -> Reading {
+        var reading = Reading()
         var offset = 0
         while offset < section.count {
-            guard section.count - offset >= Self.headBytes else { return false }
-            let length = Int(section.integer(UInt32.self, at: offset + 4))
-            let padded = Self.paddedLength(ofPayload: length)
-            guard section.count - offset >= padded else { return false }
-            try body(section.integer(UInt16.self, at: offset), section.slice(offset + Self.headBytes, length))
-            offset += padded
+            guard let event = Self.event(in: section, at: offset) else { return reading }
+            reading.events.append(event)
+            offset += Self.paddedLength(ofPayload: event.payload.count)
         }
-        return true
+        reading.isWhole = reading.events.count == count
+        return reading
+    }
+
+    /// What stands at `offset`, when it is an event of this or of a newer version.
+    private static func event(in section: UnsafeRawBufferPointer, at offset: Int) -> Reading.Event? {
+        guard section.count - offset >= Self.headBytes else { return nil }
+        let kind = section.integer(UInt16.self, at: offset)
+        let length = Int(section.integer(UInt32.self, at: offset + 4))
+        let padded = Self.paddedLength(ofPayload: length)
+        guard kind != 0, section.integer(UInt16.self, at: offset + 2) == 0, section.count - offset >= padded,
+            section[offset + Self.headBytes + length..<offset + padded].allSatisfy({ $0 == 0 })
+        else { return nil }
+        return Reading.Event(kind: kind, payload: section.slice(offset + Self.headBytes, length))
     }
 }
 
@@ -42,6 +67,9 @@ package enum LogEvent: Hashable, Sendable {
     case segmentDropped(file: UInt64, useCount: UInt32)
     /// A snapshot of the machines lies on disk, complete and synced.
     case snapshotTaken(lsn: LSN, checksum: UInt32)
+
+    /// The kinds of all events of the log.
+    package static let kinds: ClosedRange<UInt16> = 256...257
 
     package var kind: UInt16 {
         switch self {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import WeirModel
 
 /// What fixes the bytes on disk. A change here is a new format version.
 package enum LogFormat {
@@ -8,6 +9,8 @@ package enum LogFormat {
     /// Commits of one term in flight at once; numbers skipped at the start of a term exceed it by far.
     package static let depthMax = 2
     package static let termGap: UInt64 = 64
+    /// No commit is longer: what closes one, and one request with the changes that waited for its commit.
+    package static let commitBytesMax = Limits.commitBytes + Limits.frameBytesMax + (1 << 20)
 
     package static func padded(_ length: Int) -> Int { (length + Self.block - 1) / Self.block * Self.block }
 }

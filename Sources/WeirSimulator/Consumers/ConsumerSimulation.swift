@@ -53,7 +53,8 @@ package final class ConsumerSimulation {
         self.breakage = breakage
         var random = SplitMix64(seed: seed &* 0x5851_f42d_4c95_7f2d &+ 3)
         self.plan = ConsumerPlan(&random)
-        let plan = Plan(&random).forConsumers(&random)
+        var plan = Plan(&random).forConsumers(&random)
+        plan.drawBorders(seed)
         self.node = Simulation(
             seed: seed, steps: 0, traces: traces, breakage: nil, plan: plan, random: SplitMix64(seed: random.next()))
         self.random = random
@@ -85,6 +86,7 @@ package final class ConsumerSimulation {
         self.tally.repeated = self.records.repeated
         self.tally.powerCuts = self.node.tally.powerCuts
         self.tally.failures = self.node.tally.failures
+        self.tally.simulatedMillis = Int(self.node.clock.monotonicNanos / 1_000_000)
         return Outcome(seed: self.seed, violation: violation, tally: self.tally, trace: self.node.trace.lines)
     }
 

@@ -21,6 +21,7 @@ package struct ConsumerTally: Sendable, CustomStringConvertible {
     package var failures = 0
     package var reshards = 0
     package var resets = 0
+    package var simulatedMillis = 0
 
     package init() {}
 
@@ -44,10 +45,11 @@ package struct ConsumerTally: Sendable, CustomStringConvertible {
         left.failures += right.failures
         left.reshards += right.reshards
         left.resets += right.resets
+        left.simulatedMillis += right.simulatedMillis
     }
 
     package var description: String {
-        "\(self.events) events, \(self.acknowledged) records acknowledged, \(self.processed) processed "
+        "\(self.simulatedMillis / 3_600_000) simulated hours, \(self.events) events, \(self.acknowledged) records acknowledged, \(self.processed) processed "
             + "(\(self.repeated) again); \(self.checkpoints) checkpoints stored, \(self.refused) refused; "
             + "\(self.assigned) leases told, \(self.handedOver) handed over, \(self.expired) workers expired; "
             + "\(self.workers) workers, \(self.pauses) paused, \(self.kills) killed, \(self.leaves) shut down; "

@@ -19,49 +19,48 @@ struct CommitEntry {
 final class CommitInProgress: @unchecked Sendable {
     // Unchecked: the stage decides who touches it, one at a time, as said above.
     let lsn: LSN
-    var buffer: CommitBuffer
     let catalogVersion: UInt64
-    /// Bytes used: header, events, client-framed batches.
-    private(set) var used = CommitHeader.bytes
+    /// Header, events, client-framed batches; when it is sealed, all of them.
+    private var bytes: CommitBytes
     private(set) var eventsLength = 0
     private(set) var eventCount = 0
     private(set) var entries: ContiguousArray<CommitEntry> = []
     private(set) var timeMillis: Int64 = 0
     private var staging: Staging?
-    /// Up to here there is room whatever the limit: a request that was begun in this commit ends in it.
-    private var promised = 0
+    private var room: CommitRoom
 
     // Known when it is written:
     var segment: Segment?
     var offset = 0
     var header: CommitHeader?
 
-    init(lsn: LSN, catalogVersion: UInt64, buffer: CommitBuffer) {
+    init(lsn: LSN, catalogVersion: UInt64, bounds: CommitBounds, pool: BufferPool) {
         self.lsn = lsn
         self.catalogVersion = catalogVersion
-        self.buffer = buffer
+        self.bytes = CommitBytes(pool: pool, head: CommitHeader.bytes)
+        self.room = CommitRoom(bounds)
     }
+
+    /// What is read of it once it is sealed.
+    var buffer: CommitBuffer { self.bytes.buffer }
 
     var hasBatches: Bool { !self.entries.isEmpty || self.staging != nil }
     var isEmpty: Bool { !self.hasBatches && self.eventCount == 0 }
     /// Bytes when sealed, padding left out.
-    var length: Int { self.used + (self.staging?.framedBytes ?? 0) }
+    var length: Int { self.bytes.used + (self.staging?.framedBytes ?? 0) }
     var entryCount: Int { self.entries.count + (self.staging?.runs.count ?? 0) }
 
-    /// Whether `bytes` more keep it within `limit`; an empty commit takes anything that its buffer holds.
-    func hasRoom(for bytes: Int, limit: Int) -> Bool {
-        let total = self.length + bytes
-        return total <= self.buffer.raw.count && (total <= max(limit, self.promised) || self.isEmpty)
-    }
+    /// Whether `bytes` more belong into it, and not into the next one.
+    func takes(_ bytes: Int) -> Bool { self.room.takes(bytes, after: self.length, isEmpty: self.isEmpty) }
 
-    /// The next `bytes` belong together; the caller has made sure that the buffer holds them.
-    func promise(_ bytes: Int) { self.promised = self.length + bytes }
+    /// The next `bytes` belong together, and into this one.
+    func promise(_ bytes: Int) { self.room.promise(bytes, after: self.length) }
 
     func append(event kind: UInt16, payload: [UInt8], timeMillis: Int64) {
         precondition(!self.hasBatches, "events stand before the batches that were admitted after them")
-        let free = UnsafeMutableRawBufferPointer(rebasing: self.buffer.raw[self.used...])
-        let length = EventSection.append(kind: kind, payload: payload, to: free)
-        self.used += length
+        let length = EventSection.paddedLength(ofPayload: payload.count)
+        let written = EventSection.append(kind: kind, payload: payload, to: self.bytes.append(length))
+        precondition(written == length, "an event is as long as it says")
         self.eventsLength += length
         self.eventCount += 1
         self.timeMillis = max(self.timeMillis, timeMillis)
@@ -69,11 +68,11 @@ final class CommitInProgress: @unchecked Sendable {
 
     /// Copies a client-framed body behind its placement: the one copy of its records.
     func append(body: UnsafeRawBufferPointer, placement: Placement, shard: ShardState) {
-        let start = self.used
-        let target = UnsafeMutableRawBufferPointer(rebasing: self.buffer.raw[start..<start + placement.totalLength])
+        precondition(body.count == placement.bodyLength, "a placement says how long its body is")
+        let start = self.bytes.used
+        let target = self.bytes.append(placement.totalLength)
         placement.write(to: target)
         (target.baseAddress! + Placement.bytes).copyMemory(from: body.baseAddress!, byteCount: body.count)
-        self.used += placement.totalLength
         self.timeMillis = max(self.timeMillis, placement.arrivalMillis)
         self.entries.append(
             CommitEntry(
@@ -107,7 +106,7 @@ final class CommitInProgress: @unchecked Sendable {
 
     private func staging(_ pool: BufferPool) -> Staging {
         if let staging = self.staging { return staging }
-        let staging = Staging(CommitBuffer(pool.take(bytes: self.buffer.raw.count), pool: pool))
+        let staging = Staging(pool)
         self.staging = staging
         return staging
     }
@@ -122,29 +121,31 @@ final class CommitInProgress: @unchecked Sendable {
     /// Frames what was staged, then writes header, padding and checksum. On a writer thread, without the lock.
     func seal(header: CommitHeader) -> CommitPoint {
         if let staging = self.staging {
+            self.bytes.reserve(staging.framedBytes)
             for position in 0..<staging.runs.count { self.frame(staging.runs.start[position], staging) }
             self.entries.sort { $0.firstIndex < $1.firstIndex }
             self.staging = nil
         }
         var header = header
-        header.batchCount = self.entries.count
-        header.checksum = header.seal(self.buffer.raw)
+        precondition(header.batchCount == self.entries.count, "a header counts the batches that were framed")
+        header.checksum = self.bytes.seal(header)
         self.header = header
+        assert(SealedCommit.fault(in: self.buffer.raw, header) == nil, "\(self.lsn) is not what it says")
         return header.point
     }
 
     private func frame(_ run: Staging.Run, _ staging: Staging) {
-        let start = self.used
+        let start = self.bytes.used
         let shard = run.shard.takeUnretainedValue()
         let (count, bytes) = (Int(run.count), Int(run.bytes))
         let placement = Placement(
             stream: shard.ref.stream, shard: shard.ref.shard, firstIndex: run.firstIndex, count: count,
             arrivalMillis: run.arrivalMillis, bodyLength: BatchBody.headerBytes + bytes)
-        let target = UnsafeMutableRawBufferPointer(rebasing: self.buffer.raw[start..<start + placement.totalLength])
+        let target = self.bytes.append(placement.totalLength)
         placement.write(to: target)
         let body = UnsafeMutableRawBufferPointer(rebasing: target[Placement.bytes...])
         var position = body.baseAddress! + BatchBody.headerBytes
-        let (source, chunks) = (staging.memory.raw.baseAddress!, staging.chunks.start)
+        let (source, chunks) = (staging.bytes.buffer.raw.baseAddress!, staging.chunks.start)
         var chunk = run.head
         while chunk >= 0 {
             let part = chunks[Int(chunk)]
@@ -153,7 +154,6 @@ final class CommitInProgress: @unchecked Sendable {
             chunk = part.next
         }
         BatchBody.seal(body, count: count, recordsLength: bytes)
-        self.used += placement.totalLength
         self.entries.append(
             CommitEntry(
                 shard: shard, firstIndex: run.firstIndex, count: count, arrivalMillis: run.arrivalMillis,
@@ -161,11 +161,5 @@ final class CommitInProgress: @unchecked Sendable {
     }
 
     /// Small commits move to memory of their own size, so that the tail does not hold 2 MiB for each.
-    func shrink(pool: BufferPool) {
-        let length = LogFormat.padded(self.used)
-        guard length <= self.buffer.raw.count / 2 else { return }
-        let small = AlignedMemory(uninitialized: length)
-        small.raw.copyMemory(from: UnsafeRawBufferPointer(rebasing: self.buffer.raw[0..<length]))
-        self.buffer = CommitBuffer(small, pool: nil)
-    }
+    func shrink() { self.bytes.shrink() }
 }

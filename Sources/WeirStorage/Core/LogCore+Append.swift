@@ -91,8 +91,7 @@ extension LogCore {
 
     func append(event kind: UInt16, payload: [UInt8]) {
         if self.open.hasBatches { self.closeOpen() }
-        let need = EventSection.paddedLength(ofPayload: payload.count)
-        self.makeRoom(for: need)
+        self.makeRoom(for: EventSection.paddedLength(ofPayload: payload.count))
         self.open.append(event: kind, payload: payload, timeMillis: self.time.lastStampMillis)
     }
 
@@ -152,6 +151,10 @@ extension LogCore {
     /// Whether so many bytes more may be admitted at all.
     func checkRoom(bytes: Int) throws(WeirError) {
         if case .serving = self.state {} else if let error = self.unavailable() { throw error }
+        guard bytes <= CommitBounds.requestBytesMax else {
+            throw WeirError(
+                .limitExceeded, "a put of \(bytes) bytes in one commit, which takes \(CommitBounds.requestBytesMax)")
+        }
         let pending = self.pipeline.pendingBytes + self.open.length
         guard pending + bytes <= self.configuration.pendingBytesMax else {
             throw WeirError(
@@ -188,13 +191,10 @@ extension LogCore {
         self.open.promise(need)
     }
 
-    /// Closes the open commit when `bytes` more do not fit it, so that what belongs together is not divided.
+    /// Closes the open commit when it does not take `bytes` more, so that what belongs together is not divided. The
+    /// next one takes them, whatever waited for it: a commit makes room for what is appended to it.
     func makeRoom(for bytes: Int) {
-        if self.open.hasRoom(for: bytes, limit: Limits.commitBytes) { return }
-        if !self.open.isEmpty { self.closeOpen() }
-        if !self.open.hasRoom(for: bytes, limit: Limits.commitBytes) {
-            self.open.buffer = CommitBuffer(self.pool.take(bytes: CommitHeader.bytes + bytes), pool: self.pool)
-        }
+        if !self.open.takes(bytes) { self.closeOpen() }
     }
 
     /// The open commit takes no more; another opens.
@@ -202,6 +202,7 @@ extension LogCore {
         let commit = self.open
         let lsn = self.pipeline.close(bytes: commit.length)
         precondition(lsn == commit.lsn, "commits close in order")
+        precondition(commit.length <= LogFormat.commitBytesMax, "a start reads no commit of \(commit.length) bytes")
         // Waiting events have changed the lease table already and are of the next commit.
         if self.takesSnapshotNext, self.waitingEvents.isEmpty {
             self.pendingSnapshot = self.captureSnapshot(lsn: lsn)
@@ -209,8 +210,10 @@ extension LogCore {
         }
         self.closed.append(commit)
         self.open = CommitInProgress(
-            lsn: self.pipeline.open, catalogVersion: self.catalog.version,
-            buffer: CommitBuffer(self.pool.take(bytes: 0), pool: self.pool))
-        self.openWithWaitingEvents()
+            lsn: self.pipeline.open, catalogVersion: self.catalog.version, bounds: self.configuration.commitBounds,
+            pool: self.pool)
+        for event in self.waitingEvents.takeAll() {
+            self.open.append(event: event.kind, payload: event.payload, timeMillis: self.time.lastStampMillis)
+        }
     }
 }

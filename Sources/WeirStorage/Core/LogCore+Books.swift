@@ -42,6 +42,10 @@ extension LogCore {
         }
     }
 
+    /// The commit that is open, and its bytes so far.
+    package var openLSN: LSN { self.open.lsn }
+    package var openBytes: Int { self.open.length }
+
     /// Files whose dropping has been announced and is not yet durable, or whose readers are not yet gone.
     package var droppingFiles: [String] { self.dropping.map { Segment.fileName($0.segment.header.file) } }
 }

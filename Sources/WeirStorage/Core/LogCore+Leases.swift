@@ -4,9 +4,6 @@ import WeirLog
 import WeirModel
 
 extension LogCore {
-    /// Bytes of changes of leases that may wait for the next commit.
-    private static let waitingEventBytesMax = 1 << 20
-
     /// Logs what a command on leases leads to, and returns the position at which it may be told. Commands on leases
     /// ride with the group commit: they never close one that puts are filling.
     @discardableResult
@@ -42,26 +39,19 @@ extension LogCore {
     private func append(_ event: LeaseEvent) throws(WeirError) -> LSN {
         let payload = event.encode()
         // A snapshot is due: it is taken of a moment at which no event waits.
-        guard self.open.hasBatches, !self.takesSnapshotNext else {
-            self.append(event: event.kind, payload: payload)
-            return self.open.lsn
+        if self.open.hasBatches, !self.takesSnapshotNext {
+            if self.waitingEvents.add(kind: event.kind, payload: payload) { return self.open.lsn.next }
+            guard self.waitingEvents.isEmpty else {
+                throw WeirError(
+                    .unavailable,
+                    "\(self.waitingEvents.count) changes of leases wait for the disk, at most "
+                        + "\(self.waitingEvents.bytesMax) bytes of them may; try again",
+                    verdict: .init(maybeStored: false, retry: .after(20)))
+            }
+            // One that is too large to wait is not put off for ever.
         }
-        guard self.waitingEventBytes + payload.count <= Self.waitingEventBytesMax else {
-            throw WeirError(
-                .unavailable, "\(self.waitingEvents.count) changes of leases wait for the disk; try again",
-                verdict: .init(maybeStored: false, retry: .after(20)))
-        }
-        self.waitingEvents.append((event.kind, payload))
-        self.waitingEventBytes += payload.count
-        return self.open.lsn.next
-    }
-
-    /// A commit has opened: what waited for it comes first.
-    func openWithWaitingEvents() {
-        let waiting = self.waitingEvents
-        self.waitingEvents.removeAll(keepingCapacity: true)
-        self.waitingEventBytes = 0
-        for event in waiting { self.append(event: event.kind, payload: event.payload) }
+        self.append(event: event.kind, payload: payload)
+        return self.open.lsn
     }
 
     /// What is still to be processed of a lease: records, and the age of the first of them.

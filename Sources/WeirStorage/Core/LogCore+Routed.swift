@@ -81,6 +81,7 @@ package final class RoutedOutcome {
     }
 
     func begin(shards: Int, records: Int) {
+        precondition(records <= UInt16.max, "a put has fewer records than its entries can be told apart by")
         self.list.removeAll()
         if records > self.recordCapacity {
             self.recordEntries.deallocate()

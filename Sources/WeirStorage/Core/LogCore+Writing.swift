@@ -17,13 +17,11 @@ package final class WriteJob: Sendable, CustomStringConvertible {
     let commit: CommitInProgress
     let segment: Segment
     private let header: CommitHeader
-    private let pool: BufferPool
 
-    init(commit: CommitInProgress, segment: Segment, header: CommitHeader, pool: BufferPool) {
+    init(commit: CommitInProgress, segment: Segment, header: CommitHeader) {
         self.commit = commit
         self.segment = segment
         self.header = header
-        self.pool = pool
     }
 
     package var lsn: LSN { self.commit.lsn }
@@ -44,6 +42,12 @@ package final class WriteJob: Sendable, CustomStringConvertible {
         return self.commit.seal(header: header)
     }
 
+    /// What a start could not read of the sealed commit; `nil`: nothing. For the simulator and tests.
+    package var fault: String? {
+        guard let header = self.commit.header else { return "it is not sealed" }
+        return SealedCommit.fault(in: self.commit.buffer.raw, header)
+    }
+
     /// Writes and syncs. After success the commit is on disk.
     package func perform() throws(FileError) {
         try self.write()
@@ -60,7 +64,7 @@ package final class WriteJob: Sendable, CustomStringConvertible {
     /// The second half.
     package func sync() throws(FileError) {
         try self.segment.sync()
-        self.commit.shrink(pool: self.pool)
+        self.commit.shrink()
     }
 }
 
@@ -109,7 +113,7 @@ extension LogCore {
         segment.plannedShards += commit.entryCount
         self.writing.append(commit)
         return .write(
-            WriteJob(commit: commit, segment: segment, header: self.header(of: commit, in: segment), pool: self.pool))
+            WriteJob(commit: commit, segment: segment, header: self.header(of: commit, in: segment)))
     }
 
     private func header(of commit: CommitInProgress, in segment: Segment) -> CommitHeader {

@@ -40,10 +40,8 @@ package final class LogCore {
     var positions: TermPositions
     /// Runs ahead of the disk like the catalog. Readers have no copy of it: what is told of it waits for `leaseLSN`.
     package internal(set) var leases: LeaseTable
-    /// Changes of leases that came when the open commit held batches already: they open the next one. A checkpoint must
-    /// not cut a commit short, nor cost one of its own.
-    var waitingEvents: [(kind: UInt16, payload: [UInt8])] = []
-    var waitingEventBytes = 0
+    /// Changes of leases that the next commit opens with.
+    var waitingEvents: WaitingEvents
     var time: LogTime
     var tail: MemoryTail
 
@@ -144,7 +142,8 @@ package final class LogCore {
         self.leases = leases
         self.pipeline = CommitPipeline(last: cut.lsn, next: firstLSN)
         self.open = CommitInProgress(
-            lsn: firstLSN, catalogVersion: catalog.version, buffer: CommitBuffer(pool.take(bytes: 0), pool: pool))
+            lsn: firstLSN, catalogVersion: catalog.version, bounds: configuration.commitBounds, pool: pool)
+        self.waitingEvents = WaitingEvents(configuration.commitBounds)
         self.positions = TermPositions(log: logID, term: term, cut: cut.lsn)
         self.time = time
         self.tail = MemoryTail(bytesMax: configuration.tailBytes)

@@ -14,7 +14,7 @@ struct RawList<Element: BitwiseCopyable> {
 
     func free() { self.start.deallocate() }
 
-    /// Makes room for `more` elements, so that `append` does not look.
+    /// Makes room for `more` elements at once.
     mutating func reserve(_ more: Int) {
         guard self.count + more > self.capacity else { return }
         let capacity = max(self.count + more, self.capacity * 2)
@@ -24,9 +24,10 @@ struct RawList<Element: BitwiseCopyable> {
         (self.start, self.capacity) = (new, capacity)
     }
 
-    /// Room was reserved. Returns its position.
+    /// Returns its position.
     @inline(__always)
     mutating func append(_ element: Element) -> Int {
+        if self.count == self.capacity { self.reserve(1) }
         (self.start + self.count).initialize(to: element)
         self.count += 1
         return self.count - 1

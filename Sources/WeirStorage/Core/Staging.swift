@@ -24,8 +24,7 @@ final class Staging {
         var next: Int32
     }
 
-    let memory: CommitBuffer
-    private var used = 0
+    private(set) var bytes: CommitBytes
     private(set) var runs = RawList<Run>(capacity: 64)
     private(set) var chunks = RawList<Chunk>(capacity: 256)
     /// Bytes that the runs will take in the commit, headers included.
@@ -36,7 +35,7 @@ final class Staging {
     /// Bytes in front of the records of a run.
     static let runHeaderBytes = Placement.bytes + BatchBody.headerBytes
 
-    init(_ memory: CommitBuffer) { self.memory = memory }
+    init(_ pool: BufferPool) { self.bytes = CommitBytes(pool: pool) }
 
     deinit {
         self.runs.free()
@@ -54,12 +53,8 @@ final class Staging {
         _ records: UnsafeRawBufferPointer, count: Int, to shard: ShardState, firstIndex: UInt64, arrivalMillis: Int64,
         lsn: UInt64
     ) {
-        self.runs.reserve(1)
-        self.chunks.reserve(1)
-        (self.memory.raw.baseAddress! + self.used).copyMemory(from: records.baseAddress!, byteCount: records.count)
-        let chunk = Int32(
-            self.chunks.append(Chunk(offset: Int32(self.used), length: Int32(records.count), next: -1)))
-        self.used += records.count
+        let offset = self.bytes.append(copying: records.baseAddress!, count: records.count)
+        let chunk = Int32(self.chunks.append(Chunk(offset: Int32(offset), length: Int32(records.count), next: -1)))
         self.framedBytes += records.count
         if shard.stagedLSN.rawValue == lsn, self.end(ofRun: shard.stagedRun).index == firstIndex {
             let run = self.runs.start + shard.stagedRun
@@ -89,25 +84,24 @@ final class Staging {
         var runs = self.runs
         var chunks = self.chunks
         var entries = outcome.list
+        var bytes = self.bytes
         runs.reserve(min(count, open.count))
         chunks.reserve(count)
         entries.reserve(min(count, open.count))
-        var offset = self.used
-        let target = self.memory.raw.baseAddress!
         let (slots, recordEntries, states) = (outcome.slots, outcome.recordEntries, open.states)
         var framed = 0
         for place in 0..<count {
             let record = records[place]
             let length = Int(record.length)
-            (target + offset).copyMemory(from: record.bytes, byteCount: length)
+            let offset = bytes.append(copying: record.bytes, count: length)
             let chunk = Int32(
                 truncatingIfNeeded: chunks.append(
                     Chunk(
                         offset: Int32(truncatingIfNeeded: offset), length: Int32(truncatingIfNeeded: length), next: -1))
             )
-            offset += length
             framed += length
             let position = Int(record.shard)
+            precondition(position >= 0 && position < open.count, "a record is of one of the open shards")
             states[position]._withUnsafeGuaranteedRef { shard in
                 let index = shard.nextIndex
                 shard.nextIndex = index + 1
@@ -142,7 +136,7 @@ final class Staging {
                 recordEntries[place] = UInt16(truncatingIfNeeded: slot)
             }
         }
-        (self.runs, self.chunks, self.used) = (runs, chunks, offset)
+        (self.runs, self.chunks, self.bytes) = (runs, chunks, bytes)
         self.framedBytes += framed
         outcome.finish(entries)
     }

@@ -141,8 +141,8 @@ extension Recovery {
     /// A snapshot is of a commit that was on the disk: a log that ends before it has lost its end, and nothing behind
     /// proves it.
     mutating func missCommitsOfSnapshot(_ candidates: [Candidate]) {
-        guard let snapshot = self.snapshotPoint, self.seen < snapshot.lsn,
-            !self.report.damaged.contains(where: { Segment.fileNumber($0.file) != nil })
+        let unread = self.report.damaged.count { Segment.fileNumber($0.file) != nil }
+        guard let snapshot = self.snapshotPoint, self.seen < snapshot.lsn, unread == self.lostEvents.ranges
         else { return }
         // It may be too short for a footer, and its bytes are kept for whoever can make something of them.
         self.segments.last?.isDamaged = true

@@ -57,7 +57,7 @@ extension Recovery {
                     "\(header.lsn) was made with \(header.catalogVersion) changes of streams and shards behind it, and "
                         + "\(self.catalog.version) were read; nothing was touched")
             }
-            try self.applyEvents(header, bytes)
+            try self.applyEvents(header, bytes, at: offset, in: segment)
             self.last = header.point
             self.lastMillis = max(self.lastMillis, header.timeMillis)
             if header.trustedMillis > 0 { self.trustedMillis = header.trustedMillis }
@@ -76,47 +76,8 @@ extension Recovery {
         segment.timeMillis = max(segment.timeMillis, header.timeMillis)
     }
 
-    private mutating func applyEvents(_ header: CommitHeader, _ bytes: UnsafeRawBufferPointer) throws(FileError) {
-        var problem: String?
-        let section = bytes.slice(CommitHeader.bytes, header.eventsLength)
-        let whole = EventSection.forEach(in: section) { kind, payload in
-            guard problem == nil else { return }
-            do {
-                try self.apply(kind: kind, payload: payload, lsn: header.lsn)
-            } catch {
-                problem = "\(error)"
-            }
-        }
-        if !whole { problem = problem ?? "its events do not fill their section" }
-        if let problem {
-            throw FileError(.io, "\(header.lsn) cannot be replayed: \(problem); nothing was touched")
-        }
-    }
-
-    private mutating func apply(kind: UInt16, payload: UnsafeRawBufferPointer, lsn: LSN) throws {
-        if kind >= 256 {
-            switch try LogEvent(kind: kind, payload: payload) {
-            case .segmentDropped(let file, let useCount): self.noteDropped(file, useCount)
-            case .snapshotTaken: break
-            }
-            return
-        }
-        if LeaseEvent.kinds.contains(kind) { return try self.leases.apply(LeaseEvent(kind: kind, payload: payload)) }
-        let event = try CatalogEvent(kind: kind, payload: payload)
-        if self.lost.isEmpty {
-            // A closing must say what the log says.
-            let shards = self.shards
-            try self.catalog.apply(event) { shards[$0]?.nextIndex ?? 0 }
-        } else {
-            try self.catalog.apply(event)
-        }
-        self.leases.follow(event)
-        self.catalogLSN = lsn
-        self.follow(event, lsn: lsn)
-    }
-
     /// Keeps the shards in step with the catalog.
-    private mutating func follow(_ event: CatalogEvent, lsn: LSN) {
+    mutating func follow(_ event: CatalogEvent, lsn: LSN) {
         let stream = event.stream
         guard let state = self.catalog.stream(stream) else {
             self.shards = self.shards.filter { $0.key.stream != stream }

@@ -182,7 +182,7 @@ extension Recovery {
     ) throws(FileError) -> LossProof.Verdict {
         var scan = SegmentScan(header: later.header, file: later.file)
         // What is damaged at its start is not longer than a commit.
-        let limit = min(scan.size, SegmentHeader.bytes + SegmentScan.commitBytesMax + LogFormat.block)
+        let limit = min(scan.size, SegmentHeader.bytes + LogFormat.commitBytesMax + LogFormat.block)
         guard var found = try self.nextCommit(&scan, from: SegmentHeader.bytes, before: limit, cuts) else {
             return .open
         }

@@ -84,6 +84,7 @@ package struct Recovery {
     /// The next commit follows a damaged range: its chain cannot be checked.
     var chainBroken = false
     var lost = LostRecords()
+    var lostEvents = LostEvents()
     /// What was found is worth a snapshot at once.
     var wantsSnapshot = false
     /// Higher than any number seen, valid or void.
@@ -141,6 +142,7 @@ package struct Recovery {
             self.term = cuts.newestTerm + 1
             self.loadSnapshot(folder, logID: logID)
             try self.replay(candidates, cuts)
+            self.reportLostEvents()
             self.missAbsentFiles(candidates)
             self.missCommitsOfSnapshot(candidates)
             self.skipLostIndexes()

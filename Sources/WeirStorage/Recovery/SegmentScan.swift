@@ -4,9 +4,6 @@ import WeirModel
 
 /// Reads a segment as it is on the disk, commit by commit, through a window of memory.
 struct SegmentScan {
-    /// No commit is longer: 2 MiB and one request.
-    static let commitBytesMax = Limits.commitBytes + Limits.frameBytesMax + (1 << 20)
-
     let header: SegmentHeader
     let file: any File
     let size: Int
@@ -33,7 +30,7 @@ struct SegmentScan {
         guard offset + LogFormat.block <= self.size else { return .end }
         let head = try self.bytes(at: offset, count: LogFormat.block)
         guard let header = try? CommitHeader(reading: head), header.logID == self.header.logID,
-            header.useCount == self.header.useCount, header.paddedLength <= Self.commitBytesMax,
+            header.useCount == self.header.useCount, header.paddedLength <= LogFormat.commitBytesMax,
             offset + header.paddedLength <= self.size
         else { return .nothing }
         let whole = try self.bytes(at: offset, count: header.paddedLength)

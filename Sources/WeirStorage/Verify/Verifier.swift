@@ -154,23 +154,7 @@ package struct Verifier {
         self.report.batches += header.batchCount
         self.report.records += records
         if !whole { self.find(name, range, "the batches do not fill their section") }
-        var unread: String?
-        let events = EventSection.forEach(in: bytes.slice(CommitHeader.bytes, header.eventsLength)) { kind, payload in
-            do {
-                if kind >= 256 {
-                    _ = try LogEvent(kind: kind, payload: payload)
-                } else {
-                    if LeaseEvent.kinds.contains(kind) {
-                        _ = try LeaseEvent(kind: kind, payload: payload)
-                    } else {
-                        _ = try CatalogEvent(kind: kind, payload: payload)
-                    }
-                }
-            } catch {
-                unread = "\(error)"
-            }
-        }
-        if !events || unread != nil { self.find(name, range, "an event cannot be read: \(unread ?? "cut short")") }
+        if let fault = SealedCommit.faultOfEvents(in: bytes, header) { self.find(name, range, fault) }
     }
 
     /// Where a whole commit of this use stands again, with a higher number than those before.
