@@ -31,10 +31,10 @@ struct RestoredCommand: AsyncParsableCommand {
             output.bytes.append(
                 text: "\(shard) has too few keys to make way: merge it with its neighbour before anybody puts\n")
         }
-        output.bytes.append(
-            text:
-                "\(CountText.describe(report.renumbered, "shard")) of \(CountText.describe(report.streams, "stream")) in "
-                + "\(self.folder) \(report.renumbered == 1 ? "is" : "are") numbered anew\n")
+        let shards = CountText.describe(report.renumbered, "shard")
+        let streams = CountText.describe(report.streams, "stream")
+        let verb = report.renumbered == 1 ? "is" : "are"
+        output.bytes.append(text: "\(shards) of \(streams) in \(self.folder) \(verb) numbered anew\n")
         try output.flush()
     }
 }
