@@ -16,7 +16,8 @@ extension Catalog {
         switch command {
         case .createStream(let name, let shards, let settings):
             return try self.planCreate(name, shards: shards, settings, now: now)
-        case .updateStream(let id, let changes): return try self.planUpdate(self.existing(id), changes, now: now, destroy: destroy)
+        case .updateStream(let id, let changes):
+            return try self.planUpdate(self.existing(id), changes, now: now, destroy: destroy)
         case .trimStream(let id, let beforeMillis):
             let stream = try self.existing(id)
             guard beforeMillis <= now else {

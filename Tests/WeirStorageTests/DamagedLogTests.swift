@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CWeir
 import Testing
 import WeirCatalog
 import WeirLog
@@ -200,29 +201,90 @@ import WeirTestKit
         }
     }
 
-    @Test func aFormatFileThatIsNotOursStopsTheStart() throws {
+    /// A format file with a right checksum over these lines.
+    private static func formatFile(_ body: String) -> [UInt8] {
+        let bytes = Array(body.utf8)
+        return bytes
+            + Array("checksum \(bytes.withUnsafeBufferPointer { weir_crc32c(0, $0.baseAddress, $0.count) })\n".utf8)
+    }
+
+    @Test func aFormatFileOfAnotherVersionStopsTheStart() throws {
         let written = try Written()
-        let name = DataFolder.formatName
-        func message(_ change: (inout [UInt8]) -> Void) -> String? {
-            let disk = written.rig.disk.copy { image in
-                var bytes = image[name] ?? []
-                change(&bytes)
-                image[name] = bytes
-            }
-            let before = disk.image
-            let error = #expect(throws: StorageError.self) { try LogRig(disk) }
-            #expect(disk.image == before)
-            return error?.message
+        let disk = written.rig.disk.copy { image in
+            image[DataFolder.formatName] = Self.formatFile("weir data folder\nformat 2\nlog 1\n")
         }
-        let whole = try #require(written.rig.disk.image[name])
+        let before = disk.image
+        let error = #expect(throws: StorageError.self) { try LogRig(disk) }
+        #expect(disk.image == before)
         #expect(
-            message { $0 = Array(String(decoding: whole, as: UTF8.self).replacing("format 1", with: "format 2").utf8) }
+            error?.message
                 == "the data folder (simulated) has format 2, this program reads format 1: "
                 + "use the version of weir that wrote it")
-        #expect(
-            message { $0[whole.count - 2] ^= 1 }
-                == "(simulated)/weir.format is damaged: its checksum does not match")
-        #expect(
-            message { $0.removeAll() } == "(simulated)/weir.format is damaged: it is not what Weir writes there")
+    }
+
+    /// Every header of a segment holds the same facts.
+    @Test func aFormatFileThatIsDamagedIsWrittenAgainFromTheSegments() throws {
+        let written = try Written()
+        let name = DataFolder.formatName
+        let whole = try #require(written.rig.disk.image[name])
+        let reading = written.rig.read(written.ref)
+        var damaged: [[UInt8]] = [[], Array(whole.dropLast()), whole + [10], Array("weir".utf8)]
+        for bit in 0..<whole.count * 8 {
+            var bytes = whole
+            bytes[bit / 8] ^= 1 << (bit % 8)
+            damaged.append(bytes)
+        }
+        for bytes in damaged {
+            let disk = written.rig.disk.copy { $0[name] = bytes }
+            let rig = try LogRig(disk)
+            #expect(disk.image[name] == whole)
+            #expect(rig.report.lines.contains { $0.contains("written again from the headers") })
+            #expect(rig.read(written.ref) == reading)
+        }
+    }
+
+    @Test func aFormatFileThatIsDamagedIsNotGuessed() throws {
+        let written = try Written()
+        // The segments are of two logs.
+        let other = try LogRig(logID: 78)
+        let names = written.rig.disk.image.keys.filter { $0.hasPrefix("segment-") }.sorted()
+        let shared = try #require(names.first { other.disk.image[$0] != nil })
+        let mixed = written.rig.disk.copy { image in
+            image[DataFolder.formatName] = []
+            image[shared] = other.disk.image[shared]
+        }
+        #expect(throws: StorageError.self) { try LogRig(mixed) }
+        // No header is whole.
+        let blank = written.rig.disk.copy { image in
+            image[DataFolder.formatName] = []
+            for name in names {
+                image[name]?.replaceSubrange(
+                    0..<SegmentHeader.bytes, with: repeatElement(0xee, count: SegmentHeader.bytes))
+            }
+        }
+        let error = #expect(throws: StorageError.self) { try LogRig(blank) }
+        #expect(error?.message.contains("no segment header is whole") == true)
+    }
+
+    /// A block that cannot be read is no commit: damage where something was acknowledged, nothing anywhere else.
+    @Test func aBlockThatCannotBeReadStopsNoStart() throws {
+        let written = try Written()
+        let reading = written.rig.read(written.ref)
+        for (name, bytes) in written.rig.disk.image.sorted(by: { $0.key < $1.key }) {
+            for block in 0..<max(1, bytes.count / LogFormat.block) {
+                let disk = written.rig.disk.copy { _ in }
+                disk.decideFaults { operation in
+                    guard case .read(name, let offset, let bytes) = operation else { return nil }
+                    let bad = block * LogFormat.block
+                    return offset < bad + LogFormat.block && bad < offset + bytes ? .failed : nil
+                }
+                let rig = try LogRig(disk)
+                disk.decideFaults(nil)
+                let after = rig.read(written.ref)
+                // What is not there is told: by the reader's count, or as damage at the start.
+                #expect(after.texts.count + Int(after.missed) >= reading.texts.count || !rig.report.damaged.isEmpty)
+                for (index, text) in after.texts { #expect(reading.texts[index] == text) }
+            }
+        }
     }
 }

@@ -33,7 +33,7 @@ final class LogRig: LogHolder {
 
     init(
         _ disk: SimFileSystem = SimFileSystem(), clock: ManualClock = ManualClock(),
-        configuration: StorageConfiguration = LogRig.small
+        configuration: StorageConfiguration = LogRig.small, logID: UInt64 = 77
     ) throws {
         self.disk = disk
         self.clock = clock
@@ -41,7 +41,7 @@ final class LogRig: LogHolder {
         let bounds = configuration.commitBounds
         self.pool = bounds == .standard ? Self.sharedPool : BufferPool(keep: 4, bufferBytes: bounds.bufferBytes)
         (self.core, self.report) = try Recovery.run(
-            disk, configuration, clock: clock, pool: self.pool, start: .process(newLogID: 77))
+            disk, configuration, clock: clock, pool: self.pool, start: .process(newLogID: logID))
         (self.chain, self.chainTerm) = (self.core.cut, self.core.term)
     }
 
@@ -79,14 +79,19 @@ final class LogRig: LogHolder {
 
     // MARK: Writers and upkeep
 
+    /// The job with its commit sealed, behind the one that was sealed before.
+    func sealed(_ job: WriteJob) -> WriteJob {
+        if self.chainTerm != job.term { (self.chain, self.chainTerm) = (job.cut, job.term) }
+        self.chain = job.seal(previous: self.chain)
+        return job
+    }
+
     /// Takes the next commit and seals it; makes a segment when it needs one.
     func take() throws -> WriteJob? {
         while let task = self.core.takeTask() {
             switch task {
             case .write(let job):
-                if self.chainTerm != job.term { (self.chain, self.chainTerm) = (job.cut, job.term) }
-                self.chain = job.seal(previous: self.chain)
-                return job
+                return self.sealed(job)
             case .prepare(let preparation):
                 let task = UpkeepTask.prepare(preparation)
                 self.core.finished(task, task.result(self.disk))
@@ -114,7 +119,9 @@ final class LogRig: LogHolder {
 
     /// Writers and upkeep work until nothing is left to do.
     func settle() throws {
-        while self.core.hasWork || !self.core.footersDue.isEmpty || self.core.pendingSnapshot?.checksum != nil {
+        while self.core.hasWork || self.core.footersDue.contains(where: { $0.footerWait == 0 })
+            || self.core.pendingSnapshot?.checksum != nil
+        {
             try self.write()
             try self.doUpkeep()
         }

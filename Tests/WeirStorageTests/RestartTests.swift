@@ -52,7 +52,7 @@ import WeirTestKit
         var failures = 0
         for number in 1..<200 {
             weak var left: SimFileSystem?
-            var failed = false
+            var played = false
             do {
                 let disk = SimFileSystem()
                 left = disk
@@ -69,14 +69,15 @@ import WeirTestKit
                 do {
                     _ = try LogRig(disk)
                 } catch is StorageError {
-                    failed = true
                     failures += 1
                 }
+                played = disk.operations >= operations
             }
             #expect(left == nil, "failure of operation \(number)")
-            if !failed { break }
+            if !played { break }
         }
-        #expect((10..<190).contains(failures))
+        // Many are survived: a block that cannot be read is no commit.
+        #expect((5..<190).contains(failures))
     }
 
     @Test func aStartWithNothingToDoLeavesNothingBehind() throws {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CWeir
 import Foundation
 import WeirModel
 
@@ -15,7 +16,7 @@ enum StartFaults {
     static let cases: [FaultCase] = [
         FaultCase("a second server on the same folder is refused", Self.secondServer),
         FaultCase("a folder of another format version is refused untouched", Self.otherFormat),
-        FaultCase("a damaged format file is refused untouched", Self.damagedFormat),
+        FaultCase("a damaged format file is written again from the segments", Self.damagedFormat),
         FaultCase("a folder that lost its format file is refused untouched", Self.lostFormat),
         FaultCase("a folder with foreign files is refused untouched", Self.foreignFiles),
         FaultCase("a folder that cannot be written is refused", Self.readOnly),
@@ -73,7 +74,11 @@ enum StartFaults {
         let own = try Files.text(of: path)
         let line = try require(own.split(separator: "\n").first { $0.hasPrefix("format ") }, "no format line in \(own)")
         let said = try await Self.expectUntouched(scene, saying: "format 99") {
-            try Files.write(own.replacingFirst(String(line), with: "format 99"), to: path)
+            // With a right checksum: a bit that turned is no other version.
+            let body = own.replacingFirst(String(line), with: "format 99").split(separator: "\n").prefix(3)
+                .joined(separator: "\n") + "\n"
+            let checksum = Array(body.utf8).withUnsafeBufferPointer { weir_crc32c(0, $0.baseAddress, $0.count) }
+            try Files.write(body + "checksum \(checksum)\n", to: path)
         }
         try Files.write(own, to: path)
         try await Self.checkData(scene)
@@ -84,22 +89,18 @@ enum StartFaults {
         try await Self.makeData(scene)
         let path = scene.data + "/weir.format"
         let own = try Files.bytes(of: path)
-        var said = ""
-        for position in [0, own.count / 2, own.count - 2] {
-            said = try await Self.expectUntouched(scene, saying: "weir.format") {
-                var bytes = own
-                bytes[position] ^= 0x01
-                try Files.write(bytes, to: path)
-            }
+        var damaged = [0, own.count / 2, own.count - 2].map { position in
+            var bytes = own
+            bytes[position] ^= 0x01
+            return bytes
         }
-        for length in [0, own.count / 2] {
-            _ = try await Self.expectUntouched(scene, saying: "weir.format") {
-                try Files.write(Array(own.prefix(length)), to: path)
-            }
+        damaged += [[], Array(own.prefix(own.count / 2))]
+        for bytes in damaged {
+            try Files.write(bytes, to: path)
+            try await Self.checkData(scene)
+            try require(try Files.bytes(of: path) == own, "the format file is not what it was")
         }
-        try Files.write(own, to: path)
-        try await Self.checkData(scene)
-        return said
+        return "\(damaged.count) damaged format files, each written again"
     }
 
     private static func lostFormat(_ scene: Scene) async throws -> String {

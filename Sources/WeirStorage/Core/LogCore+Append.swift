@@ -206,7 +206,7 @@ extension LogCore {
         // Waiting events have changed the lease table already and are of the next commit.
         if self.takesSnapshotNext, self.waitingEvents.isEmpty {
             self.pendingSnapshot = self.captureSnapshot(lsn: lsn)
-            self.snapshotWanted = false
+            self.snapshotSchedule.captured()
         }
         self.closed.append(commit)
         self.open = CommitInProgress(

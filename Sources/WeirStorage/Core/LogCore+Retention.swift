@@ -56,8 +56,8 @@ extension LogCore {
         self.lastRetentionNanos = now.nanos
         self.time.observe(now)
         if let space { self.diskSpace = space }
-        self.footersDue += self.footersFailed
-        self.footersFailed.removeAll()
+        for segment in self.footersDue { segment.footerWait = max(0, segment.footerWait - 1) }
+        self.snapshotSchedule.tick()
         self.preparationPauses = false
         guard case .serving = self.state else { return self.time.heldBack }
         self.capSizes(nowMillis: now.wallMillis)
@@ -66,6 +66,8 @@ extension LogCore {
         }
         self.reclaimDropped()
         self.dropSegments(nowMillis: now.wallMillis)
+        // A log that takes no puts, because it is full or because nobody sends any, closes no commit of itself.
+        if self.takesSnapshotNext, self.pipeline.isIdle, self.open.isEmpty { self.closeOpen() }
         return self.time.heldBack
     }
 
@@ -92,16 +94,18 @@ extension LogCore {
 
     /// Announces the end of segments in which nothing lives any more. They are used again when that is durable.
     private func dropSegments(nowMillis: Int64) {
-        // Cuts of terms stand in headers: an older segment must have its final end before a header may go.
-        guard self.segments.allSatisfy({ $0.footerWritten || $0.isDamaged || !$0.closed }) else { return }
         let safe = self.recyclableUpTo
+        // What stands behind the end of a segment is void by the cut of a later term, and cuts stand in headers. So a
+        // segment whose end is not final keeps the headers of all later terms; those of its own term may go.
+        var unended: UInt64?
         for segment in self.segments where segment !== self.active && segment.closed {
-            guard segment.last.lsn <= safe, segment.pins == 0, self.isDead(segment, nowMillis: nowMillis) else {
-                // One without an end keeps the cuts that come after it.
-                if segment.isDamaged { break }
-                continue
+            if let unended, segment.header.term > unended { break }
+            let mayGo = (segment.footerWritten || segment.isDamaged) && segment.last.lsn <= safe && segment.pins == 0
+            if mayGo, self.isDead(segment, nowMillis: nowMillis) {
+                self.dropping.append((segment, self.announceDrop(of: segment)))
+            } else if !segment.footerWritten {
+                unended = unended ?? segment.header.term
             }
-            self.dropping.append((segment, self.announceDrop(of: segment)))
         }
         if !self.dropping.isEmpty {
             self.segments.removeAll { segment in self.dropping.contains { $0.segment === segment } }

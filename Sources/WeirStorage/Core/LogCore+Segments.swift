@@ -20,6 +20,7 @@ extension LogCore {
         var total: Int64 = 0
         for segment in self.segments { total += Int64(segment.size) }
         for segment in self.ready { total += Int64(segment.size) }
+        for preparation in self.preparing where !preparation.recycled { total += Int64(preparation.header.size) }
         for file in self.recyclable + self.recycling + self.removing + self.setAside { total += Int64(file.size) }
         for item in self.dropping { total += Int64(item.segment.size) }
         return total
@@ -28,6 +29,14 @@ extension LogCore {
     var logBytesMax: Int64 {
         self.configuration.logBytesMax ?? min(20 << 30, self.diskSpace.total / 5)
     }
+
+    /// A part of the budget that puts cannot take: events that give space back must have a place in a full log.
+    private var reservedBytes: Int64 {
+        min(2 * Int64(self.configuration.segmentBytesMin), self.logBytesMax / 4)
+    }
+
+    /// The disk is full where not even this much can be had: a header, a few commits and a footer.
+    static let segmentBytesLeast = 32 << 10
 
     var freeBytesFloor: Int64 {
         self.configuration.freeBytesFloor ?? min(2 << 30, self.diskSpace.total / 20)
@@ -40,13 +49,39 @@ extension LogCore {
         var size = self.configuration.segmentBytesMin
         while size < used, size < self.configuration.segmentBytesMax { size *= 2 }
         while size > self.configuration.segmentBytesMin, !self.mayGrow(by: size) { size /= 2 }
+        // The disk has less than that: what there is must do.
+        while Int64(size) > self.diskSpace.free, size / 2 >= Self.segmentBytesLeast { size /= 2 }
         while size < bytes { size *= 2 }
         return size
     }
 
-    /// Whether a new file of this size keeps budget and disk.
+    /// What waits for a place in the log, with what its segment needs beside it.
+    private var waitingBytes: Int {
+        let waiting = self.pipeline.pendingBytes + self.closed.count * LogFormat.block + self.open.length
+        return waiting + self.configuration.segmentBytesMin / 4 + self.openFooterBytes + Self.segmentOverhead
+    }
+
+    private static let segmentOverhead = SegmentHeader.bytes + LogFormat.block * 4
+
+    /// As `nextSegmentBytes`, and where the budget is short large enough for all that waits: puts were admitted because
+    /// one segment more takes them all, so no smaller one may use up the budget.
+    private func plannedSegmentBytes(atLeast bytes: Int) -> Int {
+        let size = self.nextSegmentBytes(atLeast: bytes)
+        let all = self.nextSegmentBytes(atLeast: max(bytes, self.waitingBytes))
+        return all > size && !self.mayGrow(by: size + all) && self.mayGrow(by: all) ? all : size
+    }
+
+    /// Whether a segment that is being made ahead will do, and there is no room for another one beside it.
+    func waitsForPreparation(of bytes: Int) -> Bool {
+        self.preparing.contains { $0.header.size >= UInt64(bytes) }
+            && !self.recyclable.contains { $0.size >= bytes }
+            && !self.mayGrow(by: self.nextSegmentBytes(atLeast: bytes))
+    }
+
+    /// Whether a new file of this size keeps budget and disk, and leaves what is reserved.
     private func mayGrow(by bytes: Int) -> Bool {
-        self.logBytes + Int64(bytes) <= self.logBytesMax && self.diskSpace.free - Int64(bytes) > self.freeBytesFloor
+        self.logBytes + Int64(bytes) <= self.logBytesMax - self.reservedBytes
+            && self.diskSpace.free - Int64(bytes) > self.freeBytesFloor
     }
 
     /// Why `bytes` more in the open commit cannot be promised a place in the log; `nil` when they can.
@@ -58,18 +93,20 @@ extension LogCore {
         if waiting + more + reserve <= active { return nil }
         // A commit is not divided, so each segment may leave almost the largest one's room unused at its end.
         let largest = self.closed.reduce(more) { max($0, LogFormat.padded($1.length)) } + reserve
-        let overhead = SegmentHeader.bytes + LogFormat.block * 4
+        let overhead = Self.segmentOverhead
         var room = largest
         var fits = false
-        for free in [active] + self.ready.map({ $0.size - overhead }) + self.recyclable.map({ $0.size - overhead })
-        where free >= largest {
+        let files =
+            self.ready.map(\.size) + (self.recyclable + self.recycling).map(\.size)
+            + self.preparing.filter { !$0.recycled }.map { Int($0.header.size) }
+        for free in [active] + files.map({ $0 - overhead }) where free >= largest {
             room += free - largest
             fits = true
         }
         if fits, room >= waiting + more + reserve { return nil }
         let next = self.nextSegmentBytes(atLeast: waiting + more + reserve + overhead)
         if self.mayGrow(by: next) { return nil }
-        if self.logBytes + Int64(next) <= self.logBytesMax {
+        if self.logBytes + Int64(next) <= self.logBytesMax - self.reservedBytes {
             return "the disk has \(self.diskSpace.free) bytes free, the log needs \(next) of them and leaves "
                 + "\(self.freeBytesFloor) alone: free some space"
         }
@@ -84,9 +121,15 @@ extension LogCore {
     }
 
     /// Plans the next segment and takes its numbers; the caller makes it and reports with `prepared`.
-    func planPreparation(atLeast bytes: Int, ahead: Bool) -> SegmentPreparation {
-        self.preparing += 1
-        let size = self.nextSegmentBytes(atLeast: bytes)
+    /// `size` is that of a new file; `nil` lets the log choose.
+    func planPreparation(atLeast bytes: Int, ahead: Bool, size wanted: Int? = nil) -> SegmentPreparation {
+        let preparation = self.plan(atLeast: bytes, ahead: ahead, size: wanted)
+        self.preparing.append(preparation)
+        return preparation
+    }
+
+    private func plan(atLeast bytes: Int, ahead: Bool, size wanted: Int?) -> SegmentPreparation {
+        let size = wanted ?? self.plannedSegmentBytes(atLeast: bytes)
         let order = self.nextOrder
         self.nextOrder += 1
         if let position = self.recyclable.indices.filter({ self.recyclable[$0].size >= max(bytes, size / 4) })
@@ -115,7 +158,7 @@ extension LogCore {
 
     /// A planned segment was made, or could not be.
     func prepared(_ preparation: SegmentPreparation, _ result: Result<any File, FileError>) {
-        self.preparing -= 1
+        self.preparing.removeAll { $0.header.order == preparation.header.order }
         self.recycling.removeAll { $0.file == preparation.header.file }
         switch result {
         case .success(let file):
@@ -164,12 +207,12 @@ extension LogCore {
 
     /// Whether another segment should be prepared in the background: one ahead, a second when the log is busy.
     func wantsPreparation() -> SegmentPreparation? {
-        guard case .serving = self.state, self.preparing == 0, !self.preparationPauses, self.ready.count < 2,
+        guard case .serving = self.state, self.preparing.isEmpty, !self.preparationPauses, self.ready.count < 2,
             let active = self.active
         else { return nil }
         // A log that hardly moves needs nothing ahead.
         guard active.plannedEnd > active.size / 2 || self.segments.count > 2 else { return nil }
-        let size = self.nextSegmentBytes(atLeast: 0)
+        let size = self.plannedSegmentBytes(atLeast: 0)
         guard self.recyclable.contains(where: { $0.size >= size / 4 }) || self.mayGrow(by: size) else { return nil }
         return self.planPreparation(atLeast: 0, ahead: true)
     }

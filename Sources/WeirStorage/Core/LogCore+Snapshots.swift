@@ -77,19 +77,19 @@ extension LogCore {
     }
 
     /// The next commit to be closed is the one that a snapshot is taken of.
-    var takesSnapshotNext: Bool { self.snapshotWanted && self.pendingSnapshot == nil && !self.snapshotRunning }
+    var takesSnapshotNext: Bool { self.snapshotSchedule.capturesNext }
 
     /// A snapshot whose commit is durable and that nobody writes yet.
     func takeSnapshot() -> PendingSnapshot? {
-        guard !self.snapshotRunning, let pending = self.pendingSnapshot, pending.checksum != nil else { return nil }
+        guard let pending = self.pendingSnapshot, pending.checksum != nil else { return nil }
         self.pendingSnapshot = nil
-        self.snapshotRunning = true
+        self.snapshotSchedule.began()
         return pending
     }
 
     /// The snapshot file is complete: a commit names it.
     func snapshotDone(_ snapshot: PendingSnapshot, checksum: UInt32) {
-        self.snapshotRunning = false
+        self.snapshotSchedule.done()
         self.snapshots.append(SnapshotName(name: PendingSnapshot.fileName(snapshot.lsn), lsn: snapshot.lsn))
         self.snapshots.sort { $0.lsn < $1.lsn }
         let event = LogEvent.snapshotTaken(lsn: snapshot.lsn, checksum: checksum)
@@ -97,7 +97,7 @@ extension LogCore {
         self.unnamedSnapshot = self.open.lsn
     }
 
-    func snapshotFailed() { self.snapshotRunning = false }
+    func snapshotFailed() { self.snapshotSchedule.failed() }
 
     /// Snapshots that may be unlinked: two are kept, and the newest is named by a durable commit. Damaged ones go with
     /// the
@@ -118,8 +118,8 @@ extension LogCore {
 
     /// A full segment's footer that can be written now.
     func takeFooter() -> FooterJob? {
-        guard !self.footersDue.isEmpty else { return nil }
-        let segment = self.footersDue.removeFirst()
+        guard let position = self.footersDue.firstIndex(where: { $0.footerWait == 0 }) else { return nil }
+        let segment = self.footersDue.remove(at: position)
         self.collectIndex(of: segment)
         let footer = self.footer(of: segment)
         return FooterJob(segment: segment, footer: footer, size: self.finalSize(of: segment, footer))
@@ -142,10 +142,17 @@ extension LogCore {
             }.sorted { ($0.stream, $0.shard) < ($1.stream, $1.shard) })
     }
 
+    /// The file holds up only itself: it is tried again later, and each time after a longer wait.
+    func footerFailed(_ segment: Segment) {
+        segment.footerFailures += 1
+        segment.footerWait = min(SnapshotSchedule.waitMax, 1 << min(segment.footerFailures - 1, 6))
+        self.footersDue.append(segment)
+    }
+
     /// `size` is that of the file now.
     func footerDone(_ segment: Segment, size: Int) {
         segment.footerWritten = true
-        // Older ones may go only while no full one is without its footer: now is the time to look.
+        // What its missing end kept may go: now is the time to look.
         self.retentionDue = true
         segment.size = size
         self.trimIndexes()
@@ -206,14 +213,15 @@ extension SegmentFooter {
         // A file that was cut is of any size, and direct reads are of whole blocks.
         guard size >= SegmentHeader.bytes + 2 * LogFormat.block, size % LogFormat.block == 0 else { return nil }
         let block = AlignedMemory(bytes: LogFormat.block)
-        guard try file.read(at: size - LogFormat.block, into: block.raw) == LogFormat.block,
+        // A block that the disk does not give is no footer: the segment is scanned.
+        guard try file.readAround(at: size - LogFormat.block, into: block.raw) == (LogFormat.block, 0),
             let trailer = Trailer(reading: UnsafeRawBufferPointer(block.raw)), trailer.useCount == useCount,
             trailer.length <= UInt64(size), trailer.offset <= UInt64(size) - trailer.length,
             trailer.offset % UInt64(LogFormat.block) == 0
         else { return nil }
         let length = Int(trailer.length)
         let memory = AlignedMemory(bytes: LogFormat.padded(max(1, length)))
-        guard try file.read(at: Int(trailer.offset), into: memory.raw) >= length,
+        guard try file.readAround(at: Int(trailer.offset), into: memory.raw).count >= length,
             memory.raw.withChecksum(length) == trailer.checksum
         else { return nil }
         do {

@@ -102,6 +102,7 @@ extension LogCore {
                 SegmentHeader.bytes + bytes
                 + SegmentFooter.diskBytes(shards: commit.entryCount, entries: commit.entryCount)
             if let failure = self.preparationFailure { return .blocked(failure) }
+            if self.waitsForPreparation(of: need) { return nil }
             return .prepare(self.planPreparation(atLeast: need, ahead: false))
         }
         self.closed.removeFirst()
@@ -129,7 +130,7 @@ extension LogCore {
     private func roll(to segment: Segment) {
         self.active?.closed = true
         if let active = self.active {
-            self.snapshotWanted = true
+            self.snapshotSchedule.demand()
             if self.writing.allSatisfy({ $0.segment !== active }) { self.footersDue.append(active) }
         }
         self.active = segment

@@ -61,8 +61,8 @@ package final class LogCore {
     var dropping: [(segment: Segment, lsn: LSN)] = []
     /// When zeros may be written into ready segments.
     var writeAhead = WriteAhead()
-    /// Segments that are being made, and not yet reported.
-    var preparing = 0
+    /// Segments that are being made, and not yet reported: what they take counts from now on.
+    var preparing: [SegmentPreparation] = []
     /// One could not be made ahead: the next attempt is with the next look at retention.
     var preparationPauses = false
     /// Taken from `recyclable` and not yet under its new header.
@@ -73,14 +73,11 @@ package final class LogCore {
     var snapshots: [SnapshotName] = []
     /// Found unreadable at the start.
     var damagedSnapshots: [String] = []
-    var snapshotWanted = false
+    var snapshotSchedule = SnapshotSchedule()
     var pendingSnapshot: PendingSnapshot?
-    var snapshotRunning = false
     /// The commit that names the newest snapshot.
     var unnamedSnapshot = LSN.none
     var footersDue: [Segment] = []
-    /// Could not be written; tried again with the next look at retention.
-    var footersFailed: [Segment] = []
     /// Segments that the start did not read; the first is verified from `scrubOffset` on.
     var scrubDue: [Segment] = []
     var scrubOffset = SegmentHeader.bytes

@@ -110,7 +110,7 @@ extension LogCore {
         case (.snapshot(let snapshot), .success(.snapshot(let checksum))):
             self.snapshotDone(snapshot, checksum: checksum)
         case (.snapshot, .failure): self.snapshotFailed()
-        case (.footer(let job), .failure): self.footersFailed.append(job.segment)
+        case (.footer(let job), .failure): self.footerFailed(job.segment)
         case (.remove, .success): self.removing.removeAll()
         case (.remove, .failure):
             self.setAside += self.removing
@@ -128,8 +128,9 @@ extension LogCore {
     package func beginClosing() {
         guard case .serving = self.state else { return }
         self.state = .closing
-        self.snapshotWanted = self.lastContentLSN > (self.snapshots.last?.lsn ?? .none)
-        if !self.open.isEmpty || self.snapshotWanted { self.closeOpen() }
+        self.snapshotSchedule.hurry()
+        if self.lastContentLSN > (self.snapshots.last?.lsn ?? .none) { self.snapshotSchedule.demand() }
+        if !self.open.isEmpty || self.takesSnapshotNext { self.closeOpen() }
     }
 
     /// The last commit of a clean stop: empty, it proves what was acknowledged.

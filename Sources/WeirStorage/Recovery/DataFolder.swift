@@ -8,6 +8,8 @@ struct DataFolder {
     static let formatName = "weir.format"
 
     var logID: UInt64?
+    /// What is wrong with the format file, when the segments tell what it said.
+    private(set) var formatDamage: String?
     /// File numbers of segments.
     var segments: [UInt64] = []
     /// Names of snapshots, newest first.
@@ -35,7 +37,16 @@ struct DataFolder {
         }
         self.segments.sort()
         self.snapshots.sort { $0.lsn > $1.lsn }
-        self.logID = try Self.readFormat(fileSystem)
+        do throws(FormatDamage) {
+            self.logID = try Self.readFormat(fileSystem)
+        } catch {
+            switch error {
+            case .final(let error): throw error
+            case .damaged(let sentence):
+                self.logID = try self.logIDOfSegments(fileSystem, sentence)
+                self.formatDamage = sentence
+            }
+        }
     }
 
     /// The format file: text, so that any person can read which version made the folder.
@@ -46,29 +57,78 @@ struct DataFolder {
         return body + "checksum \(checksum)\n"
     }
 
-    private static func readFormat(_ fileSystem: any FileSystem) throws(StorageError) -> UInt64? {
+    private enum FormatDamage: Error {
+        /// The folder cannot be used.
+        case final(StorageError)
+        /// The segments may tell what the file said.
+        case damaged(String)
+    }
+
+    private static func readFormat(_ fileSystem: any FileSystem) throws(FormatDamage) -> UInt64? {
         let bytes: [UInt8]
         do throws(FileError) {
             guard try fileSystem.list().contains(Self.formatName) else { return nil }
             bytes = try fileSystem.contents(of: Self.formatName, limit: 4096)
         } catch {
-            throw StorageError(error.description)
+            guard error.kind == .io else { throw .final(StorageError(error.description)) }
+            throw .damaged("\(fileSystem.name)/\(Self.formatName) cannot be read: \(error)")
         }
-        let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n")
-        guard lines.count == 4, lines[0] == "weir data folder", lines[1].hasPrefix("format "),
-            lines[2].hasPrefix("log ")
-        else {
-            throw StorageError("\(fileSystem.name)/\(Self.formatName) is damaged: it is not what Weir writes there")
+        let text = String(decoding: bytes, as: UTF8.self)
+        let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+        guard lines.count == 5, lines[0] == "weir data folder", lines[1].hasPrefix("format "),
+            lines[2].hasPrefix("log "), lines[4].isEmpty
+        else { throw .damaged("\(fileSystem.name)/\(Self.formatName) is damaged: it is not what Weir writes there") }
+        // Before the version is believed: a bit that turned must not look like a newer one.
+        let body = Array(lines[0...2].joined(separator: "\n").utf8) + [UInt8(ascii: "\n")]
+        let checksum = body.withUnsafeBufferPointer { weir_crc32c(0, $0.baseAddress, $0.count) }
+        guard lines[3] == "checksum \(checksum)", Array(text.utf8) == bytes else {
+            throw .damaged("\(fileSystem.name)/\(Self.formatName) is damaged: its checksum does not match")
         }
         guard lines[1] == "format \(LogFormat.version)" else {
-            throw StorageError(
-                "the data folder \(fileSystem.name) has \(lines[1]), this program reads format \(LogFormat.version): "
-                    + "use the version of weir that wrote it")
+            throw .final(
+                StorageError(
+                    "the data folder \(fileSystem.name) has \(lines[1]), this program reads format "
+                        + "\(LogFormat.version): use the version of weir that wrote it"))
         }
         guard let logID = UInt64(lines[2].dropFirst(4)), Array(Self.formatText(logID: logID).utf8) == bytes else {
-            throw StorageError("\(fileSystem.name)/\(Self.formatName) is damaged: its checksum does not match")
+            throw .damaged("\(fileSystem.name)/\(Self.formatName) is damaged: it names no log")
         }
         return logID
+    }
+
+    /// The log whose number all segment headers bear; a folder without segments holds nothing and is begun anew.
+    private func logIDOfSegments(
+        _ fileSystem: any FileSystem, _ damage: String
+    ) throws(StorageError) -> UInt64? {
+        var found: Set<UInt64> = []
+        do throws(FileError) {
+            for number in self.segments {
+                let file = try fileSystem.open(Segment.fileName(number), .read)
+                let blocks = AlignedMemory(bytes: SegmentHeader.bytes)
+                _ = try file.readAround(at: 0, into: blocks.raw)
+                let raw = UnsafeRawBufferPointer(blocks.raw)
+                for copy in 0..<2 {
+                    let block = raw.slice(copy * LogFormat.block, LogFormat.block)
+                    if let header = try? SegmentHeader(reading: block), header.file == number {
+                        found.insert(header.logID)
+                    }
+                }
+            }
+        } catch {
+            throw StorageError("\(damage); its segments do not help: \(error)")
+        }
+        guard found.count <= 1 else {
+            throw StorageError("\(damage), and its segments are of \(found.count) different logs; nothing was touched")
+        }
+        guard found.first != nil || (self.segments.isEmpty && self.snapshots.isEmpty) else {
+            throw StorageError("\(damage), and no segment header is whole; nothing was touched: restore a backup")
+        }
+        return found.first
+    }
+
+    /// Writes the format file again, as the segments have it.
+    func mend(_ fileSystem: any FileSystem, logID: UInt64) throws(FileError) {
+        try fileSystem.replace(Self.formatName, with: Array(Self.formatText(logID: logID).utf8))
     }
 
     /// Refuses a folder that nobody may claim, before anything, be it a lock file, is written into it. Where there is a

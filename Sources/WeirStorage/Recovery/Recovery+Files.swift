@@ -17,11 +17,13 @@ extension Recovery {
     mutating func readHeaders(_ folder: DataFolder, logID: UInt64) throws(FileError) -> [Candidate] {
         self.nextFile = (folder.segments.max() ?? 0) + 1
         var candidates: [Candidate] = []
+        var unreadable = 0
         for number in folder.segments {
             let name = Segment.fileName(number)
             let file = try self.fileSystem.open(name, .readDisk)
             let blocks = AlignedMemory(bytes: SegmentHeader.bytes + LogFormat.block)
-            _ = try file.read(at: 0, into: blocks.raw)
+            let read = try file.readAround(at: 0, into: blocks.raw)
+            unreadable += read.unreadable
             let raw = UnsafeRawBufferPointer(blocks.raw)
             let copies = [0, LogFormat.block].map { try? SegmentHeader(reading: raw.slice($0, LogFormat.block)) }
             guard let header = copies.compactMap({ $0 }).max(by: { $0.useCount < $1.useCount }) else {
@@ -32,6 +34,9 @@ extension Recovery {
                 throw FileError(.io, "\(name) belongs to another log or was renamed; nothing was touched")
             }
             candidates.append(Candidate(header: header, file: file))
+        }
+        guard !candidates.isEmpty || unreadable == 0 else {
+            throw FileError(.io, "the disk gives no header of any log segment; nothing was touched")
         }
         let inOrder = candidates.sorted { $0.header.order < $1.header.order }
         for (one, next) in zip(inOrder, inOrder.dropFirst()) where one.header.order == next.header.order {

@@ -72,6 +72,11 @@ extension Recovery {
             }
         }
         self.report.bytesRead += offset
+        if scan.unreadableBytes > 0 {
+            self.report.lines.append(
+                "the disk does not give some blocks of \(candidate.name): what was acknowledged there is reported as "
+                    + "damaged, the rest does not matter")
+        }
         if taken == 0, !segment.isDamaged {
             // Prepared and never used, or void from its first commit on.
             self.recycle(candidate)
@@ -127,7 +132,7 @@ extension Recovery {
     private mutating func reportTorn(_ offset: Int, _ candidate: Candidate) throws(FileError) {
         guard offset + LogFormat.block <= candidate.file.size else { return }
         let block = AlignedMemory(bytes: LogFormat.block)
-        _ = try candidate.file.read(at: offset, into: block.raw)
+        _ = try candidate.file.readAround(at: offset, into: block.raw)
         guard let header = try? CommitHeader(reading: UnsafeRawBufferPointer(block.raw)),
             header.logID == candidate.header.logID, header.useCount == candidate.header.useCount
         else { return }

@@ -132,7 +132,14 @@ package struct Recovery {
         } catch {
             throw self.cannotOpen(error)
         }
-        if folder.logID == nil { try folder.initialize(self.fileSystem, logID: logID) }
+        if folder.logID == nil {
+            try folder.initialize(self.fileSystem, logID: logID)
+        } else if let damage = folder.formatDamage {
+            do throws(FileError) { try folder.mend(self.fileSystem, logID: logID) } catch {
+                throw self.cannotOpen(error)
+            }
+            self.report.lines.append("\(damage); it was written again from the headers of the log segments")
+        }
         for name in folder.unknown where name != "lost+found" {
             self.report.lines.append("\(name) in the data folder is not Weir's: left alone")
         }
@@ -228,22 +235,51 @@ package struct Recovery {
         }
         // A node that never fills a segment between its crashes would never take one otherwise, and keep every segment.
         let covered = self.snapshotPoint?.lsn ?? .none
-        core.snapshotWanted =
-            self.wantsSnapshot || self.segments.count { $0.last.lsn > covered } >= Self.uncoveredMax
+        if self.wantsSnapshot || self.segments.count(where: { $0.last.lsn > covered }) >= Self.uncoveredMax {
+            core.snapshotSchedule.demand()
+        }
         // Those of which only the footer was read.
         core.scrubDue = self.segments.filter { $0.footerWritten && !$0.isDamaged }
         for segment in self.segments {
             segment.closed = true
             if !segment.footerWritten, !segment.isDamaged { core.footersDue.append(segment) }
         }
-        var preparation = core.planPreparation(atLeast: 0, ahead: false)
-        // No commit waits yet, and a small segment is filled in some milliseconds.
-        if !preparation.recycled {
-            preparation.filled = min(Int(preparation.header.size), self.configuration.segmentBytesMin)
-        }
-        let file = try preparation.perform(self.fileSystem)
-        core.prepared(preparation, .success(file))
-        core.activateFirst()
+        try self.beginSegment(of: core)
         return core
+    }
+
+    /// The first segment of the term. A recycled file that the disk does not take is set aside for another one. Where
+    /// the disk is full, the ends of older segments are cut first, and then a smaller one must do: a node that starts can
+    /// be asked to delete something.
+    private func beginSegment(of core: LogCore) throws(FileError) {
+        var size: Int?
+        var endsAreCut = false
+        while true {
+            var preparation = core.planPreparation(atLeast: 0, ahead: false, size: size)
+            // No commit waits yet, and a small segment is filled in some milliseconds.
+            if !preparation.recycled, size == nil {
+                preparation.filled = min(Int(preparation.header.size), self.configuration.segmentBytesMin)
+            }
+            do throws(FileError) {
+                let file = try preparation.perform(self.fileSystem)
+                core.prepared(preparation, .success(file))
+                return core.activateFirst()
+            } catch {
+                core.prepared(preparation, .failure(error))
+                core.unblock()
+                let half = Int(preparation.header.size) / 2
+                switch error.kind {
+                case .io where preparation.recycled: continue
+                case .noSpace where !endsAreCut:
+                    endsAreCut = true
+                    while let job = core.takeFooter() {
+                        let task = UpkeepTask.footer(job)
+                        core.finished(task, task.result(self.fileSystem))
+                    }
+                case .noSpace where half >= LogCore.segmentBytesLeast: size = half
+                default: throw error
+                }
+            }
+        }
     }
 }

@@ -10,6 +10,8 @@ struct SegmentScan {
     private var window: AlignedMemory
     private var windowOffset = 0
     private var windowBytes = 0
+    /// Bytes of blocks that the disk did not give; one that was asked for twice counts twice.
+    private(set) var unreadableBytes = 0
 
     init(header: SegmentHeader, file: any File) {
         self.header = header
@@ -44,7 +46,9 @@ struct SegmentScan {
             self.windowOffset = offset
             let wanted = min(self.window.raw.count, self.size - offset)
             let target = UnsafeMutableRawBufferPointer(rebasing: self.window.raw[0..<wanted])
-            self.windowBytes = try self.file.read(at: offset, into: target)
+            let read = try self.file.readAround(at: offset, into: target)
+            self.windowBytes = read.count
+            self.unreadableBytes += read.unreadable
             guard self.windowBytes >= count else {
                 throw FileError(.io, "\(Segment.fileName(self.header.file)) ends before byte \(offset + count)")
             }

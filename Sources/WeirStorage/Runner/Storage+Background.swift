@@ -73,7 +73,9 @@ extension Storage {
         }
         guard let task else { return false }
         let result = task.result(self.fileSystem)
-        if case .failure(let error) = result { self.handler(.notice("upkeep: \(error)")) }
+        if case .failure(let error) = result, self.upkeepFailures.isNews(error.description) {
+            self.handler(.notice("upkeep failed and is tried again: \(error)"))
+        }
         // A recovery waits for what is under way, so the core is still the one that gave the task.
         self.monitor.withLock { running in
             running.core.finished(task, result)

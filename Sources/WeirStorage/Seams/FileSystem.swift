@@ -46,6 +46,33 @@ package protocol File: AnyObject, Sendable {
     func prefetch(at offset: Int, bytes: Int)
 }
 
+extension File {
+    /// As `read`, but a block that the disk does not give counts as zeros: it is no commit, no header and no footer.
+    /// Whether that is damage is for those to say who know what was acknowledged. Returns the bytes of such blocks too.
+    ///
+    /// For reads at block boundaries. Any other failure than one of the disk is thrown.
+    func readAround(
+        at offset: Int, into bytes: UnsafeMutableRawBufferPointer
+    ) throws(FileError) -> (count: Int, unreadable: Int) {
+        do throws(FileError) {
+            return (try self.read(at: offset, into: bytes), 0)
+        } catch {
+            guard error.kind == .io else { throw error }
+        }
+        guard bytes.count > LogFormat.block else {
+            let count = max(0, min(bytes.count, self.size - offset))
+            UnsafeMutableRawBufferPointer(rebasing: bytes[0..<count]).initializeMemory(as: UInt8.self, repeating: 0)
+            return (count, count)
+        }
+        let middle = LogFormat.padded(bytes.count / 2)
+        let first = try self.readAround(at: offset, into: UnsafeMutableRawBufferPointer(rebasing: bytes[0..<middle]))
+        guard first.count == middle else { return first }
+        let second = try self.readAround(
+            at: offset + middle, into: UnsafeMutableRawBufferPointer(rebasing: bytes[middle...]))
+        return (middle + second.count, first.unreadable + second.unreadable)
+    }
+}
+
 /// The data folder. The only way to the disk: production has the real one, the simulator one that forgets what was not
 /// synced.
 package protocol FileSystem: Sendable {

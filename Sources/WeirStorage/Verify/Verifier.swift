@@ -37,10 +37,15 @@ package struct Verifier {
     private mutating func run() throws(FileError) {
         let names = try self.fileSystem.list()
         do throws(StorageError) {
-            self.logID = try DataFolder(self.fileSystem).logID
-            if self.logID == nil { self.find(DataFolder.formatName, 0..<0, "the file is missing") }
+            let folder = try DataFolder(self.fileSystem)
+            self.logID = folder.logID
+            if let damage = folder.formatDamage {
+                self.find(DataFolder.formatName, 0..<self.formatBytes, damage)
+            } else if self.logID == nil {
+                self.find(DataFolder.formatName, 0..<0, "the file is missing")
+            }
         } catch {
-            self.find(DataFolder.formatName, 0..<(try self.size(of: DataFolder.formatName)), error.message)
+            self.find(DataFolder.formatName, 0..<self.formatBytes, error.message)
         }
         var segments: [(header: SegmentHeader, name: String, file: any File)] = []
         for name in names {
@@ -58,7 +63,7 @@ package struct Verifier {
         for segment in segments { try self.segment(segment.header, segment.name, segment.file, cuts) }
     }
 
-    private func size(of name: String) throws(FileError) -> Int { try self.fileSystem.open(name, .read).size }
+    private var formatBytes: Int { (try? self.fileSystem.open(DataFolder.formatName, .read).size) ?? 0 }
 
     // MARK: Headers
 
@@ -68,7 +73,7 @@ package struct Verifier {
     {
         self.report.segments += 1
         let blocks = AlignedMemory(bytes: SegmentHeader.bytes)
-        _ = try file.read(at: 0, into: blocks.raw)
+        _ = try file.readAround(at: 0, into: blocks.raw)
         let raw = UnsafeRawBufferPointer(blocks.raw)
         if raw.allSatisfy({ $0 == 0 }) { return nil }
         var whole: [SegmentHeader] = []
@@ -179,7 +184,7 @@ package struct Verifier {
     ) throws(FileError) {
         guard offset + LogFormat.block <= file.size else { return }
         let block = AlignedMemory(bytes: LogFormat.block)
-        _ = try file.read(at: offset, into: block.raw)
+        _ = try file.readAround(at: offset, into: block.raw)
         let raw = UnsafeRawBufferPointer(block.raw)
         let likeness = [
             raw.integer(UInt32.self, at: 0) == CommitHeader.magic, raw.integer(UInt32.self, at: 4) == LogFormat.version,
@@ -190,7 +195,7 @@ package struct Verifier {
             // Of an earlier use of the file, and whole as such: free space.
             var bytes = AlignedMemory(bytes: stale.paddedLength)
             if offset + stale.paddedLength <= file.size {
-                _ = try file.read(at: offset, into: bytes.raw)
+                _ = try file.readAround(at: offset, into: bytes.raw)
                 if stale.checksumMatches(UnsafeRawBufferPointer(bytes.raw)) { return }
             }
             bytes = block
@@ -209,7 +214,7 @@ package struct Verifier {
         guard size >= SegmentHeader.bytes + 2 * LogFormat.block, size % LogFormat.block == 0 else { return nil }
         let start = size - LogFormat.block
         let block = AlignedMemory(bytes: LogFormat.block)
-        _ = try file.read(at: start, into: block.raw)
+        _ = try file.readAround(at: start, into: block.raw)
         let raw = UnsafeRawBufferPointer(block.raw)
         guard let trailer = SegmentFooter.Trailer(reading: raw) else {
             if SegmentFooter.Trailer.resembles(raw) {
@@ -228,7 +233,7 @@ package struct Verifier {
             return nil
         }
         let padding = AlignedMemory(bytes: LogFormat.padded(max(1, length)))
-        _ = try file.read(at: offset, into: padding.raw)
+        _ = try file.readAround(at: offset, into: padding.raw)
         if !padding.raw[length...].allSatisfy({ $0 == 0 }) {
             self.find(name, offset..<end, "the padding of the footer is damaged")
         }

@@ -7,7 +7,7 @@ package enum DiskOperation: Hashable, Sendable {
     case list
     case open(String)
     case create(String)
-    case read(String)
+    case read(String, offset: Int, bytes: Int)
     case write(String, offset: Int, bytes: Int)
     case sync(String)
     case truncate(String)
@@ -213,7 +213,7 @@ package final class SimFileSystem: FileSystem {
         var size: Int { self.system.state.withLock { $0.disk.size(of: self.file) } }
 
         func read(at offset: Int, into bytes: UnsafeMutableRawBufferPointer) throws(FileError) -> Int {
-            try self.operate(.read(self.name)) { state, fault throws(FileError) in
+            try self.operate(.read(self.name, offset: offset, bytes: bytes.count)) { state, fault throws(FileError) in
                 if let fault { throw SimFileSystem.error(fault, self.name) }
                 if self.pastCache { state.disk.dropCleanPages(of: self.file) }
                 return state.disk.read(self.file, at: offset, into: bytes)
