@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import CWeir
 import WeirModel
 
 /// The transforms of arguments: what they throw is a usage error that names what is allowed.
@@ -71,9 +70,7 @@ enum Arguments {
         .milliseconds(try DurationText.parse(text, in: 1...86_400_000))
     }
 
-    static func time(_ text: String) throws -> Int64 {
-        try TimeText.parse(text, nowMillis: weir_wall_milliseconds())
-    }
+    static func time(_ text: String) throws -> TimePoint { try TimeText.parse(text) }
 
     static func number(_ text: String, _ allowed: ClosedRange<Int>) throws(Failure) -> Int {
         guard let number = Int(text) else { throw .usage("'\(text.prefix(40))' is not a whole number") }

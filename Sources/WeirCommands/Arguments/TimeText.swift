@@ -1,24 +1,65 @@
 // SPDX-License-Identifier: Apache-2.0
 
+/// A point in time as a command names it. How long ago counts from the server's clock: that of this machine may be
+/// another, and the records carry the server's.
+package enum TimePoint: Hashable, Sendable {
+    /// Milliseconds since 1970, 0 or more.
+    case at(Int64)
+    /// Milliseconds before now, 0 or more.
+    case ago(Int64)
+
+    /// In milliseconds since 1970, when the server's clock says this. What lies before 1970 is 1970.
+    package func millis(serverMillis: Int64) -> Int64 {
+        switch self {
+        case .at(let millis): millis
+        case .ago(let millis): max(0, serverMillis - millis)
+        }
+    }
+}
+
 /// Points in time as people and programs write them: RFC 3339, seconds or milliseconds since 1970, or how long ago.
 package enum TimeText {
+    /// Numbers below count nothing that anybody means: 10 is not ten seconds after the beginning of 1970.
+    private static let secondsMin: Int64 = 1_000_000_000
+    /// Numbers from here on count milliseconds.
+    private static let millisMin: Int64 = 100_000_000_000
+    /// Numbers from here on count something smaller.
+    private static let millisEnd: Int64 = 100_000_000_000_000
+
     static let allowed =
         "a time such as 2026-01-31T12:00:00Z (RFC 3339), seconds or milliseconds since 1970, or how long ago, "
         + "such as 10m"
 
-    /// Milliseconds since 1970. A number below 10^11 counts seconds, which may have a fraction; above it, milliseconds.
-    package static func parse(_ text: String, nowMillis: Int64) throws(Failure) -> Int64 {
-        if let millis = Self.parseEpoch(text) { return millis }
-        if let millis = Self.parseRFC3339(text) { return millis }
-        if let ago = try? DurationText.parse(text) { return nowMillis - ago }
+    /// A number counts seconds from 10^9 on, with a fraction if need be, and milliseconds from 10^11 on, which is the
+    /// year 1973. `now` is the server's.
+    package static func parse(_ text: String) throws(Failure) -> TimePoint {
+        if text.lowercased() == "now" { return .ago(0) }
+        if let millis = try Self.parseEpoch(text) { return .at(millis) }
+        if let millis = Self.parseRFC3339(text) {
+            guard millis >= 0 else { throw .usage("'\(text.prefix(60))' is not allowed: times begin with 1970") }
+            return .at(millis)
+        }
+        if let ago = try? DurationText.parse(text) { return .ago(ago) }
         throw .usage("'\(text.prefix(60))' is not \(Self.allowed)")
     }
 
-    private static func parseEpoch(_ text: String) -> Int64? {
+    private static func parseEpoch(_ text: String) throws(Failure) -> Int64? {
         let parts = text.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
-        guard let whole = Self.digits(parts[0], 1...16) else { return nil }
-        guard parts.count == 2 else { return whole < 100_000_000_000 ? whole * 1000 : whole }
-        guard whole < 100_000_000_000, let millis = Self.fraction(parts[1]) else { return nil }
+        guard parts[0].utf8.allSatisfy({ (48...57).contains($0) }), !parts[0].isEmpty else { return nil }
+        // Longer ones are larger than anything that is allowed.
+        let whole = Self.digits(parts[0], 1...18) ?? .max
+        guard whole >= Self.secondsMin else {
+            throw .usage(
+                "'\(text.prefix(60))' has no unit: how long ago is \(parts[0])s, \(parts[0])m or \(parts[0])h, and "
+                    + "seconds since 1970 are at least \(Self.secondsMin)")
+        }
+        guard whole < Self.millisEnd else {
+            throw .usage(
+                "'\(text.prefix(60))' is too large, as if it counted microseconds: seconds or milliseconds since 1970 "
+                    + "are allowed")
+        }
+        guard parts.count == 2 else { return whole < Self.millisMin ? whole * 1000 : whole }
+        guard whole < Self.millisMin, let millis = Self.fraction(parts[1]) else { return nil }
         return whole * 1000 + millis
     }
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
-import CWeir
 import Logging
 import NIOCore
 import NIOPosix
@@ -41,7 +40,7 @@ struct ConsumeCommand: AsyncParsableCommand {
         help: ArgumentHelp(
             "Where a new application begins: trim-horizon (the default), latest, a time (RFC 3339, or seconds or "
                 + "milliseconds since 1970), or how long ago, such as 10m.", valueName: "position"),
-        transform: { try ReadPosition.parseFrom($0, nowMillis: weir_wall_milliseconds()) })
+        transform: ReadPosition.parseFrom)
     var from: ReadPosition?
     @Option(help: ArgumentHelp("Give the records to this program.", valueName: "program"))
     var exec: String?
@@ -82,19 +81,19 @@ struct ConsumeCommand: AsyncParsableCommand {
         }
     }
 
-    var initialPosition: InitialPosition {
+    func initialPosition(serverMillis: Int64) -> InitialPosition {
         switch self.from {
         case .latest: .latest
-        case .time(let millis): .atTimestamp(millis)
+        case .time(let time): .atTimestamp(time.millis(serverMillis: serverMillis))
         case nil, .trimHorizon, .sequence: .trimHorizon
         }
     }
 
-    func workerConfiguration() -> WorkerConfiguration {
+    func workerConfiguration(serverMillis: Int64) -> WorkerConfiguration {
         var configuration = WorkerConfiguration(application: self.app)
         if let worker { configuration.worker = worker }
         configuration.sessionTimeout = self.sessionTimeout
-        configuration.initialPosition = self.initialPosition
+        configuration.initialPosition = self.initialPosition(serverMillis: serverMillis)
         configuration.retry.attempts = self.retries + 1
         if let deadLetter { configuration.retry.exhausted = .deadLetter(deadLetter) }
         configuration.consumer = self.consumer
@@ -107,8 +106,10 @@ struct ConsumeCommand: AsyncParsableCommand {
     func run() async throws {
         let program = try self.exec.map { try ProgramCommand($0, self.arguments) }
         let status = try await self.connection.withClient { client in
-            if let program { return try await self.run(program, client) }
-            return try await self.print(client)
+            let configuration = self.workerConfiguration(
+                serverMillis: try await client.serverMillis(for: self.from))
+            if let program { return try await self.run(program, client, configuration) }
+            return try await self.print(client, configuration)
         }
         if Messages.isTerminal || status.deadLetters > 0 {
             let letters = CountText.describe(Int(clamping: status.deadLetters), "dead letter")
@@ -124,9 +125,11 @@ struct ConsumeCommand: AsyncParsableCommand {
         }
     }
 
-    private func run(_ program: ProgramCommand, _ client: WeirClient) async throws -> WorkerStatus {
+    private func run(
+        _ program: ProgramCommand, _ client: WeirClient, _ configuration: WorkerConfiguration
+    ) async throws -> WorkerStatus {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        var configuration = self.workerConfiguration()
+        var configuration = configuration
         configuration.checkpoints = .manual
         configuration.recordsPerCall = 500
         let timeoutMillis = Int(clamping: self.execTimeout.nanos / 1_000_000)
@@ -143,10 +146,11 @@ struct ConsumeCommand: AsyncParsableCommand {
         return worker.status
     }
 
-    private func print(_ client: WeirClient) async throws -> WorkerStatus {
+    private func print(
+        _ client: WeirClient, _ configuration: WorkerConfiguration
+    ) async throws -> WorkerStatus {
         let stop = WorkerStop()
         let queue = PrintQueue(self.json ? .json : .people) { stop.now() }
-        let configuration = self.workerConfiguration()
         let worker = try Worker(client: client, stream: self.stream, configuration: configuration) { _ in
             PrintingProcessor(queue: queue)
         }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
-import CWeir
 import WeirClient
 import WeirModel
 
@@ -70,7 +69,7 @@ struct LeaseResetCommand: AsyncParsableCommand {
         help: ArgumentHelp(
             "trim-horizon, latest, a time (RFC 3339, or seconds or milliseconds since 1970), how long ago, such as "
                 + "10m, or the sequence number of the next record to process (with --shard).", valueName: "position"),
-        transform: { try ReadPosition.parseFrom($0, nowMillis: weir_wall_milliseconds()) })
+        transform: ReadPosition.parseFrom)
     var from: ReadPosition
     @Option(help: "Only this shard, such as shardId-000000000002 or 2.", transform: Arguments.shard)
     var shard: ShardNumber?
@@ -93,20 +92,22 @@ struct LeaseResetCommand: AsyncParsableCommand {
         }
     }
 
-    var target: ResetTarget {
+    func target(serverMillis: Int64) -> ResetTarget {
         switch self.from {
         case .trimHorizon: .trimHorizon
         case .latest: .latest
-        case .time(let millis): .atTimestamp(millis)
+        case .time(let time): .atTimestamp(time.millis(serverMillis: serverMillis))
         case .sequence(let number): .sequenceNumber(number)
         }
     }
 
     func run() async throws {
         let resets = try await self.connection.withClient { client in
-            try await client.resetLeases(
-                try await client.describeStream(self.stream).id, application: self.app, shard: self.shard,
-                to: self.target, reason: self.reason, isForced: self.force, isDryRun: self.dryRun)
+            let stream = try await client.describeStream(self.stream)
+            let now = try await client.serverMillis(for: self.from)
+            return try await client.resetLeases(
+                stream.id, application: self.app, shard: self.shard, to: self.target(serverMillis: now),
+                reason: self.reason, isForced: self.force, isDryRun: self.dryRun)
         }
         let output = StandardOutput()
         LeaseText.write(resets, isDryRun: self.dryRun, to: output.bytes)

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
-import CWeir
 import WeirClient
 import WeirModel
 
@@ -41,13 +40,13 @@ struct GetCommand: AsyncParsableCommand {
         help: ArgumentHelp(
             "trim-horizon (the default), latest, a sequence number (with --shard), a time (RFC 3339, or seconds or "
                 + "milliseconds since 1970), or how long ago, such as 10m.", valueName: "position"),
-        transform: { try ReadPosition.parseFrom($0, nowMillis: weir_wall_milliseconds()) })
+        transform: ReadPosition.parseFrom)
     var from: ReadPosition?
     @Option(
         help: ArgumentHelp(
             "now (the default), the time before which records arrived, or the last sequence number (with --shard).",
             valueName: "position"),
-        transform: { try ReadPosition.parseTo($0, nowMillis: weir_wall_milliseconds()) })
+        transform: ReadPosition.parseTo)
     var to: ReadPosition?
     @Option(
         help: ArgumentHelp("At most so many records.", valueName: "n"),
@@ -57,6 +56,9 @@ struct GetCommand: AsyncParsableCommand {
     @OptionGroup var connection: ConnectionOptions
 
     func validate() throws {
+        if self.from?.isRelative != true, self.to?.isRelative != true {
+            try ReadPosition.check(from: self.from, to: self.to, serverMillis: 0)
+        }
         guard self.shard == nil else {
             if case .sequence(let number)? = self.from { try self.check(number, "--from") }
             if case .sequence(let number)? = self.to { try self.check(number, "--to") }
@@ -72,10 +74,10 @@ struct GetCommand: AsyncParsableCommand {
         }
     }
 
-    var bound: ReadSession.Bound {
+    func bound(serverMillis: Int64) -> ReadSession.Bound {
         switch self.to {
         case nil, .trimHorizon, .latest: .none
-        case .time(let millis): .before(millis)
+        case .time(let time): .before(time.millis(serverMillis: serverMillis))
         case .sequence(let number): .through(number)
         }
     }
@@ -95,29 +97,36 @@ struct GetCommand: AsyncParsableCommand {
     /// Returns how many records were printed.
     private func read(_ client: WeirClient, _ stream: StreamDescription, _ progress: Progress) async throws -> Int {
         let from = self.from ?? .trimHorizon
+        let now = try await client.serverMillis(for: from, self.to)
+        try ReadPosition.check(from: self.from, to: self.to, serverMillis: now)
+        let bound = self.bound(serverMillis: now)
         if let shard {
-            var session = self.session(progress, shards: [shard])
-            for try await batch in client.records(stream.id, shard: shard, from: from.shardStart, until: .tip) {
+            var session = self.session(progress, bound, shards: [shard])
+            let start = from.shardStart(serverMillis: now)
+            for try await batch in client.records(stream.id, shard: shard, from: start, until: .tip) {
                 guard try session.print(batch) else { break }
             }
         } else {
             var shards: Set<ShardNumber>?
-            if case .before(let millis) = self.bound {
+            if case .before(let millis) = bound {
                 shards = Set(
                     try await client.listShards(stream.id).filter { $0.createdAtMillis < millis }.map(\.number))
                 if shards?.isEmpty == true { return 0 }
             }
-            var session = self.session(progress, shards: shards)
-            for try await batch in client.records(stream.id, from: try from.streamStart(), until: .tip) {
+            var session = self.session(progress, bound, shards: shards)
+            let start = try from.streamStart(serverMillis: now)
+            for try await batch in client.records(stream.id, from: start, until: .tip) {
                 guard try session.print(batch) else { break }
             }
         }
         return progress.recordCount
     }
 
-    private func session(_ progress: Progress, shards: Set<ShardNumber>?) -> ReadSession {
+    private func session(
+        _ progress: Progress, _ bound: ReadSession.Bound, shards: Set<ShardNumber>?
+    ) -> ReadSession {
         ReadSession(
-            self.output.format, to: StandardOutput(), bound: self.bound, limit: self.limit, shards: shards,
+            self.output.format, to: StandardOutput(), bound: bound, limit: self.limit, shards: shards,
             progress: progress)
     }
 }
@@ -139,7 +148,7 @@ struct TailCommand: AsyncParsableCommand {
         help: ArgumentHelp(
             "latest (the default), trim-horizon, a time (RFC 3339, or seconds or milliseconds since 1970), or how long "
                 + "ago, such as 10m.", valueName: "position"),
-        transform: { try ReadPosition.parseFrom($0, nowMillis: weir_wall_milliseconds()) })
+        transform: ReadPosition.parseFrom)
     var from: ReadPosition?
     @OptionGroup var output: RecordFormatOptions
     @OptionGroup var connection: ConnectionOptions
@@ -162,7 +171,8 @@ struct TailCommand: AsyncParsableCommand {
         var session = ReadSession(
             self.output.format, to: StandardOutput(), bound: .none, limit: nil, shards: nil,
             progress: Progress("read", isShown: false))
-        let start = try (self.from ?? .latest).streamStart()
+        let now = try await client.serverMillis(for: self.from)
+        let start = try (self.from ?? .latest).streamStart(serverMillis: now)
         for try await batch in client.records(stream.id, from: start, until: .forever) {
             guard try session.print(batch) else { break }
         }

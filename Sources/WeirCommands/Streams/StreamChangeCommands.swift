@@ -64,16 +64,18 @@ struct StreamTrimCommand: AsyncParsableCommand {
     var name: StreamName
     @Option(
         help: "RFC 3339, seconds or milliseconds since 1970, or how long ago, such as 90m.", transform: Arguments.time)
-    var before: Int64
+    var before: TimePoint
     @OptionGroup var connection: ConnectionOptions
 
     func run() async throws {
-        try await self.connection.withClient { client in
+        let before = try await self.connection.withClient { client in
             let stream = try await client.describeStream(self.name)
-            try await client.trimStream(stream.id, beforeMillis: self.before)
+            let now = try await client.serverMillis(for: .time(self.before))
+            let before = self.before.millis(serverMillis: now)
+            try await client.trimStream(stream.id, beforeMillis: before)
+            return before
         }
-        try StandardOutput.write(
-            "trimmed \(self.name): records from before \(TimeText.describe(self.before)) are gone\n")
+        try StandardOutput.write("trimmed \(self.name): records from before \(TimeText.describe(before)) are gone\n")
     }
 }
 

@@ -50,12 +50,17 @@ import WeirModel
     }
 
     @Test func getReadsBounds() throws {
-        #expect(try self.parse("get s", as: GetCommand.self).bound == .none)
-        #expect(try self.parse("get s --to now", as: GetCommand.self).bound == .none)
-        #expect(try self.parse("get s --to 1700000000", as: GetCommand.self).bound == .before(1_700_000_000_000))
+        #expect(try self.parse("get s", as: GetCommand.self).bound(serverMillis: 0) == .none)
+        #expect(try self.parse("get s --to now", as: GetCommand.self).bound(serverMillis: 0) == .none)
+        #expect(
+            try self.parse("get s --to 1700000000", as: GetCommand.self).bound(serverMillis: 0)
+                == .before(1_700_000_000_000))
+        #expect(
+            try self.parse("get s --to 10s", as: GetCommand.self).bound(serverMillis: 25_000) == .before(15_000))
         let sequence = ReadPositionTests.sequence
         #expect(
-            try self.parse("get s --shard 3 --to \(sequence)", as: GetCommand.self).bound == .through(sequence))
+            try self.parse("get s --shard 3 --to \(sequence)", as: GetCommand.self).bound(serverMillis: 0)
+                == .through(sequence))
     }
 
     @Test func leaseResetKnowsWhereItGoes() throws {
@@ -63,13 +68,15 @@ import WeirModel
             try self.parse("lease reset a --app b \(words)", as: LeaseResetCommand.self)
         }
         let usual = try command("--from trim-horizon")
-        #expect(usual.target == .trimHorizon && usual.app.description == "b" && usual.shard == nil)
+        #expect(usual.target(serverMillis: 0) == .trimHorizon && usual.app.description == "b" && usual.shard == nil)
         #expect(!usual.dryRun && !usual.force && usual.reason == "weir lease reset")
-        #expect(try command("--from latest").target == .latest)
-        #expect(try command("--from 1700000000").target == .atTimestamp(1_700_000_000_000))
+        #expect(try command("--from latest").target(serverMillis: 0) == .latest)
+        #expect(try command("--from LATEST").target(serverMillis: 0) == .latest)
+        #expect(try command("--from 10s").target(serverMillis: 25_000) == .atTimestamp(15_000))
+        #expect(try command("--from 1700000000").target(serverMillis: 0) == .atTimestamp(1_700_000_000_000))
         let sequence = ReadPositionTests.sequence
         let one = try command("--from \(sequence) --shard 3 --dry-run --force --reason replay")
-        #expect(one.target == .sequenceNumber(sequence) && one.shard == ShardNumber(3))
+        #expect(one.target(serverMillis: 0) == .sequenceNumber(sequence) && one.shard == ShardNumber(3))
         #expect(one.dryRun && one.force && one.reason == "replay")
     }
 
@@ -134,12 +141,21 @@ import WeirModel
         ("get a --shard 2 --from \(ReadPositionTests.sequence)", "is of shardId-000000000003"),
         ("get a --json --raw", "exclude each other"),
         ("get a --limit 0", "is not allowed: 1 to"),
-        ("get a --from TRIM_HORIZON", "trim-horizon, latest"),
+        ("get a --from oldest", "trim-horizon (or earliest), latest (or now)"),
+        ("get a --from 10", "10s, 10m or 10h"),
+        ("get a --to 0", "has no unit"),
+        ("get a --from 1700000000123456", "microseconds"),
+        ("get a --from 1700000001 --to 1700000000", "lies before --from"),
+        ("get a --from latest --to 1700000000", "has passed"),
+        ("tail a --from 10", "10s, 10m or 10h"),
+        ("consume a --app b --from 10", "10s, 10m or 10h"),
+        ("stream trim a --before 10", "10s, 10m or 10h"),
+        ("lease reset a --app b --from 10", "10s, 10m or 10h"),
         ("tail a --from \(ReadPositionTests.sequence)", "needs one shard"),
         ("lease list a --app b/c", "1 to 128 of a-z"),
         ("lease reset a --from latest", "--app"),
         ("lease reset a --app b", "--from"),
-        ("lease reset a --app b --from soon", "trim-horizon, latest"),
+        ("lease reset a --app b --from soon", "trim-horizon (or earliest)"),
         ("lease reset a --app b --from \(ReadPositionTests.sequence)", "needs --shard"),
         ("lease reset a --app b --from \(ReadPositionTests.sequence) --shard 2", "is of shardId-000000000003"),
         ("lease reset a --app b --from latest --reason \(String(repeating: "r", count: 257))", "1 to 256"),
@@ -222,11 +238,12 @@ import WeirModel
     }
 
     @Test func consumeHasTheDefaultsOfTheLibrary() throws {
-        let configuration = try self.parse("consume s --app a").workerConfiguration()
+        let configuration = try self.parse("consume s --app a").workerConfiguration(serverMillis: 0)
         #expect(configuration.sessionTimeout == .seconds(5))
         #expect(configuration.initialPosition == .trimHorizon)
         #expect(configuration.retry == ProcessorRetry())
-        #expect(configuration.worker != (try self.parse("consume s --app a").workerConfiguration().worker))
+        #expect(
+            configuration.worker != (try self.parse("consume s --app a").workerConfiguration(serverMillis: 0).worker))
     }
 
     @Test func consumeTakesWhatItIsGiven() throws {
@@ -234,13 +251,17 @@ import WeirModel
             "consume s --app a --worker w --from latest --session-timeout 10s --dead-letter d --retries 0 "
                 + "--consumer c --exec prog -- --flag x")
         #expect(command.exec == "prog" && command.arguments == ["--flag", "x"])
-        let configuration = command.workerConfiguration()
+        let configuration = command.workerConfiguration(serverMillis: 0)
         #expect(configuration.worker.description == "w" && configuration.consumer?.description == "c")
         #expect(configuration.initialPosition == .latest && configuration.sessionTimeout == .seconds(10))
         #expect(configuration.retry.attempts == 1)
         #expect(configuration.retry.exhausted == .deadLetter(try StreamName("d")))
         #expect(
-            try self.parse("consume s --app a --from 1700000000").initialPosition == .atTimestamp(1_700_000_000_000))
+            try self.parse("consume s --app a --from 1700000000").initialPosition(serverMillis: 0)
+                == .atTimestamp(1_700_000_000_000))
+        #expect(
+            try self.parse("consume s --app a --from 10s").initialPosition(serverMillis: 25_000)
+                == .atTimestamp(15_000))
     }
 
     @Test(arguments: [

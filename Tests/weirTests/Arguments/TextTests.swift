@@ -71,26 +71,61 @@ import WeirModel
 
     @Test(
         arguments: [
-            ("0", 0), ("1700000000", 1_700_000_000_000), ("1700000000.5", 1_700_000_000_500),
+            ("1000000000", 1_000_000_000_000), ("1700000000", 1_700_000_000_000), ("1700000000.5", 1_700_000_000_500),
             ("1700000000.123456789", 1_700_000_000_123), ("1700000000123", 1_700_000_000_123),
-            ("1970-01-01T00:00:00Z", 0), ("2023-11-14T22:13:20Z", 1_700_000_000_000),
-            ("2023-11-14T22:13:20.25Z", 1_700_000_000_250), ("2023-11-15t00:13:20+02:00", 1_700_000_000_000),
-            ("2023-11-14 16:43:20-05:30", 1_700_000_000_000), ("2000-02-29T00:00:00Z", 951_782_400_000),
-            ("1969-12-31T23:59:59.999Z", -1), ("2016-12-31T23:59:60Z", 1_483_228_800_000),
-            ("10m", now - 600_000), ("0s", now), ("2d", now - 172_800_000),
+            ("99999999999", 99_999_999_999_000), ("100000000000", 100_000_000_000),
+            ("99999999999999", 99_999_999_999_999), ("1970-01-01T00:00:00Z", 0), ("1970-01-01T01:00:00+01:00", 0),
+            ("2023-11-14T22:13:20Z", 1_700_000_000_000), ("2023-11-14T22:13:20.25Z", 1_700_000_000_250),
+            ("2023-11-15t00:13:20+02:00", 1_700_000_000_000), ("2023-11-14 16:43:20-05:30", 1_700_000_000_000),
+            ("2000-02-29T00:00:00Z", 951_782_400_000), ("2016-12-31T23:59:60Z", 1_483_228_800_000),
         ] as [(String, Int64)])
     func readsTimes(text: String, millis: Int64) throws {
-        #expect(try TimeText.parse(text, nowMillis: Self.now) == millis)
+        let point = try TimeText.parse(text)
+        #expect(point == .at(millis))
+        // The server's clock has no say.
+        #expect(point.millis(serverMillis: 0) == millis && point.millis(serverMillis: Self.now) == millis)
+    }
+
+    @Test(
+        arguments: [
+            ("10m", 600_000), ("0s", 0), ("now", 0), ("NOW", 0), ("2d", 172_800_000), ("1ms", 1),
+            ("1800000000s", now), ("1800000001s", now), ("106751991167d", now),
+        ] as [(String, Int64)])
+    func readsHowLongAgoByTheServersClock(text: String, before: Int64) throws {
+        let point = try TimeText.parse(text)
+        #expect(point.millis(serverMillis: Self.now) == Self.now - before)
+        // On a server that is ten minutes behind, all is ten minutes earlier, and nothing is before 1970.
+        #expect(point.millis(serverMillis: Self.now - 600_000) == max(0, Self.now - 600_000 - before))
+    }
+
+    /// A number that cannot be meant as a time, and what the sentence says of it.
+    @Test(
+        arguments: [
+            ("0", "has no unit"), ("5", "5s, 5m or 5h"), ("10", "10s, 10m or 10h"), ("1700", "has no unit"),
+            ("1.5", "has no unit"), ("999999999", "at least 1000000000"), ("999999999.9", "has no unit"),
+            ("100000000000000", "microseconds"), ("1700000000123456", "microseconds"),
+            ("1700000000123456789", "microseconds"), ("99999999999999999999", "microseconds"),
+            ("1969-12-31T23:59:59.999Z", "times begin with 1970"), ("1970-01-01T00:30:00+01:00", "begin with 1970"),
+        ])
+    func saysWhatIsWrongWithANumber(text: String, sentence: String) {
+        let parses: [(String) throws -> Void] = [
+            { _ = try TimeText.parse($0) }, { _ = try ReadPosition.parseFrom($0) },
+            { _ = try ReadPosition.parseTo($0) },
+        ]
+        for parse in parses {
+            let failure = #expect(throws: Failure.self) { try parse(text) }
+            #expect(failure?.description.contains(sentence) == true, "\(failure?.description ?? "")")
+        }
     }
 
     @Test(arguments: [
         "", "yesterday", "2023-11-14", "2023-11-14T22:13:20", "2023-13-14T22:13:20Z", "2023-02-29T00:00:00Z",
         "1900-02-29T00:00:00Z", "2023-11-14T24:00:00Z", "2023-11-14T22:60:00Z", "2023-11-14T22:13:20.Z",
         "2023-11-14T22:13:20+0200", "2023-11-14T22:13:20+24:00", "1700000000.", "1700000000.1x", "-5",
-        "99999999999999999", "1700000000123.5", "2023-11-14T22:13:2OZ",
+        "1700000000123.5", "2023-11-14T22:13:2OZ",
     ])
     func refusesOtherTexts(text: String) {
-        #expect(throws: Failure.self) { try TimeText.parse(text, nowMillis: Self.now) }
+        #expect(throws: Failure.self) { try TimeText.parse(text) }
     }
 
     @Test(
@@ -103,10 +138,10 @@ import WeirModel
     }
 
     @Test func readsEveryDayThatItDescribes() throws {
-        var day: Int64 = -25_000
+        var day: Int64 = 0
         while day < 60_000 {
             let millis = day * 86_400_000 + 12_345_678
-            #expect(try TimeText.parse(TimeText.describe(millis), nowMillis: 0) == millis)
+            #expect(try TimeText.parse(TimeText.describe(millis)) == .at(millis))
             day += 1
         }
     }
@@ -116,28 +151,57 @@ import WeirModel
     static let sequence = SequenceNumber(
         shardCreationSecond: 1_700_000_000, shard: ShardNumber(3), index: 42, arrivalSecond: 1_700_000_100)
 
-    @Test func readsFrom() throws {
-        #expect(try ReadPosition.parseFrom("trim-horizon", nowMillis: 0) == .trimHorizon)
-        #expect(try ReadPosition.parseFrom("latest", nowMillis: 0) == .latest)
-        #expect(try ReadPosition.parseFrom(Self.sequence.description, nowMillis: 0) == .sequence(Self.sequence))
-        #expect(try ReadPosition.parseFrom("1700000000", nowMillis: 0) == .time(1_700_000_000_000))
-        #expect(try ReadPosition.parseFrom("10m", nowMillis: 1_000_000) == .time(400_000))
+    @Test(
+        arguments: [
+            ("trim-horizon", .trimHorizon), ("TRIM_HORIZON", .trimHorizon), ("Trim_Horizon", .trimHorizon),
+            ("earliest", .trimHorizon), ("EARLIEST", .trimHorizon), ("latest", .latest), ("LATEST", .latest),
+            ("now", .latest), ("Now", .latest), (sequence.description, .sequence(sequence)),
+            ("1700000000", .time(.at(1_700_000_000_000))), ("1970-01-01T00:00:00Z", .time(.at(0))),
+            ("10m", .time(.ago(600_000))), ("0s", .time(.ago(0))),
+        ] as [(String, ReadPosition)])
+    func readsFrom(text: String, position: ReadPosition) throws {
+        #expect(try ReadPosition.parseFrom(text) == position)
     }
 
-    @Test func readsTo() throws {
-        #expect(try ReadPosition.parseTo("now", nowMillis: 0) == .latest)
-        #expect(try ReadPosition.parseTo(Self.sequence.description, nowMillis: 0) == .sequence(Self.sequence))
-        #expect(try ReadPosition.parseTo("10m", nowMillis: 1_000_000) == .time(400_000))
+    @Test(
+        arguments: [
+            ("now", .latest), ("NOW", .latest), ("latest", .latest), ("LATEST", .latest),
+            (sequence.description, .sequence(sequence)), ("10m", .time(.ago(600_000))),
+            ("1700000000", .time(.at(1_700_000_000_000))),
+        ] as [(String, ReadPosition)])
+    func readsTo(text: String, position: ReadPosition) throws {
+        #expect(try ReadPosition.parseTo(text) == position)
     }
 
-    @Test(arguments: ["TRIM_HORIZON", "now", "soon", "496700000000000000000000000000000000000000000000000000000"])
+    @Test(arguments: ["", "soon", "trim horizon", "496700000000000000000000000000000000000000000000000000000"])
     func refusesOtherTextsInFrom(text: String) {
-        #expect(throws: Failure.self) { try ReadPosition.parseFrom(text, nowMillis: 0) }
+        #expect(throws: Failure.self) { try ReadPosition.parseFrom(text) }
     }
 
-    @Test(arguments: ["trim-horizon", "latest", "later"])
+    @Test(arguments: ["trim-horizon", "earliest", "TRIM_HORIZON", "later"])
     func refusesOtherTextsInTo(text: String) {
-        #expect(throws: Failure.self) { try ReadPosition.parseTo(text, nowMillis: 0) }
+        #expect(throws: Failure.self) { try ReadPosition.parseTo(text) }
+    }
+
+    /// From, to, and whether that is a range when the server's clock says 1,800,000,000 s.
+    static let ranges: [(from: ReadPosition?, to: ReadPosition?, isAllowed: Bool)] = [
+        (nil, nil, true), (nil, .time(.at(0)), true), (.trimHorizon, .time(.ago(5)), true), (.latest, .latest, true),
+        (.time(.at(5)), .latest, true), (.time(.at(5)), .time(.at(5)), true), (.time(.at(5)), .time(.at(6)), true),
+        (.time(.at(6)), .time(.at(5)), false), (.time(.ago(6)), .time(.ago(5)), true),
+        (.time(.ago(5)), .time(.ago(6)), false), (.time(.at(1_800_000_000_000)), .time(.ago(1)), false),
+        (.time(.ago(1)), .time(.at(1_800_000_000_000)), true), (.time(.ago(.max)), .time(.at(0)), true),
+        (.latest, .time(.ago(0)), false), (.sequence(sequence), .time(.at(0)), true),
+        (.time(.at(6)), .sequence(sequence), true),
+    ]
+
+    @Test(arguments: ranges)
+    func aRangeThatEndsBeforeItBeginsIsRefused(_ from: ReadPosition?, _ to: ReadPosition?, _ isAllowed: Bool) {
+        func check() throws { try ReadPosition.check(from: from, to: to, serverMillis: 1_800_000_000_000) }
+        if isAllowed {
+            #expect(throws: Never.self, performing: check)
+        } else {
+            #expect(throws: Failure.self, performing: check)
+        }
     }
 }
 
