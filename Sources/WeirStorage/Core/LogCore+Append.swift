@@ -178,8 +178,8 @@ extension LogCore {
     private func tooMuchWaits(_ what: String) -> WeirError {
         WeirError(
             .unavailable,
-            "\(what) wait for the disk; a change is taken while at most \(self.configuration.pendingBytesMax) bytes and "
-                + "\(Self.waitingCommitsMax) commits do",
+            "\(what) wait for the disk; a change is taken while at most \(self.configuration.pendingBytesMax) bytes "
+                + "and \(Self.waitingCommitsMax) commits do",
             verdict: .init(maybeStored: false, retry: .after(20)))
     }
 
