@@ -4,8 +4,8 @@ import WeirTestKit
 /// `weir-sim`: plays seeds and says what happened.
 package enum SimulatorCommand {
     private static let usage = """
-        weir-sim [--seed N] [--seeds FROM..TO] [--steps N] [--trace] [--broken NAME]
-        weir-sim --consumers [--seed N] [--seeds FROM..TO] [--trace] [--broken NAME]
+        weir-sim [--seed N] [--seeds FROM..TO] [--steps N] [--trace | --brief] [--broken NAME]
+        weir-sim --consumers [--seed N] [--seeds FROM..TO] [--trace | --brief] [--broken NAME]
 
         Plays histories of clients, a node and its disk, each from one seed, and judges them. With --consumers:
         histories of workers that share the shards of a stream, while workers, the server and its disk fail.
@@ -13,6 +13,7 @@ package enum SimulatorCommand {
           --seeds FROM..TO  plays these seeds, both included
           --steps N         steps of each history (default 600); those of consumers last as long as they must
           --trace           prints what happens, a line an event
+          --brief           prints of a history that breaks a rule its seed and the rule, without its last events
           --broken NAME     plays an engine that is broken on purpose:
                             \(Breakage.allCases.map(\.rawValue).joined(separator: ", "));
                             with --consumers
@@ -25,6 +26,7 @@ package enum SimulatorCommand {
         var seeds: ClosedRange<UInt64> = 1...1
         var steps = 600
         var traces = false
+        var isBrief = false
         var broken: String?
         var playsConsumers = false
     }
@@ -36,6 +38,7 @@ package enum SimulatorCommand {
         while let word = rest.popFirst() {
             switch word {
             case "--trace": order.traces = true
+            case "--brief": order.isBrief = true
             case "--consumers": order.playsConsumers = true
             case "--seed":
                 guard let seed = rest.popFirst().flatMap({ UInt64($0) }) else { return Self.misused(word) }
@@ -105,7 +108,7 @@ package enum SimulatorCommand {
             if order.traces { played.trace.forEach { print($0) } }
             guard let violation = played.violation else { continue }
             violations += 1
-            if !order.traces { one(seed, true).trace.suffix(60).forEach { print($0) } }
+            if !order.traces, !order.isBrief { one(seed, true).trace.suffix(60).forEach { print($0) } }
             print("seed \(seed): \(violation)")
             if violations >= 5 { break }
         }

@@ -53,8 +53,10 @@ package struct Tally: Sendable, CustomStringConvertible {
         left.simulatedMillis += right.simulatedMillis
     }
 
+    static func hours(_ millis: Int) -> String { "\(millis / 3_600_000).\(millis / 360_000 % 10) simulated hours" }
+
     package var description: String {
-        "\(self.simulatedMillis / 3_600_000) simulated hours, \(self.steps) steps, \(self.commits) commits, \(self.acknowledged) records acknowledged, "
+        "\(Self.hours(self.simulatedMillis)), \(self.steps) steps, \(self.commits) commits, \(self.acknowledged) records acknowledged, "
             + "\(self.observed) read; \(self.crashes) crashes (\(self.powerCuts) power cuts), "
             + "\(self.failures) failed writes, \(self.recoveries) recoveries; "
             + "\(self.rolls) segments begun (\(self.recycled) recycled), "

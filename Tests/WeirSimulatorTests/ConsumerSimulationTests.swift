@@ -5,10 +5,10 @@ import WeirSimulator
 @Suite struct ConsumerSimulationTests {
     /// Workers that pause, die, come back, leave; a server that pauses, crashes, loses its power; messages that come
     /// late; shards that split and merge; resets: no auditor objects. A longer run:
-    /// `swift run -c release weir-sim --consumers --seeds 1..100000`.
+    /// `scripts/simulate`.
     @Test(arguments: 0..<10)
-    func aThousandHistoriesOfConsumersBreakNoRule(_ tenth: UInt64) {
-        for seed in tenth * 100 + 1...tenth * 100 + 100 {
+    func fiveHundredHistoriesOfConsumersBreakNoRule(_ tenth: UInt64) {
+        for seed in tenth * 50 + 1...tenth * 50 + 50 {
             let outcome = ConsumerSimulation(seed: seed).run()
             #expect(outcome.violation == nil, "weir-sim --consumers --seed \(seed) --trace")
         }

@@ -4,10 +4,10 @@ import WeirSimulator
 
 @Suite struct SimulationTests {
     /// Crashes, power cuts, torn and lost writes, failed syncs, full disks, reshards: no auditor objects. A longer run:
-    /// `swift run -c release weir-sim --seeds 1..100000`.
+    /// `scripts/simulate`.
     @Test(arguments: 0..<10)
-    func aThousandShortHistoriesBreakNoRule(_ tenth: UInt64) {
-        for seed in tenth * 100 + 1...tenth * 100 + 100 {
+    func fiveHundredShortHistoriesBreakNoRule(_ tenth: UInt64) {
+        for seed in tenth * 50 + 1...tenth * 50 + 50 {
             let outcome = Simulation(seed: seed, steps: 150, traces: false, breakage: nil).run()
             #expect(outcome.violation == nil, "weir-sim --seed \(seed) --steps 150 --trace")
         }

@@ -49,7 +49,8 @@ package struct ConsumerTally: Sendable, CustomStringConvertible {
     }
 
     package var description: String {
-        "\(self.simulatedMillis / 3_600_000) simulated hours, \(self.events) events, \(self.acknowledged) records acknowledged, \(self.processed) processed "
+        "\(Tally.hours(self.simulatedMillis)), \(self.events) events, \(self.acknowledged) records acknowledged, "
+            + "\(self.processed) processed "
             + "(\(self.repeated) again); \(self.checkpoints) checkpoints stored, \(self.refused) refused; "
             + "\(self.assigned) leases told, \(self.handedOver) handed over, \(self.expired) workers expired; "
             + "\(self.workers) workers, \(self.pauses) paused, \(self.kills) killed, \(self.leaves) shut down; "

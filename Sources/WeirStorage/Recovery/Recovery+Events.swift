@@ -47,8 +47,8 @@ extension Recovery {
                 if case .unknownKind(let kind) = error, reading.isWhole {
                     throw FileError(
                         .io,
-                        "\(header.lsn) cannot be replayed: event kind \(kind) is unknown to this version, use the one that "
-                            + "wrote it; nothing was touched")
+                        "\(header.lsn) cannot be replayed: event kind \(kind) is unknown to this version, use the one "
+                            + "that wrote it; nothing was touched")
                 }
                 return self.loseEvents(of: header, from: position, at: place)
             }
@@ -62,9 +62,9 @@ extension Recovery {
         self.wantsSnapshot = true
         self.reportDamage(
             place,
-            "damaged: of the \(header.eventCount) events of \(header.lsn) (\(place)) only the first \(position) can be "
-                + "read, though its checksum is right: the changes behind them, of leases by all that is known, are lost; "
-                + "its records and all other commits are kept")
+            "damaged: of the \(header.eventCount) events of \(header.lsn) (\(place)) only the first \(position) can "
+                + "be read, though its checksum is right: the changes behind them, of leases by all that is known, are "
+                + "lost; its records and all other commits are kept")
     }
 
     private mutating func apply(_ event: LoggedEvent, _ lsn: LSN, _ place: DamagedRange) throws(FileError) {
