@@ -56,8 +56,8 @@ package struct Tally: Sendable, CustomStringConvertible {
     static func hours(_ millis: Int) -> String { "\(millis / 3_600_000).\(millis / 360_000 % 10) simulated hours" }
 
     package var description: String {
-        "\(Self.hours(self.simulatedMillis)), \(self.steps) steps, \(self.commits) commits, \(self.acknowledged) records acknowledged, "
-            + "\(self.observed) read; \(self.crashes) crashes (\(self.powerCuts) power cuts), "
+        "\(Self.hours(self.simulatedMillis)), \(self.steps) steps, \(self.commits) commits, "
+            + "\(self.acknowledged) records acknowledged, \(self.observed) read; \(self.crashes) crashes (\(self.powerCuts) power cuts), "
             + "\(self.failures) failed writes, \(self.recoveries) recoveries; "
             + "\(self.rolls) segments begun (\(self.recycled) recycled), "
             + "\(self.filled) pieces of zeros, \(self.footers) footers, "

@@ -106,7 +106,7 @@ extension Recovery {
     mutating func reportLostEvents() {
         guard self.lostEvents.unfitting > 0 else { return }
         self.report.lines.append(
-            "damaged: \(self.lostEvents.unfitting) changes of leases do not fit what was read before them and were left "
-                + "out; the first in \(self.lostEvents.firstUnfitting)")
+            "damaged: \(self.lostEvents.unfitting) changes of leases do not fit what was read before them and were "
+                + "left out; the first in \(self.lostEvents.firstUnfitting)")
     }
 }
