@@ -57,7 +57,8 @@ package struct Tally: Sendable, CustomStringConvertible {
 
     package var description: String {
         "\(Self.hours(self.simulatedMillis)), \(self.steps) steps, \(self.commits) commits, "
-            + "\(self.acknowledged) records acknowledged, \(self.observed) read; \(self.crashes) crashes (\(self.powerCuts) power cuts), "
+            + "\(self.acknowledged) records acknowledged, \(self.observed) read; "
+            + "\(self.crashes) crashes (\(self.powerCuts) power cuts), "
             + "\(self.failures) failed writes, \(self.recoveries) recoveries; "
             + "\(self.rolls) segments begun (\(self.recycled) recycled), "
             + "\(self.filled) pieces of zeros, \(self.footers) footers, "
