@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The time of a log. A wall clock can be wrong, so each use of it has a reading of its own, and no caller picks a clock:
+/// The time of a log. A wall clock can be wrong, so each use of it has a reading of its own, and no caller picks a
+/// clock:
 ///
 /// - *Stamping*: arrivals and events. The wall clock, or the last stamp where that is higher: it never falls.
-/// - *Hiding* by age: the wall clock as it is now, whatever was stamped. A clock that is ahead hides only as long as it is.
-/// - *Destroying* by age: the trusted time, or the wall clock where that is lower. What is destroyed does not come back.
+/// - *Hiding* by age: the wall clock as it is now, whatever was stamped. A clock that is ahead hides only as long as it
+///   is.
+/// - *Destroying* by age: the trusted time, or the wall clock where that is lower. What is destroyed does not come
+///   back.
 ///
 /// The trusted time goes on with the monotonic clock and is kept in the log. A wall clock that differs from it by d is
-/// believed when it has run steadily for d, and at most for an hour where the system says that it follows a time server,
-/// or a day where it does not. Records that are stamped meanwhile do not move it, and a start does not reset it.
+/// believed when it has run steadily for d, and at most for an hour where the system says that it follows a time
+/// server, or a day where it does not. Records that are stamped meanwhile do not move it, and a start does not reset
+/// it.
 package struct LogTime: Sendable {
     /// For so long, at most, a clock that follows a time server is watched before it is believed.
     package static let synchronizedMillisMax: Int64 = 3_600_000
@@ -57,8 +61,8 @@ package struct LogTime: Sendable {
         }
     }
 
-    /// `trustedMillis`: as the log kept it; `nil` of a log that has none yet. A log of an older version kept only stamps,
-    /// and the lower of the last stamp and the clock is at least not ahead of both.
+    /// `trustedMillis`: as the log kept it; `nil` of a log that has none yet. A log of an older version kept only
+    /// stamps, and the lower of the last stamp and the clock is at least not ahead of both.
     package init(lastStampMillis: Int64, trustedMillis: Int64?, isEmpty: Bool, now: Moment) {
         self.lastStampMillis = lastStampMillis
         self.trustedMillis = trustedMillis ?? (isEmpty ? now.wallMillis : min(lastStampMillis, now.wallMillis))

@@ -249,8 +249,8 @@ package struct Recovery {
     }
 
     /// The first segment of the term. A recycled file that the disk does not take is set aside for another one. Where
-    /// the disk is full, the ends of older segments are cut first, and then a smaller one must do: a node that starts can
-    /// be asked to delete something.
+    /// the disk is full, the ends of older segments are cut first, and then a smaller one must do: a node that starts
+    /// can be asked to delete something.
     private func beginSegment(of core: LogCore) throws(FileError) {
         var size: Int?
         var endsAreCut = false
