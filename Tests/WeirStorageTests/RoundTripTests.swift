@@ -40,6 +40,32 @@ import WeirModel
         }
     }
 
+    /// Small changes in a row wake the writers once, large ones at once; whoever owes the waking is told so.
+    @Test(arguments: [(1, true), (60_000, true), (CommitPipeline.smallBytes, false), (1 << 20, false)])
+    func aSmallPutOwesTheWakingOfTheWritersAndALargeOneDoesNot(_ bytes: Int, _ owes: Bool) throws {
+        let folder = try TemporaryFolder()
+        let box = ProgressBox()
+        let storage = try Storage.open(
+            StorageConfiguration(folder: folder.path), clock: SystemClock(), handler: box.note)
+        let name = try StreamName("orders")
+        let submitted = try storage.withLog { log throws(WeirError) in
+            try log.submit(
+                .createStream(name: name, shards: 1, settings: StreamSettings(limits: .open)),
+                nowMillis: SystemClock().wallMillis)
+        }
+        box.wait(submitted.lsn)
+        let stream = try #require(storage.withLog { $0.catalog.stream(named: name)?.id })
+        let ref = ShardRef(stream: stream, shard: ShardNumber(0))
+        var owed = false
+        let lsn = try storage.withLog(owing: &owed) { log throws(WeirError) in
+            try Self.append(String(repeating: "x", count: bytes), to: ref, in: log, staged: false)
+        }
+        #expect(owed == owes)
+        if owed { storage.wakeWriter() }
+        box.wait(lsn)
+        storage.shutdown()
+    }
+
     static func append(_ text: String, to ref: ShardRef, in log: LogCore, staged: Bool) throws(WeirError) -> LSN {
         guard let shard = log.shard(ref) else { throw WeirError(.shardNotFound, "none") }
         var builder = BatchBodyBuilder()

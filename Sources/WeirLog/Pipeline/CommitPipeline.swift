@@ -45,6 +45,9 @@ package struct CommitPipeline: Sendable {
 
     /// Whether another commit may go to the disk now.
     package var mayWrite: Bool { self.phase == .running && self.writing < self.depth }
+    /// Up to here a commit takes about as long as its sync, whatever it holds.
+    package static let smallBytes = 64 << 10
+
     /// Commits closed and waiting for the disk.
     package var waiting: Int { self.commits.reduce(0) { $0 + ($1.stage == .closed ? 1 : 0) } }
     package var isIdle: Bool { self.commits.isEmpty }

@@ -235,7 +235,7 @@ extension Connection {
         let around = PutSurroundings(
             node: self.node, routes: self.loop.routes, nowMillis: clock.wallMillis, nowNanos: clock.monotonicNanos)
         let loop = self.loop
-        return loop.withLog { log in
+        return loop.withLogForPuts { log in
             guard log.unavailable() != nil || loop.watermark.isInStep(with: log.watermark) else { return false }
             loop.puts.commit(log, around, ordered: &self.ordered)
             return true

@@ -30,6 +30,11 @@ final class LoopContext {
     private var isResumeScheduled = false
     private var timer: (task: Scheduled<Void>, nanos: UInt64)?
     private var inbox: LoopInbox?
+    /// Puts of this turn are in the log, and its writers have not been woken for them.
+    private var owesWaking = false
+    private var isTurnsEndScheduled = false
+    /// Made once, because it is given to the loop in most turns.
+    private var turnsEnd: (@Sendable () -> Void)?
 
     /// Who waits for records or for a time.
     enum Waiter: Hashable, Sendable {
@@ -98,6 +103,7 @@ final class LoopContext {
     func closeAll() {
         for connection in Array(self.connections.values) { connection.abandon() }
         self.inbox = nil
+        self.turnsEnd = nil
     }
 
     func endAll(of stream: StreamID) {
@@ -140,6 +146,42 @@ final class LoopContext {
             defer { watermark = log.watermark }
             return try body(log)
         }
+    }
+
+    /// As `withLog`, for puts. The writers are woken for those of all sockets of a turn together, so that these lie in
+    /// one commit; for as much as is worth a write of its own, at once.
+    func withLogForPuts<R, E: Error>(_ body: (LogCore) throws(E) -> R) throws(E) -> R {
+        var watermark: Watermark?
+        defer {
+            self.learn(watermark)
+            if self.owesWaking { self.scheduleTurnsEnd() }
+        }
+        return try self.node.storage.withLog(owing: &self.owesWaking) { log throws(E) in
+            defer { watermark = log.watermark }
+            return try body(log)
+        }
+    }
+
+    /// The loop does what it was given behind all that its sockets had for it.
+    private func scheduleTurnsEnd() {
+        guard !self.isTurnsEndScheduled else { return }
+        self.isTurnsEndScheduled = true
+        let turnsEnd: @Sendable () -> Void
+        if let known = self.turnsEnd {
+            turnsEnd = known
+        } else {
+            let bound = NIOLoopBound(self, eventLoop: self.eventLoop)
+            turnsEnd = { bound.value.turnEnded() }
+            self.turnsEnd = turnsEnd
+        }
+        self.eventLoop.execute(turnsEnd)
+    }
+
+    private func turnEnded() {
+        self.isTurnsEndScheduled = false
+        guard self.owesWaking else { return }
+        self.owesWaking = false
+        self.node.storage.wakeWriter()
     }
 
     /// Takes over what was read together with an answer, or was reported. When a term is over its clients are told at

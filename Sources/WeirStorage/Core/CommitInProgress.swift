@@ -53,6 +53,9 @@ final class CommitInProgress: @unchecked Sendable {
     /// Whether `bytes` more belong into it, and not into the next one.
     func takes(_ bytes: Int) -> Bool { self.room.takes(bytes, after: self.length, isEmpty: self.isEmpty) }
 
+    /// About so many batches will come, as the commit before had them.
+    func expect(batches: Int) { self.entries.reserveCapacity(batches) }
+
     /// The next `bytes` belong together, and into this one.
     func promise(_ bytes: Int) { self.room.promise(bytes, after: self.length) }
 

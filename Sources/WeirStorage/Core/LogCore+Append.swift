@@ -212,6 +212,7 @@ extension LogCore {
         self.open = CommitInProgress(
             lsn: self.pipeline.open, catalogVersion: self.catalog.version, bounds: self.configuration.commitBounds,
             pool: self.pool)
+        self.open.expect(batches: min(commit.entryCount, 256))
         for event in self.waitingEvents.takeAll() {
             self.open.append(event: event.kind, payload: event.payload, timeMillis: self.time.lastStampMillis)
         }

@@ -96,13 +96,17 @@ extension LogCore {
         let overhead = Self.segmentOverhead
         var room = largest
         var fits = false
-        let files =
-            self.ready.map(\.size) + (self.recyclable + self.recycling).map(\.size)
-            + self.preparing.filter { !$0.recycled }.map { Int($0.header.size) }
-        for free in [active] + files.map({ $0 - overhead }) where free >= largest {
+        // Asked for each put: no arrays.
+        func count(_ free: Int) {
+            guard free >= largest else { return }
             room += free - largest
             fits = true
         }
+        count(active)
+        for segment in self.ready { count(segment.size - overhead) }
+        for file in self.recyclable { count(file.size - overhead) }
+        for file in self.recycling { count(file.size - overhead) }
+        for one in self.preparing where !one.recycled { count(Int(one.header.size) - overhead) }
         if fits, room >= waiting + more + reserve { return nil }
         let next = self.nextSegmentBytes(atLeast: waiting + more + reserve + overhead)
         if self.mayGrow(by: next) { return nil }

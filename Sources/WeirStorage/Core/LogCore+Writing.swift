@@ -83,6 +83,10 @@ extension LogCore {
         return self.pipeline.mayWrite && (!self.closed.isEmpty || !self.open.isEmpty)
     }
 
+    /// Whether what waits is enough for a write of its own, however many more puts are on their way: then a writer that
+    /// sleeps loses time.
+    var isWorthAWrite: Bool { !self.closed.isEmpty || self.open.length >= CommitPipeline.smallBytes }
+
     /// The next commit for the disk: an older closed one, or the open one as it is.
     package func takeTask() -> WriterTask? {
         guard self.hasWork else { return nil }
@@ -185,6 +189,7 @@ extension LogCore {
         self.provenLSN = max(self.provenLSN, header.acknowledged)
         if header.eventCount + header.batchCount > 0 { self.lastContentLSN = commit.lsn }
         var last: ShardRef?
+        shards.reserveCapacity(shards.count + commit.entries.count)
         for entry in commit.entries {
             self.publish(entry, of: commit, in: segment)
             if entry.shard.ref != last {

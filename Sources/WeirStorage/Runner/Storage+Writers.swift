@@ -3,7 +3,10 @@ import WeirLog
 
 extension Storage {
     private enum Taken {
-        case task(WriterTask)
+        case job(WriteJob)
+        /// A task that is done.
+        case again
+        case nothing
         case ended
     }
 
@@ -26,56 +29,57 @@ extension Storage {
     private func wrote(_ job: WriteJob, startNanos: UInt64) {
         let end = self.clock.monotonicNanos
         self.syncTimes.record(nanos: end - startNanos)
-        let result = self.monitor.withLock { running -> (acknowledged: Acknowledged?, more: Bool, changed: Bool) in
+        let result = self.monitor.withLock { running -> (acknowledged: Acknowledged?, changed: Bool) in
             running.busy -= 1
             // The other write in flight failed meanwhile: this one counts for nothing.
-            guard case .running = running.core.pipeline.phase else { return (nil, false, true) }
+            guard case .running = running.core.pipeline.phase else { return (nil, true) }
             let acknowledged = running.core.written(job, nowNanos: end)
             // The empty commit that begins a term proves little of the next one.
             if job.hasContent, acknowledged.durable >= job.lsn { running.failures = 0 }
-            return (acknowledged, running.core.hasWork, running.closing)
+            return (acknowledged, running.closing)
         }
-        if result.more { self.monitor.wakeWorker() }
         if result.changed { self.monitor.wakeAll() }
         if let acknowledged = result.acknowledged {
             self.handler(.durable(acknowledged.watermark, shards: acknowledged.shards))
         }
     }
 
-    /// The next sealed commit; `nil` at the end.
+    /// The next sealed commit; `nil` at the end. Nobody sleeps while it holds the order of commits: a writer that comes
+    /// from the disk goes on with what is there instead of waking the other one for it.
     private func nextJob() -> WriteJob? {
         while true {
-            let taken: WriteJob?? = self.sealing.withLock { seal in
-                guard let task = self.waitForTask() else { return .some(nil) }
-                switch task {
-                case .write(let job):
-                    if seal.term != job.term { seal = SealState(previous: job.cut, term: job.term) }
-                    seal.previous = job.seal(previous: seal.previous)
-                    return .some(job)
-                case .prepare(let preparation):
-                    self.prepare(preparation)
-                    return .none
-                case .blocked(let error):
-                    self.blocked(error)
-                    return .none
-                }
+            switch self.sealing.withLock({ self.take(&$0) }) {
+            case .job(let job): return job
+            case .ended: return nil
+            case .again: break
+            case .nothing: self.waitForWork()
             }
-            if let job = taken { return job }
         }
     }
 
-    /// Waits for something to do; `nil` at the end. Whoever gets a task is busy until it has reported.
-    private func waitForTask() -> WriterTask? {
-        let taken: Taken = self.monitor.waitForWork { running in
-            if let task = running.core.takeTask() {
-                running.busy += 1
-                return .task(task)
-            }
-            if case .stopped = running.core.state { return .ended }
-            return running.closing && running.background == 0 && !running.core.hasWork ? .ended : nil
+    /// Takes the next task. Whoever gets one is busy until it has reported.
+    private func take(_ seal: inout SealState) -> Taken {
+        let (task, more, ended) = self.monitor.withLock { running -> (WriterTask?, Bool, Bool) in
+            guard let task = running.core.takeTask() else { return (nil, false, running.writersMayEnd) }
+            running.busy += 1
+            return (task, running.core.hasWork, false)
         }
-        if case .task(let task) = taken { return task }
-        return nil
+        if more { self.monitor.wakeWorker() }
+        switch task {
+        case nil: return ended ? .ended : .nothing
+        case .write(let job):
+            if seal.term != job.term { seal = SealState(previous: job.cut, term: job.term) }
+            seal.previous = job.seal(previous: seal.previous)
+            return .job(job)
+        case .prepare(let preparation): self.prepare(preparation)
+        case .blocked(let error): self.blocked(error)
+        }
+        return .again
+    }
+
+    /// Sleeps until there is something to take, or nothing will come any more.
+    private func waitForWork() {
+        self.monitor.waitForWork { $0.core.hasWork || $0.writersMayEnd ? () : nil }
     }
 
     /// Makes a segment on the calling thread and reports it.

@@ -54,6 +54,12 @@ package final class Storage: Sendable {
         var failures = 0
         /// What the last recovery found, that of the start or a later one.
         var damaged: [DamagedRange]
+
+        /// Whether nothing will come any more that a writer must take.
+        var writersMayEnd: Bool {
+            if case .stopped = self.core.state { return true }
+            return self.closing && self.background == 0 && !self.core.hasWork
+        }
     }
 
     package static func open(
@@ -116,6 +122,28 @@ package final class Storage: Sendable {
             return try body(running.core)
         }
     }
+
+    /// As `withLog`, for one of many changes that come in a row: while they are too little for a write of their own the
+    /// writers are not woken, so that one commit holds more of them. Then `owed` becomes true, and the caller owes
+    /// `wakeWriter` behind the last change.
+    package func withLog<R, E: Error>(
+        owing owed: inout Bool, _ body: (LogCore) throws(E) -> R
+    ) throws(E) -> R {
+        var (work, isEnough) = (false, false)
+        defer {
+            if work, isEnough { self.wakeWriter() }
+            owed = !isEnough && (owed || work)
+        }
+        return try self.monitor.withLock { running throws(E) in
+            defer {
+                work = running.core.hasWork
+                isEnough = running.core.isWorthAWrite
+            }
+            return try body(running.core)
+        }
+    }
+
+    package func wakeWriter() { self.monitor.wakeWorker() }
 
     /// Reads on a reader thread, from index, memory or disk.
     package func read(_ request: ReadRequest, completion: @escaping @Sendable (Result<ReadResult, WeirError>) -> Void) {
