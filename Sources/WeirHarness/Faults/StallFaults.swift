@@ -6,7 +6,8 @@ import WeirProtocol
 /// A disk that takes nothing for a while and then goes on.
 enum StallFaults {
     static let cases: [FaultCase] = [
-        FaultCase("while the disk stalls, what needs no disk is answered; then all goes on", Self.stall)
+        FaultCase("while the disk stalls, what needs no disk is answered; then all goes on", Self.stall),
+        FaultCase("answers that wait for a stalled disk take no more memory than they may", Self.burst),
     ]
 
     private static let pendingBytes = 32 << 20
@@ -47,6 +48,52 @@ enum StallFaults {
         try await server.stop()
         return told
     }
+
+    /// The largest answers there are, asked for by the smallest requests, while none of them may be told: the stream
+    /// that they list is not on the disk yet.
+    private static func burst(_ scene: Scene) async throws -> String {
+        let faults = try await FaultPage.make(in: scene.folder)
+        let server = try await scene.serve(["memory.answers": "4MiB"], faults: faults)
+        let other = try await RawConnection.open(server)
+        try await other.hello()
+        let connection = try await RawConnection.open(server)
+        try await connection.hello()
+        // Streams are numbered in the order in which they were made.
+        let probe = try await other.call(CreateStream(name: "probe", shards: 1, settings: StreamSettings())).stream.id
+        let stream = StreamID(probe.rawValue + 1)
+        let before = try server.process.residentBytes()
+        faults.stall(true)
+        try await connection.send(
+            CreateStream(name: "wide", shards: 10_000, settings: StreamSettings(limits: .open)).frame(correlation: 1))
+        try await Waiting.until("a write that waits") { faults.waitingWrites > 0 }
+        for number in 0..<Self.requests {
+            try await connection.send(
+                ListShards(stream: stream, filter: .fromTrimHorizon).frame(correlation: UInt64(10 + number)))
+        }
+        _ = try await other.call(Ping(), within: Self.soon)
+        let during = try server.process.residentBytes()
+        faults.stall(false)
+        var (answered, others) = (0, 0)
+        while answered + others < 1 + Self.requests {
+            let frame = try require(try await connection.frame(), "the server closed behind a stall")
+            try require(frame.header.type != .closing, "the connection was closed")
+            if frame.header.type == .listShardsAnswer { answered += 1 } else { others += 1 }
+        }
+        let peak = try server.process.peakResidentBytes()
+        // The stream itself takes some memory too.
+        let allowed = before + (4 << 20) + (64 << 20)
+        for (what, bytes) in [("in the stall", during), ("at most", peak)] {
+            try require(bytes <= allowed, "\(bytes >> 20) MiB were resident \(what); \(allowed >> 20) allowed")
+        }
+        try require(answered == Self.requests, "\(answered) of \(Self.requests) requests were answered")
+        connection.close()
+        other.close()
+        try await server.stop()
+        return "resident \(before >> 20) MiB, in the stall \(during >> 20), at most \(peak >> 20)"
+    }
+
+    /// Each of 14 bytes, for an answer of a hundred thousand and more.
+    private static let requests = 400
 
     /// One connection that puts more than may wait.
     private struct Crowd {

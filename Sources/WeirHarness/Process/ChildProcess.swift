@@ -156,9 +156,14 @@ package final class ChildProcess: Sendable {
     }
 
     /// Resident memory in bytes, as the system counts it.
-    package func residentBytes() throws -> Int {
+    package func residentBytes() throws -> Int { try self.memory("VmRSS:") }
+
+    /// The most that was ever resident.
+    package func peakResidentBytes() throws -> Int { try self.memory("VmHWM:") }
+
+    private func memory(_ name: String) throws -> Int {
         let status = try Files.text(of: "/proc/\(self.pid)/status")
-        let line = try require(status.split(separator: "\n").first { $0.hasPrefix("VmRSS:") }, "no VmRSS in \(status)")
+        let line = try require(status.split(separator: "\n").first { $0.hasPrefix(name) }, "no \(name) in \(status)")
         return try require(Int(line.split(whereSeparator: { !$0.isNumber }).first ?? ""), "no number in \(line)") * 1024
     }
 
