@@ -23,7 +23,7 @@ package struct FaultCase: Sendable, CustomStringConvertible {
     /// Those that a preloaded library makes.
     private static var ofClockAndDisk: [FaultCase] {
         #if os(Linux)
-        ClockFaults.cases + WriteFaults.cases + StallFaults.cases
+        ClockFaults.cases + WriteFaults.cases + StallFaults.cases + BlockFaults.cases + UpkeepFaults.cases
         #else
         []
         #endif
