@@ -5,7 +5,7 @@ import WeirModel
 /// Upkeep that fails: it is tried again while it is due, and holds up nothing else.
 enum UpkeepFaults {
     static let cases: [FaultCase] = [
-        FaultCase("a footer that cannot be written holds up only its own segment", Self.footer),
+        FaultCase("a footer that cannot be written holds up only its own segment", Self.footer)
     ]
 
     private static func create(_ client: WeirClient, _ name: String, cap: Int64? = nil) async throws -> StreamID {
