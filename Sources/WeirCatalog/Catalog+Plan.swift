@@ -55,8 +55,8 @@ extension Catalog {
 
     private func existing(_ id: StreamID) throws(WeirError) -> StreamState {
         if let stream = self.streams[id] { return stream }
-        if self.wasDeleted(id) { throw WeirError(.streamDeleted, "\(id) was deleted") }
-        throw WeirError(.streamNotFound, "\(id) does not exist")
+        if self.wasDeleted(id) { throw WeirError(.streamDeleted, "the stream was deleted") }
+        throw WeirError(.streamNotFound, "there is no stream with the id \(id.rawValue)")
     }
 
     private func planCreate(
@@ -64,8 +64,8 @@ extension Catalog {
     ) throws(WeirError) -> [CatalogEvent] {
         try Self.checkShardCount(shards)
         try settings.validate()
-        if let stream = self.stream(named: name) {
-            throw WeirError(.streamExists, "stream '\(name)' exists already, as \(stream.id)")
+        if self.stream(named: name) != nil {
+            throw WeirError(.streamExists, "stream '\(name)' exists already")
         }
         guard self.streams.count < self.bounds.streamsMax, self.nextStream < UInt64(Int64.max) else {
             throw WeirError(.limitExceeded, "the node holds \(self.streams.count) streams; more are not allowed")

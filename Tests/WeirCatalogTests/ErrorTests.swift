@@ -54,8 +54,8 @@ struct ErrorTests {
     }
 
     private static let onStreams = [
-        Refusal(.deleteStream(gone), .streamDeleted, "stream#1"),
-        Refusal(.deleteStream(unknown), .streamNotFound, "stream#4"),
+        Refusal(.deleteStream(gone), .streamDeleted, "was deleted"),
+        Refusal(.deleteStream(unknown), .streamNotFound, "the id 4"),
         Refusal(.deleteStream(StreamID(0)), .streamNotFound),
         Refusal(.updateStream(gone, .init(limits: .open)), .streamDeleted),
         Refusal(.updateStream(orders, .init(retentionMillis: 0)), .invalidArgument, "1 h to 8760 h"),

@@ -18,22 +18,24 @@ import Darwin
 /// A node: the log, and the door through which clients come to it. It listens when `start` has returned.
 package final class Node: Sendable {
     /// Where it listens, with the real port.
-    package let address: SocketAddress
+    package let addresses: [SocketAddress]
+    /// The first of them.
+    package var address: SocketAddress { self.addresses[0] }
     let core: NodeCore
     private let group: MultiThreadedEventLoopGroup
-    private let listener: any Channel
+    private let listeners: [any Channel]
     private let ending: Ending
     private let housekeeping: [RepeatedTask]
     private let isShuttingDown = Atomic<Bool>(false)
 
     private init(
-        _ core: NodeCore, group: MultiThreadedEventLoopGroup, listener: any Channel, address: SocketAddress,
-        ending: Ending, housekeeping: [RepeatedTask]
+        _ core: NodeCore, group: MultiThreadedEventLoopGroup, listeners: [any Channel], ending: Ending,
+        housekeeping: [RepeatedTask]
     ) {
         self.core = core
         self.group = group
-        self.listener = listener
-        self.address = address
+        self.listeners = listeners
+        self.addresses = listeners.compactMap(\.localAddress)
         self.ending = ending
         self.housekeeping = housekeeping
     }
@@ -115,12 +117,9 @@ package final class Node: Sendable {
         let now = core.storage.withLog { $0.watermark }
         for inbox in inboxes { inbox.post(.durable(now, shards: [])) }
         let door = Door(core, inboxes.map(\.handle))
-        let listener = try await door.bootstrap(group).bind(
-            host: ListenAddress.withoutBrackets(core.configuration.host), port: core.configuration.port
-        ).get()
-        guard let address = listener.localAddress else { throw NodeError("the listening socket has no address") }
-        return Node(
-            core, group: group, listener: listener, address: address, ending: ending, housekeeping: housekeeping)
+        let listeners = try await Listening.bind(
+            door.bootstrap(group), ListenAddress.all(core.configuration.host), port: core.configuration.port)
+        return Node(core, group: group, listeners: listeners, ending: ending, housekeeping: housekeeping)
     }
 
     // MARK: Ending
@@ -132,7 +131,7 @@ package final class Node: Sendable {
             _ = await self.ending.reason
             return
         }
-        try? await self.listener.close().get()
+        for listener in self.listeners { try? await listener.close().get() }
         self.core.beginDrain()
         self.core.onEveryLoop { $0.drain() }
         self.core.endDrainWhenEmpty()

@@ -2,6 +2,14 @@
 import WeirModel
 import WeirStorage
 
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#else
+import Darwin
+#endif
+
 /// What a node is told at its start. Every bound that an operator may change is here, with its default.
 package struct NodeConfiguration: Sendable {
     package var storage: StorageConfiguration
@@ -112,10 +120,29 @@ package enum ListenAddress {
         host.hasPrefix("[") && host.hasSuffix("]") ? String(host.dropFirst().dropLast()) : host
     }
 
-    /// Whether only this machine can reach the address. A name other than `localhost` is not trusted to be one.
+    /// The addresses to listen on. `localhost` is the machine's own in both families: who comes by that name finds the
+    /// server, whichever is tried first.
+    static func all(_ host: String) -> [String] {
+        Self.isLocalhost(host) ? ["127.0.0.1", "::1"] : [Self.withoutBrackets(host)]
+    }
+
+    private static func isLocalhost(_ host: String) -> Bool {
+        let name = host.lowercased()
+        return name == "localhost" || name == "localhost."
+    }
+
+    /// Whether only this machine can reach the address, however it is written. A name other than `localhost` is not
+    /// trusted to be one.
     package static func isLoopback(_ host: String) -> Bool {
-        if host == "localhost" || host == "::1" || host == "[::1]" { return true }
-        let parts = host.split(separator: ".", omittingEmptySubsequences: false)
-        return parts.count == 4 && parts[0] == "127" && parts.allSatisfy { UInt8($0) != nil }
+        if Self.isLocalhost(host) { return true }
+        let host = Self.withoutBrackets(host)
+        var four = in_addr()
+        if inet_pton(AF_INET, host, &four) == 1 { return withUnsafeBytes(of: four) { $0[0] } == 127 }
+        var six = in6_addr()
+        guard inet_pton(AF_INET6, host, &six) == 1 else { return false }
+        return withUnsafeBytes(of: six) { bytes in
+            let mapped = bytes[..<10].allSatisfy { $0 == 0 } && bytes[10] == 0xff && bytes[11] == 0xff
+            return mapped ? bytes[12] == 127 : bytes[..<15].allSatisfy { $0 == 0 } && bytes[15] == 1
+        }
     }
 }

@@ -105,7 +105,7 @@ extension Connection {
     func streamDeleted(_ stream: StreamID) {
         guard self.isOpen else { return }
         for subscription in self.subscriptions.all where subscription.shard.stream == stream {
-            self.end(subscription.id, WeirError(.streamDeleted, "\(stream) was deleted"))
+            self.end(subscription.id, WeirError(.streamDeleted, "the stream was deleted"))
         }
         for read in self.reads.all where read.shard.stream == stream { self.continueRead(read.id) }
     }

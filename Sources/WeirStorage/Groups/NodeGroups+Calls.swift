@@ -168,6 +168,7 @@ extension LogCore {
     /// Why a stream that the catalog does not have is not there.
     package func missing(_ id: StreamID) -> WeirError {
         self.catalog.wasDeleted(id)
-            ? WeirError(.streamDeleted, "\(id) was deleted") : WeirError(.streamNotFound, "\(id) does not exist")
+            ? WeirError(.streamDeleted, "the stream was deleted")
+            : WeirError(.streamNotFound, "there is no stream with the id \(id.rawValue)")
     }
 }

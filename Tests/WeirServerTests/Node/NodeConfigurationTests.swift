@@ -14,14 +14,20 @@ import WeirStorage
         #expect(NodeConfiguration(storage: StorageConfiguration(folder: ""), cores: cores).loops == loops)
     }
 
-    @Test(arguments: ["127.0.0.1", "127.3.2.1", "localhost", "::1", "[::1]"])
+    @Test(arguments: [
+        "127.0.0.1", "127.3.2.1", "localhost", "LOCALHOST", "Localhost.", "::1", "[::1]", "[0:0:0:0:0:0:0:1]",
+        "0000:0000:0000:0000:0000:0000:0000:0001", "::ffff:127.0.0.1", "[::FFFF:127.1.2.3]", "[::ffff:7f00:1]",
+    ])
     func `Loopback is allowed`(_ host: String) throws {
         var configuration = self.configuration()
         configuration.host = host
         try configuration.validate()
     }
 
-    @Test(arguments: ["0.0.0.0", "::", "192.168.1.4", "example.com", "127.0.0.1.example.com", "1270.0.0.1", "127.0.0"])
+    @Test(arguments: [
+        "0.0.0.0", "::", "192.168.1.4", "example.com", "127.0.0.1.example.com", "1270.0.0.1", "127.0.0", "::2",
+        "::ffff:128.0.0.1", "::fffe:127.0.0.1", "1::1", "localhost.example.com", "::127.0.0.1", "[127.0.0.1",
+    ])
     func `Beyond loopback only when it is asked for`(_ host: String) throws {
         var configuration = self.configuration()
         configuration.host = host
