@@ -32,6 +32,12 @@ struct Lane {
         self.returned.removeAll(keepingCapacity: true)
     }
 
+    /// When the oldest record that is not under way was submitted.
+    var oldestSubmittedAt: UInt64? {
+        let returned = self.returned.min { $0.place < $1.place }
+        return (returned ?? self.queue.first)?.chunk.submittedAt
+    }
+
     /// Everything that is not under way, in order; the lane is empty then.
     mutating func takeAll() -> [Run] {
         self.restore()

@@ -105,4 +105,7 @@ public final class Producer: Sendable {
 
     /// Takes nothing more and gives up what is under way, at once: its results are failures.
     public func cancel() { self.core.cancel() }
+
+    /// As `cancel`, with the error that the results shall have.
+    package func cancel(_ reason: WeirError) { self.core.cancel(reason) }
 }

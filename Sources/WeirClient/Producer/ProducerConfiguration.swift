@@ -16,6 +16,12 @@ public struct ProducerConfiguration: Sendable {
     /// How long the server may be silent while records wait for it: those that have waited as long fail with
     /// `timedOut`. Every answer starts the time anew, also one that throttles. `nil` waits for ever.
     public var timeout: Duration?
+    /// How long the server may refuse records of a shard and store none, for a reason that is not the shard's rate,
+    /// such as a full log: those that have waited as long fail with the server's error. `nil` waits for ever.
+    public var progressTimeout: Duration?
+    /// Hears when the server holds records back, and when it goes on; on a thread of the client, which it must not
+    /// block. The client's logger hears of it too.
+    public var onNotice: (@Sendable (ProducerNotice) -> Void)?
     /// What becomes of a record when nobody knows whether it was stored.
     public var unknownOutcome: UnknownOutcome
     /// Records are grouped by shard when this many would come to one shard on average; otherwise the server routes
@@ -32,6 +38,7 @@ public struct ProducerConfiguration: Sendable {
     public init(
         batchRecords: Int = 500, batchBytes: Int = 1 << 20, linger: Duration = .milliseconds(5),
         bufferBytes: Int = 32 << 20, requestsInFlight: Int = 64, timeout: Duration? = .seconds(10),
+        progressTimeout: Duration? = .seconds(30), onNotice: (@Sendable (ProducerNotice) -> Void)? = nil,
         unknownOutcome: UnknownOutcome = .resend, groupRecordsMin: Int = 16
     ) {
         self.batchRecords = batchRecords
@@ -40,6 +47,8 @@ public struct ProducerConfiguration: Sendable {
         self.bufferBytes = bufferBytes
         self.requestsInFlight = requestsInFlight
         self.timeout = timeout
+        self.progressTimeout = progressTimeout
+        self.onNotice = onNotice
         self.unknownOutcome = unknownOutcome
         self.groupRecordsMin = groupRecordsMin
     }
@@ -54,7 +63,8 @@ public struct ProducerConfiguration: Sendable {
         guard .zero <= self.linger, self.linger <= .seconds(60) else {
             throw WeirError(.invalidArgument, "a linger of \(self.linger) is not allowed: 0 to 60 s")
         }
-        if let timeout, timeout < .milliseconds(1) {
+        for timeout in [self.timeout, self.progressTimeout] {
+            guard let timeout, timeout < .milliseconds(1) else { continue }
             throw WeirError(.invalidArgument, "a timeout of \(timeout) is not allowed: at least 1 ms")
         }
     }

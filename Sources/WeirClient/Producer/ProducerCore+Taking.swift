@@ -155,16 +155,17 @@ extension ProducerCore {
         }
     }
 
-    /// What is not stored yet fails, and the connection is closed.
-    func cancel() {
+    /// What is not stored yet fails, for `reason` if there is a better one, and the connection is closed.
+    func cancel(_ reason: WeirError? = nil) {
         self.flush()
         var task: Task<Void, Never>?
         self.update { state, _ in
             state.isFinishing = true
             state.machine.fail(
-                WeirError(
-                    .unavailable, "the producer was finished before the record was stored",
-                    verdict: .init(maybeStored: false, retry: .never)))
+                reason
+                    ?? WeirError(
+                        .unavailable, "the producer was finished before the record was stored",
+                        verdict: .init(maybeStored: false, retry: .never)))
             swap(&task, &state.connectTask)
         }
         task?.cancel()

@@ -44,6 +44,7 @@ final class ProducerCore: Sendable {
     enum News {
         case chunk(RecordChunk)
         case record(any ChunkSink, position: Int, PutResult)
+        case notice(ProducerNotice)
     }
 
     let client: WeirClient
@@ -156,6 +157,7 @@ extension ProducerCore {
             state.generation += 1
             effects.connectGeneration = state.generation
         }
+        state.news += state.machine.takeNotices().map(News.notice)
         let completed = state.machine.takeCompleted()
         for (chunk, position) in completed.records {
             if let sink = chunk.sink {
@@ -262,10 +264,24 @@ extension ProducerCore {
             for item in news {
                 switch item {
                 case .record(let sink, let position, let result): sink.resolved(position, result)
+                case .notice(let notice): self.tell(notice)
                 case .chunk(let chunk): reported += chunk.sink?.completed(chunk) ?? [chunk]
                 }
             }
         }
+    }
+
+    private func tell(_ notice: ProducerNotice) {
+        switch notice {
+        case .heldBack(let error):
+            self.client.configuration.logger?.warning(
+                "records are held back and tried again",
+                metadata: ["stream": "\(self.stream.name)", "reason": "\(error.message)"])
+        case .goesOn:
+            self.client.configuration.logger?.notice(
+                "records are stored again", metadata: ["stream": "\(self.stream.name)"])
+        }
+        self.configuration.onNotice?(notice)
     }
 
     /// The results of a chunk have been passed on: it is free.

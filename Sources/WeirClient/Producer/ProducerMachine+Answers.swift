@@ -103,6 +103,7 @@ extension ProducerMachine {
         case .stored(let position):
             let slot = run.chunk.slot(entry.shard, position)
             run.chunk.store(run, slot: slot, firstIndex: position.firstIndex + UInt64(offset))
+            self.standing.stored(self.lanes[lane].shard)
             self.settled(run)
         case .refused(let code, let verdict):
             self.refuse(run, lane: lane, code, verdict, nil, sequence, now: now)
@@ -153,6 +154,12 @@ extension ProducerMachine {
         if let failure { return self.fail(run, lane: nil, failure) }
         switch self.configuration.retry.disposition(code, verdict, unknown: self.configuration.unknownOutcome) {
         case .again(let millis):
+            if StandingRefusals.isStanding(code, verdict) {
+                let shard = self.lanes[lane].shard
+                self.standing.refused(
+                    shard, WeirError(code, message ?? PutRefusal.message(code, shard: shard), verdict: verdict),
+                    now: now)
+            }
             self.lanes[lane].returned.append(run)
             self.block(lane, through: sequence, retryAt: millis == 0 ? 0 : now + UInt64(millis) * 1_000_000)
         case .refreshMap:

@@ -83,6 +83,7 @@ extension ProducerMachine {
         self.line = Queue()
         self.blocked = []
         self.lanes = map.shards.map { Lane(shard: $0.number) }
+        self.standing.keep(map.shards.lazy.map(\.number))
         for position in self.lanes.indices {
             if let at = retryAt[self.lanes[position].shard] { self.block(position, through: 0, retryAt: at) }
         }

@@ -92,8 +92,12 @@ extension ProducerMachine {
         if self.isConnected {
             if case .wanted(let at) = self.mapState { consider(at) }
             // A lane whose time has come waits for something else, which makes itself known.
-            for lane in self.blocked where self.lanes[lane].retryAt > now { consider(self.lanes[lane].retryAt) }
+            for lane in self.blocked {
+                if self.lanes[lane].retryAt > now { consider(self.lanes[lane].retryAt) }
+                if let at = self.refusalExpiry(lane) { consider(at) }
+            }
         }
+        if let at = self.standing.tellAt { consider(at) }
         if let expiry { consider(expiry) }
         return next
     }
@@ -106,9 +110,44 @@ extension ProducerMachine {
         return max(silentSince, oldest.submittedAt) + timeout
     }
 
-    /// Time has passed. Records that have waited too long for a silent server fail.
+    /// When the oldest record of a lane that the server refuses will have waited too long. What is under way is waited
+    /// for: it comes back soon, one way or the other.
+    private func refusalExpiry(_ lane: Int) -> UInt64? {
+        guard let timeout = self.configuration.progressTimeoutNanos, self.lanes[lane].outstanding == 0,
+            let refusal = self.standing[self.lanes[lane].shard], let oldest = self.lanes[lane].oldestSubmittedAt
+        else { return nil }
+        return max(refusal.since, oldest) + timeout
+    }
+
+    /// What there is to tell beside results since the last call.
+    package mutating func takeNotices() -> [ProducerNotice] { self.standing.takeNotices() }
+
+    /// Time has passed. Records that have waited too long fail: for a silent server, or for one that stores nothing.
     package mutating func tick(now: UInt64) {
-        guard self.failure == nil, let timeout = self.configuration.timeoutNanos, let expiry, expiry <= now else {
+        guard self.failure == nil else { return }
+        self.standing.tell(now: now)
+        for lane in self.blocked {
+            if let expiry = self.refusalExpiry(lane), expiry <= now { self.expireRefused(lane, now: now) }
+        }
+        self.expireUnheard(now: now)
+    }
+
+    private mutating func expireRefused(_ lane: Int, now: UInt64) {
+        guard let timeout = self.configuration.progressTimeoutNanos,
+            let refusal = self.standing[self.lanes[lane].shard]
+        else { return }
+        let error = WeirError(
+            refusal.error.code,
+            refusal.error.message + "; nothing was stored for \((now - refusal.since) / 1_000_000) ms",
+            verdict: refusal.error.verdict)
+        let runs = self.lanes[lane].takeAll()
+        self.lanes[lane].queue.prepend(runs.filter { $0.chunk.submittedAt + timeout > now })
+        for run in runs where run.chunk.submittedAt + timeout <= now { self.fail(run, lane: lane, error) }
+        self.noteWaiting(now)
+    }
+
+    private mutating func expireUnheard(now: UInt64) {
+        guard let timeout = self.configuration.timeoutNanos, let expiry, expiry <= now else {
             return
         }
         var lastExpired = self.firstHeld

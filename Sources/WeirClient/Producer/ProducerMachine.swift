@@ -18,6 +18,7 @@ package struct ProducerMachine {
         package var requestsInFlight: Int
         package var groupRecordsMin: Int
         package var timeoutNanos: UInt64?
+        package var progressTimeoutNanos: UInt64?
         package var unknownOutcome: ProducerConfiguration.UnknownOutcome
         package var retry: RetryPolicy
 
@@ -27,6 +28,7 @@ package struct ProducerMachine {
             self.requestsInFlight = configuration.requestsInFlight
             self.groupRecordsMin = configuration.groupRecordsMin
             self.timeoutNanos = configuration.timeout?.nanos
+            self.progressTimeoutNanos = configuration.progressTimeout?.nanos
             self.unknownOutcome = configuration.unknownOutcome
             self.retry = retry
         }
@@ -91,6 +93,8 @@ package struct ProducerMachine {
     // Time and end
     /// Since when something waits for the server and nothing was heard; `nil` when nothing waits.
     var silentSince: UInt64?
+    /// What the server refuses until time or somebody lifts it.
+    var standing = StandingRefusals()
     /// Whether the server has answered anything on this connection, or there was none before it.
     var hasAnswered = true
     package internal(set) var failure: WeirError?

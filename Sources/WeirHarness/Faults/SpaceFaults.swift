@@ -19,9 +19,8 @@ enum SpaceFaults {
         var stored = 0
         var refusal: WeirError.Code?
         for number in 0..<200 where refusal == nil {
-            let codes = try await connection.put(
-                stream.id, [(key: "k", data: megabyte)], correlation: UInt64(100 + number))
-            if codes == [nil] { stored += 1 } else { refusal = codes[0] }
+            refusal = try await Self.refusal(connection, stream.id, megabyte, UInt64(100 + number))
+            if refusal == nil { stored += 1 }
         }
         try require(refusal == .storageFull, "after \(stored) MB: \(String(describing: refusal))")
         try require(stored >= 20, "only \(stored) MB fitted into a log of 64 MiB")
@@ -34,8 +33,19 @@ enum SpaceFaults {
         let next = try await client.describeStream(try StreamName("t"))
         await client.close()
         try await Waiting.until("room after the stream was deleted", within: .seconds(60), every: .milliseconds(50)) {
-            try await connection.put(next.id, [(key: "k", data: megabyte)], correlation: 7) == [nil]
+            try await Self.refusal(connection, next.id, megabyte, 7) == nil
         }
         return "\(stored) MB stored, then \(refusal?.name ?? "")"
+    }
+
+    /// Why a record is not stored; `nil` when it is.
+    private static func refusal(
+        _ connection: RawConnection, _ stream: StreamID, _ data: [UInt8], _ correlation: UInt64
+    ) async throws -> WeirError.Code? {
+        do {
+            return try await connection.put(stream, [(key: "k", data: data)], correlation: correlation)[0]
+        } catch let error as WeirError {
+            return error.code
+        }
     }
 }

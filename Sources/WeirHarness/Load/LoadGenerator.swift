@@ -26,7 +26,7 @@ package final class LoadGenerator: Sendable {
     package static var patient: ProducerConfiguration {
         ProducerConfiguration(
             batchRecords: 200, batchBytes: 256 << 10, linger: .milliseconds(2), bufferBytes: 1 << 20,
-            requestsInFlight: 16, timeout: nil, unknownOutcome: .resend)
+            requestsInFlight: 16, timeout: nil, progressTimeout: nil, unknownOutcome: .resend)
     }
 
     /// While it pauses nothing new is put; what is under way goes on.

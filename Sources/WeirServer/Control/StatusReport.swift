@@ -50,13 +50,21 @@ struct StatusReport {
                 StatusAnswer.Text(
                     StatusAnswer.KnownText.dataDirectory.rawValue, self.node.configuration.storage.folder),
                 StatusAnswer.Text(StatusAnswer.KnownText.writeMode.rawValue, storage.writeMode),
-            ])
+            ] + self.refusals())
+    }
+
+    /// Why nothing can be put, if that is so.
+    private func refusals() -> [StatusAnswer.Text] {
+        guard let refusing = self.node.fullLog.withLock({ $0.refusing }) else { return [] }
+        return [StatusAnswer.Text("puts-refused", refusing.sentence)]
     }
 
     private func serverNumbers() -> [StatusAnswer.Number] {
         var numbers = [
             StatusAnswer.Number("put-requests", self.node.sum { $0.putRequests.load(ordering: .relaxed) }),
             StatusAnswer.Number("throttled-records", self.node.sum { $0.throttledRecords.load(ordering: .relaxed) }),
+            StatusAnswer.Number(
+                "records-refused-log-full", self.node.sum { $0.fullLogRecords.load(ordering: .relaxed) }),
             StatusAnswer.Number("throttled-reads", self.node.sum { $0.throttledReads.load(ordering: .relaxed) }),
             StatusAnswer.Number(
                 "connections-accepted", self.node.sum { $0.connectionsAccepted.load(ordering: .relaxed) }),

@@ -10,6 +10,8 @@ package final class Counters: Sendable {
     package let recordsOut = Atomic<Int64>(0)
     package let bytesOut = Atomic<Int64>(0)
     package let throttledRecords = Atomic<Int64>(0)
+    /// Refused because the log is full.
+    package let fullLogRecords = Atomic<Int64>(0)
     package let throttledReads = Atomic<Int64>(0)
     package let putRequests = Atomic<Int64>(0)
     package let connectionsAccepted = Atomic<Int64>(0)

@@ -91,6 +91,7 @@ final class LoopContext {
         let now = self.node.nowMillis
         for connection in Array(self.connections.values) { connection.tick(nowMillis: now) }
         self.node.groups.tick()
+        self.node.lookAtFullLog()
         self.flush()
     }
 

@@ -31,6 +31,8 @@ final class NodeCore: Sendable {
     /// What registered consumers have read, each for itself.
     private let consumerAdmission = Mutex<[StreamID: [ConsumerName: AdmissionTable]]>([:])
     let groups: GroupRegistry
+    /// Whether puts find no room in the log.
+    let fullLog = Mutex(FullLog())
     let connectionCount = Atomic<Int>(0)
     /// Long polls and subscriptions.
     let waiterCount = Atomic<Int>(0)
@@ -125,6 +127,27 @@ final class NodeCore: Sendable {
             loop.whenDurable(mark) { [unowned loop] in
                 loop.lookAgain()
             } onFailure: {
+            }
+        }
+    }
+
+    /// Looks whether a full log has room again, and tells what has changed. Called a few times a second.
+    func lookAtFullLog() {
+        let now = self.clock.monotonicNanos
+        if let size = self.fullLog.withLock({ $0.wantsToKnow(nowNanos: now) }) {
+            let refusal = self.storage.withLog {
+                $0.refusalOfFullLog(forParts: size.parts, recordBytes: size.bytes)
+            }
+            if refusal == nil { self.fullLog.withLock { $0.hasRoom(nowNanos: now) } }
+        }
+        for news in self.fullLog.withLock({ $0.takeNews() }) {
+            switch news {
+            case .entered(let reason):
+                self.logger.warning("puts are refused: the log is full", metadata: ["reason": "\(reason)"])
+            case .left(let millis, let records):
+                self.logger.notice(
+                    "puts are taken again: the log has room",
+                    metadata: ["full-for": "\(millis) ms", "records-refused": "\(records)"])
             }
         }
     }

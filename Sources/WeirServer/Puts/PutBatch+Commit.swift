@@ -40,6 +40,14 @@ extension PutBatch {
         Counters.add(self.tally.records, to: self.counters.recordsIn)
         Counters.add(self.tally.bytes, to: self.counters.bytesIn)
         Counters.add(self.tally.throttled, to: self.counters.throttledRecords)
+        if self.tally.full > 0 {
+            Counters.add(self.tally.full, to: self.counters.fullLogRecords)
+            around.node.fullLog.withLock {
+                $0.refused(
+                    records: self.tally.full, self.tally.fullSize, reason: self.tally.fullReason,
+                    nowMillis: around.nowMillis, nowNanos: around.nowNanos)
+            }
+        }
         self.tally = Tally()
     }
 
@@ -81,6 +89,13 @@ extension PutBatch {
         let parts = self.requests[position].parts
         var recordBytes = 0
         for part in parts { recordBytes += self.parts[part].records.count }
+        let size = FullLog.Size(parts: parts.count, bytes: recordBytes)
+        if let error = log.refusalOfFullLog(forParts: size.parts, recordBytes: size.bytes) {
+            self.tally.full += self.requests[position].recordCount
+            self.tally.fullReason = error.message
+            if size.bytes >= self.tally.fullSize.bytes { self.tally.fullSize = size }
+            return self.fail(position, error, &ordered)
+        }
         log.makeRoom(forParts: parts.count, recordBytes: recordBytes)
         for part in parts {
             self.commit(

@@ -53,6 +53,10 @@ struct PutBatch: ~Copyable {
         var records = 0
         var bytes = 0
         var throttled = 0
+        /// Refused because the log is full; the largest put among them, and why.
+        var full = 0
+        var fullSize = FullLog.Size(parts: 0, bytes: 0)
+        var fullReason = ""
     }
 
     let counters: Counters

@@ -183,6 +183,12 @@ extension LogCore {
             verdict: .init(maybeStored: false, retry: .after(20)))
     }
 
+    /// Why the log has no room for a request of so many parts and bytes of records, in a sentence that says what helps;
+    /// `nil` when it has.
+    package func refusalOfFullLog(forParts parts: Int, recordBytes: Int) -> WeirError? {
+        self.noSpace(for: recordBytes + parts * Staging.runHeaderBytes).map { WeirError(.storageFull, $0) }
+    }
+
     /// Before the parts of one request are appended one after the other: closes the open commit when not all of them
     /// fit it, so that they lie in one commit. `parts` are batches, `recordBytes` all their records in stored form.
     package func makeRoom(forParts parts: Int, recordBytes: Int) {

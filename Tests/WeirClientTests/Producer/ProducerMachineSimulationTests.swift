@@ -37,6 +37,16 @@ import Testing
         }
     }
 
+    /// Around the pauses that the server asks for, and the time that passes between two events.
+    @Test(arguments: [1, 2, 3, 5, 20] as [UInt64])
+    func recordsThatALogHasNoRoomForFailAndTheOthersKeepTheirOrder(_ millis: UInt64) async {
+        for seed in UInt64(0)..<25 {
+            await Task.yield()
+            var simulation = ProducerSimulation(seed: seed, .init(progressMillis: millis))
+            #expect(simulation.run() == [], "seed \(seed)")
+        }
+    }
+
     @Test func nothingPassesAFailureBeforeItIsReported() async {
         for seed in UInt64(0)..<40 {
             await Task.yield()

@@ -178,6 +178,88 @@ private struct Bench {
         #expect(again.flatMap(\.runs).map(\.chunk.ordinal) == [1, 2, 3])
     }
 
+    /// Around the bound: nothing fails before it, and everything that has waited as long fails at it, with the server's
+    /// own sentence; what came later has its own time.
+    @Test(arguments: [(1, 1), (999, 1000), (1000, 1000), (1001, 1000), (2500, 1000), (2500, 3000)] as [(UInt64, Int)])
+    func aLogThatStaysFullFailsWhatHasWaitedTooLong(_ between: UInt64, _ patience: Int) {
+        var bench = Bench(
+            {
+                $0.timeout = .seconds(60)
+                $0.progressTimeout = .milliseconds(patience)
+                $0.batchRecords = 2
+            }, shards: 1)
+        let start = bench.now
+        let full = WeirError(
+            .storageFull, "the log is full: raise it", verdict: .init(maybeStored: false, retry: .after(7)))
+        let first = bench.submit([Bench.low])
+        var second: RecordChunk?
+        var failedAt: [UInt64] = []
+        var told = 0
+        while failedAt.count < 2, bench.now - start < 20_000_000_000 {
+            for request in bench.send() { bench.machine.refused(request.sequence, full, now: bench.now) }
+            let next = bench.machine.nextDeadline(now: bench.now) ?? .max
+            let submission = start + between * 1_000_000
+            if second == nil, submission <= next {
+                bench.now = max(bench.now, submission)
+                second = bench.submit([Bench.low])
+            } else {
+                #expect(next < .max)
+                bench.now = max(bench.now, next)
+            }
+            bench.machine.tick(now: bench.now)
+            told += bench.machine.takeNotices().count
+            for chunk in bench.machine.takeCompleted().chunks {
+                failedAt.append(bench.now)
+                for case .failure(let error) in chunk.takeResults() {
+                    #expect(error.code == .storageFull && error.message.hasPrefix("the log is full: raise it; nothing"))
+                    #expect(!error.verdict.maybeStored)
+                }
+                bench.machine.reported(chunk.ordinal)
+            }
+        }
+        let bound = UInt64(patience) * 1_000_000
+        #expect(first.ordinal == 1)
+        #expect(failedAt.count == 2)
+        // A lane that is tried again just then is waited for, some milliseconds.
+        for (at, due) in zip(failedAt, [start + bound, start + between * 1_000_000 + bound]) {
+            #expect(at >= due && at <= due + 10_000_000, "\(at) \(due)")
+        }
+        #expect(told == (failedAt.last ?? 0 >= start + 1_000_000_000 ? 1 : 0))
+    }
+
+    @Test func aRateThatIsUsedUpIsWaitedForWithoutABound() {
+        var bench = Bench({ $0.progressTimeout = .milliseconds(100) }, shards: 1)
+        bench.submit([Bench.low])
+        for _ in 0..<1000 {
+            for request in bench.send() { bench.answer(request, [.throughputExceeded], retryAfter: 50) }
+            bench.now = bench.machine.nextDeadline(now: bench.now) ?? bench.now
+            bench.machine.tick(now: bench.now)
+        }
+        #expect(bench.machine.takeCompleted().chunks.isEmpty && bench.machine.takeNotices().isEmpty)
+    }
+
+    @Test func whatIsStoredNowAndThenIsProgress() {
+        var bench = Bench(
+            {
+                $0.progressTimeout = .milliseconds(100)
+                $0.batchRecords = 1
+            }, shards: 1)
+        bench.submit(Array(repeating: Bench.low, count: 50))
+        var round = 0
+        while bench.machine.hasUnresolved, round < 1000 {
+            for request in bench.send() {
+                // One is stored, then the log is full for 80 ms.
+                bench.answer(request, [round % 9 == 0 ? nil : .storageFull], retryAfter: 10)
+                round += 1
+            }
+            bench.now = bench.machine.nextDeadline(now: bench.now) ?? bench.now
+            bench.machine.tick(now: bench.now)
+        }
+        let results = bench.machine.takeCompleted().chunks.flatMap { Array($0.takeResults()) }
+        #expect(results.count == 50)
+        #expect(results.allSatisfy { if case .success = $0 { true } else { false } })
+    }
+
     @Test func aRefusedShardWaitsForEveryAnswerUpToItsLastRefusal() {
         var bench = Bench({ $0.batchRecords = 1 })
         bench.submit([Bench.high])

@@ -10,6 +10,7 @@ struct ProducerSimulation {
     struct Options {
         var unknown = ProducerConfiguration.UnknownOutcome.resend
         var timeoutMillis: UInt64?
+        var progressMillis: UInt64?
         var poisonOneIn = 0
         var chunks = 60
         /// As a server with one log answers: what is stored is acknowledged in order; only refusals overtake.
@@ -51,7 +52,8 @@ struct ProducerSimulation {
         self.dice = SeededGenerator(seed: seed)
         var configuration = ProducerConfiguration(
             batchRecords: 1 + Int(seed % 9), batchBytes: 4096, requestsInFlight: 1 + Int(seed % 7),
-            timeout: options.timeoutMillis.map { .milliseconds($0) }, unknownOutcome: options.unknown,
+            timeout: options.timeoutMillis.map { .milliseconds($0) },
+            progressTimeout: options.progressMillis.map { .milliseconds($0) }, unknownOutcome: options.unknown,
             groupRecordsMin: 1 + Int(seed % 4))
         configuration.bufferBytes = 1 << 20
         self.configuration = configuration
@@ -289,6 +291,9 @@ extension ProducerSimulation {
         self.auditFailures(copiesOf)
     }
 
+    /// Of the model server, what is no throttling.
+    private static let standing: Set<WeirError.Code> = [.storageFull, .unavailable, .outcomeUnknown]
+
     private mutating func auditResult(_ id: Int, _ result: PutResult?, _ copies: [ModelServer.Copy]) {
         switch result {
         case nil: self.problems.append("record \(id) has no result")
@@ -305,6 +310,7 @@ extension ProducerSimulation {
             let isAllowed =
                 (error.code == .timedOut && self.options.timeoutMillis != nil)
                 || (error.code == .outcomeUnknown && self.options.unknown == .fail)
+                || (Self.standing.contains(error.code) && self.options.progressMillis != nil)
                 || (error.code == .recordTooLarge && self.options.poisonOneIn > 0)
             if !isAllowed { self.problems.append("record \(id) failed without need: \(error.message)") }
         }

@@ -68,7 +68,8 @@ import WeirStorage
             #expect(
                 try self.refusal(client, self.frame(stream, [fine], correlation: 7777), 7777)?.code == .streamDeleted)
         }
-        seen.formUnion(["OutcomeUnknown", "StreamDeleted", "Unavailable"])
+        // A full log: FullLogTests.
+        seen.formUnion(["OutcomeUnknown", "StreamDeleted", "Unavailable", "StorageFull"])
         // Beyond the credit: more than one request at a time while nothing is answered.
         try await TestNode.runOnFaultyDisk({ $0.putCreditRequests = 1 }) { node, disk in
             let (client, stream) = try node.stream()
@@ -114,7 +115,7 @@ import WeirStorage
         // What the storage refuses comes in the same way.
         #expect(
             page.names(inColumn: "For each group") == [
-                "WrongShard", "ShardNotFound", "Behind", "ProvisionedThroughputExceeded", "StorageFull", "Unavailable",
+                "WrongShard", "ShardNotFound", "Behind", "ProvisionedThroughputExceeded", "Unavailable",
             ])
     }
 
