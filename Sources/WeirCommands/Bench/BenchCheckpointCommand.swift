@@ -25,7 +25,17 @@ struct BenchCheckpointCommand: AsyncParsableCommand {
 
     func run() async throws {
         let result = try await self.connection.withClient { client in
-            try await self.bench.withStream(client) { stream in try await self.measure(client, stream) }
+            try await self.bench.withStream(client) { stream in
+                let task = Task { try await self.measure(client, stream) }
+                // The stream goes whatever ends this.
+                return try await Interrupts.whileRunning(finish: { task.cancel() }, patience: .seconds(10)) {
+                    do {
+                        return try await task.value
+                    } catch is CancellationError {
+                        throw Failure(.failed, "interrupted before all was measured")
+                    }
+                }
+            }
         }
         var report = BenchReport()
         report.object.set("test", "checkpoint")

@@ -108,9 +108,13 @@ struct PutLoadRun {
                     self.load.inFlight, firstCorrelation: LoadConnection.firstCorrelation, seed: seed &+ UInt64(set)
                 ).map { ByteBuffer(bytes: $0) }
             })
-        let stop = StopSwitch()
-        let result = try await Interrupts.whileRunning(finish: { stop.stop() }) {
-            try await PutLoad.run(plan, server: server) { handle in stop.arm { handle.stop() } }
+        let (stop, giveUp) = (StopSwitch(), StopSwitch())
+        let handlers = Interrupts.Handlers(finish: { stop.stop() }, giveUp: { giveUp.stop() })
+        let result = try await Interrupts.whileRunning(handlers) {
+            try await PutLoad.run(plan, server: server) { handle in
+                stop.arm { handle.stop() }
+                giveUp.arm { handle.giveUp() }
+            }
         }
         return Result(load: result, shards: map.shards.count)
     }

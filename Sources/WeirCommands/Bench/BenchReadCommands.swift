@@ -82,13 +82,15 @@ struct BenchConsumeCommand: AsyncParsableCommand {
             try await self.bench.withStream(client) { stream in
                 var expected = self.expect
                 if self.bench.stream == nil { expected = try await self.fill(client, stream) }
-                if Interrupts.isFinishing { throw CancellationError() }
+                if Interrupts.isFinishing { throw Failure(.failed, "interrupted before anything was measured") }
                 let goal = expected ?? 0
                 let task = Task {
                     self.worker
                         ? try await self.work(client, stream, goal) : try await self.read(client, stream.id)
                 }
-                let read = try await Interrupts.whileRunning(finish: { task.cancel() }) { try await task.value }
+                let read = try await Interrupts.whileRunning(
+                    finish: { task.cancel() }, patience: .seconds(10)
+                ) { try await task.value }
                 return (read, expected)
             }
         }
@@ -218,7 +220,11 @@ struct BenchLatencyCommand: AsyncParsableCommand {
         let receiver = LatencyReceiver(mark: mark)
         let reading = Task { try await receiver.run(client, stream.id) }
         defer { reading.cancel() }
-        let load = try await LatencyLoad.run(plan, mark: mark, server: try self.connection.address())
+        let stop = StopSwitch()
+        let address = try self.connection.address()
+        let load = try await Interrupts.whileRunning(finish: { stop.stop() }, patience: .seconds(10)) {
+            try await LatencyLoad.run(plan, mark: mark, server: address, stop: stop)
+        }
         // The last records are on their way to the reader.
         for _ in 0..<200 where receiver.latencies(from: load.begin).count < UInt64(load.records) {
             try await Task.sleep(for: .milliseconds(10))

@@ -67,7 +67,7 @@ final class LatencyLoad: LoadConnection.Owner {
         for _ in 0..<plan.inFlight { records.next { _, data in self.records.append(Array(data)) } }
     }
 
-    static func run(_ plan: Plan, mark: UInt64, server: ServerAddress) async throws -> Result {
+    static func run(_ plan: Plan, mark: UInt64, server: ServerAddress, stop: StopSwitch) async throws -> Result {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let eventLoop = group.next()
         let future = try await eventLoop.submit {
@@ -83,6 +83,7 @@ final class LatencyLoad: LoadConnection.Owner {
             // The timers hold the load; a connection does not.
             let every = TimeAmount.milliseconds(1)
             load.ticker = eventLoop.scheduleRepeatedTask(initialDelay: every, delay: every) { _ in bound.value.tick() }
+            stop.arm { eventLoop.execute { bound.value.stop() } }
             return load.promise.futureResult
         }.get()
         let result: Swift.Result<Result, any Error>
@@ -97,6 +98,16 @@ final class LatencyLoad: LoadConnection.Owner {
         self.start = weir_monotonic_nanoseconds()
     }
 
+    /// Ends early with what there is.
+    private func stop() {
+        guard !self.isDone else { return }
+        if self.result.begin > 0 {
+            self.end(weir_monotonic_nanoseconds())
+        } else {
+            self.failed(Failure(.failed, "interrupted before anything was measured"))
+        }
+    }
+
     private func tick() {
         guard self.start > 0, !self.isDone else { return }
         let now = weir_monotonic_nanoseconds()
@@ -109,6 +120,7 @@ final class LatencyLoad: LoadConnection.Owner {
             self.end(now)
             return
         }
+        guard !self.isEnding else { return }
         let due = Int(Double(elapsed) * Double(self.plan.rate) / 1e9)
         while self.offered < due {
             self.offered += 1

@@ -107,6 +107,11 @@ final class PutLoad: LoadConnection.Owner {
         func stop() {
             self.eventLoop.execute { self.load.value.end() }
         }
+
+        /// Ends it with what there is, without the answers that are still to come.
+        func giveUp() {
+            self.eventLoop.execute { self.load.value.giveUp() }
+        }
     }
 
     // MARK: The run
@@ -233,6 +238,11 @@ final class PutLoad: LoadConnection.Owner {
             if self.outstanding == 0 { self.finish() }
         case .ending, .done: break
         }
+    }
+
+    private func giveUp() {
+        self.end()
+        if self.phase == .ending { self.finish() }
     }
 
     private func finish() {

@@ -130,6 +130,9 @@ final class InputReader: Sendable {
         waiting?.resume()
     }
 
+    /// Whether a person types what is read.
+    var isTerminal: Bool { isatty(self.descriptor) == 1 }
+
     /// Whether it ended by `stop`, before the input did.
     var isStopped: Bool { self.state.withLock { $0.stopped } }
 }

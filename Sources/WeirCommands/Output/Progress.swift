@@ -2,7 +2,7 @@
 import CWeir
 import Synchronization
 
-/// Records, bytes and rate on stderr while a long command runs, when a person looks there.
+/// Records, bytes and rate on stderr while a long command runs, when a person looks there and does not type there.
 final class Progress: Sendable {
     private let records = Atomic<Int>(0)
     private let bytes = Atomic<Int>(0)
@@ -42,7 +42,9 @@ final class Progress: Sendable {
                 let records = self.recordCount
                 if Task.isCancelled { break }
                 let rate = Double(records - last.records) * 1e9 / Double(max(1, now - last.at))
-                Self.show("\r" + Self.line(self.verb, records: records, bytes: self.byteCount, rate: rate) + "\u{1b}[K")
+                let line = Self.line(self.verb, records: records, bytes: self.byteCount, rate: rate)
+                // Brought to the background it leaves the line to whoever types there.
+                ErrorOutput.shared.show(Messages.isForeground ? line : "")
                 last = (records, now)
             }
         }
@@ -50,7 +52,7 @@ final class Progress: Sendable {
         do { result = .success(try await body()) } catch { result = .failure(error) }
         ticker.cancel()
         await ticker.value
-        Self.show("\r\u{1b}[K")
+        ErrorOutput.shared.show("")
         return try result.get()
     }
 
@@ -64,10 +66,5 @@ final class Progress: Sendable {
         let seconds = max(0.001, Double(weir_monotonic_nanoseconds() - self.begin) / 1e9)
         return "\(what) (\(SizeText.rounded(Int64(self.byteCount)))) in \(JSONObject.fixed(seconds, 2)) s, "
             + "\(CountText.describe(Int64(Double(self.recordCount) / seconds)))/s"
-    }
-
-    private static func show(_ text: String) {
-        var text = text
-        text.withUTF8 { _ = system_write(2, $0.baseAddress, $0.count) }
     }
 }

@@ -7,12 +7,21 @@ struct PutCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "put", abstract: "Put the lines of a file, or of stdin, into a stream as records.",
         discussion: """
-            A record is a line without its newline; empty lines count, and so does a last line without a newline. Each \
-            needs a partition key, which decides its shard: records of one key keep their order.
+            A record is a line without its newline; empty lines count, and so does a last line without a newline. A \
+            carriage return in front of the newline belongs to the record, unless --crlf is given. Each record needs a \
+            partition key, which decides its shard: records of one key keep their order.
 
             --json prints one line for each line of input, in its order, once it is acknowledged: \
             {"shardId","sequenceNumber"} or {"errorCode","errorMessage"}. A line that cannot be a record is refused by \
             its number, the others are put all the same, and the exit status is then 1.
+
+            Throttling is waited for. When the server refuses records for another reason, such as a full log, that is \
+            told on stderr, and put gives up when nothing was stored for 30 s: exit status 75.
+
+            Ctrl-C, SIGTERM or SIGHUP ends the input; what was read by then is finished for at most 10 s. The exit \
+            status is 0 when all of it was stored, else 75, and stderr says how many records were stored, how many \
+            may have been, and how many were not. A second signal gives up at once; the exit status is then 128 and \
+            the signal's number.
 
             Examples:
               weir put access access.log --key-field 1
@@ -38,17 +47,21 @@ struct PutCommand: AsyncParsableCommand {
     var delimiter: [UInt8]?
     @Flag(help: "Another random partition key for each record (the default).")
     var keyRandom = false
+    @Flag(help: "Lines end with CR LF: a carriage return at the end of a line is left out, too.")
+    var crlf = false
     @Flag(help: "Read what weir get --json prints.")
     var fromJson = false
     @OptionGroup var format: JSONOption
     @Option(
         help: ArgumentHelp(
-            "Give up when the server has been silent for so long (default: 10s).", valueName: "duration"),
+            "Give up when the server has been silent for so long (default: 10s), or has stored nothing although it "
+                + "answers (default: 30s).", valueName: "duration"),
         transform: Arguments.timeout)
     var timeout: Duration?
     @OptionGroup var connection: ConnectionOptions
 
     func validate() throws {
+        if self.crlf && self.fromJson { throw ValidationError("--crlf and --from-json exclude each other") }
         let sources = [
             ("--key", self.key != nil), ("--key-field", self.keyField != nil), ("--key-random", self.keyRandom),
             ("--from-json", self.fromJson),
@@ -64,26 +77,30 @@ struct PutCommand: AsyncParsableCommand {
 
     var form: PutFeeder.Form {
         if self.fromJson { return .json }
-        if let key { return .lines(.fixed(Array(key.utf8))) }
-        if let keyField { return .lines(.field(keyField, delimiter: self.delimiter ?? [UInt8(ascii: " ")])) }
-        return .lines(.random)
+        return .lines(self.keySource, crlf: self.crlf)
+    }
+
+    private var keySource: KeySource {
+        if let key { return .fixed(Array(key.utf8)) }
+        if let keyField { return .field(keyField, delimiter: self.delimiter ?? [UInt8(ascii: " ")]) }
+        return .random
     }
 
     func run() async throws {
         let input = try InputReader(path: self.file)
-        let progress = Progress("put", isShown: Messages.isTerminal && !(self.format.json && StandardOutput.isTerminal))
-        let timeout = self.timeout ?? .seconds(10)
+        // Figures would stand in the line that somebody types, or among results.
+        let progress = Progress(
+            "put", isShown: Messages.isTerminal && !input.isTerminal && !(self.format.json && StandardOutput.isTerminal)
+        )
         var configuration = try self.connection.clientConfiguration()
-        configuration.callTimeout = timeout
+        configuration.callTimeout = self.timeout ?? .seconds(10)
         let client = try WeirClient(configuration)
         let outcome: PutOutcome
         do {
-            var settings = ProducerConfiguration()
-            settings.timeout = timeout
-            let producer = try await client.producer(self.stream, settings)
+            let producer = try await client.producer(self.stream, self.producerConfiguration)
             let session = PutSession(
                 input: input, producer: producer, form: self.form, isJSON: self.format.json, progress: progress)
-            outcome = try await Interrupts.whileRunning(finish: { input.stop() }) {
+            outcome = try await Interrupts.whileRunning(session.handlers) {
                 try await progress.whileRunning { try await session.run() }
             }
         } catch {
@@ -95,5 +112,18 @@ struct PutCommand: AsyncParsableCommand {
         if !self.format.json || Messages.isTerminal {
             Messages.write(progress.summary("put " + CountText.describe(outcome.acknowledged, "record")))
         }
+    }
+
+    private var producerConfiguration: ProducerConfiguration {
+        var configuration = ProducerConfiguration()
+        configuration.timeout = self.timeout ?? .seconds(10)
+        configuration.progressTimeout = self.timeout ?? .seconds(30)
+        configuration.onNotice = { notice in
+            switch notice {
+            case .heldBack(let error): Messages.write("nothing is stored, and tried again: \(error.message)")
+            case .goesOn: Messages.write("records are stored again")
+            }
+        }
+        return configuration
     }
 }

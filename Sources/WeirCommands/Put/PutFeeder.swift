@@ -4,7 +4,8 @@ import WeirModel
 /// Makes records of lines and offers them to whoever takes them; refuses what cannot be one.
 struct PutFeeder: ~Copyable {
     enum Form: Sendable {
-        case lines(KeySource)
+        /// `crlf`: a carriage return at the end of a line belongs to its end, not to the record.
+        case lines(KeySource, crlf: Bool = false)
         case json
     }
 
@@ -17,6 +18,7 @@ struct PutFeeder: ~Copyable {
 
     private let kind: Kind
     private let fixedKey = OutputBytes()
+    private let crlf: Bool
     private var splitter: LineSplitter
     private var keys: RandomKeys
     private var json = RecordJSON()
@@ -30,19 +32,20 @@ struct PutFeeder: ~Copyable {
     /// Bytes of a line that can hold the largest record: as base64, with a key all of whose characters are escaped.
     static func lineBytesMax(_ form: Form, recordBytesMax: Int) -> Int {
         switch form {
-        case .lines: recordBytesMax
+        case .lines(_, let crlf): recordBytesMax + (crlf ? 1 : 0)
         case .json: Base64.encodedLength(recordBytesMax) * 2 + 64 << 10
         }
     }
 
     init(_ form: Form, recordBytesMax: Int, seed: UInt64) {
+        self.crlf = if case .lines(_, crlf: true) = form { true } else { false }
         switch form {
-        case .lines(.fixed(let key)):
+        case .lines(.fixed(let key), _):
             self.kind = .fixed
             let fixedKey = self.fixedKey
             key.withUnsafeBytes { fixedKey.append($0) }
-        case .lines(.field(let number, let delimiter)): self.kind = .field(number, delimiter)
-        case .lines(.random): self.kind = .random
+        case .lines(.field(let number, let delimiter), _): self.kind = .field(number, delimiter)
+        case .lines(.random, _): self.kind = .random
         case .json: self.kind = .json
         }
         self.splitter = LineSplitter(bytesMax: Self.lineBytesMax(form, recordBytesMax: recordBytesMax))
@@ -91,17 +94,18 @@ struct PutFeeder: ~Copyable {
                 .recordTooLarge,
                 "a line of \(CountText.describe(line.length)) bytes is larger than a record of this stream may be")
         }
+        let text = self.withoutCarriageReturn(line.bytes)
         switch self.kind {
-        case .fixed: return try self.put(self.fixedKey.raw, nil, line.bytes, append)
-        case .random: return try self.put(self.keys.next(), nil, line.bytes, append)
+        case .fixed: return try self.put(self.fixedKey.raw, nil, text, append)
+        case .random: return try self.put(self.keys.next(), nil, text, append)
         case .field(let number, let delimiter):
-            let key = delimiter.withUnsafeBytes { KeySource.field(number, of: line.bytes, delimiter: $0) }
+            let key = delimiter.withUnsafeBytes { KeySource.field(number, of: text, delimiter: $0) }
             guard let key else { throw WeirError(.invalidArgument, "it has no field \(number)") }
             guard !key.isEmpty else {
                 throw WeirError(
                     .invalidArgument, "its field \(number) is empty: a partition key has 1 to 256 characters")
             }
-            return try self.put(key, nil, line.bytes, append)
+            return try self.put(key, nil, text, append)
         case .json:
             do throws(RecordJSON.Malformed) {
                 try self.json.parse(line.bytes)
@@ -111,6 +115,11 @@ struct PutFeeder: ~Copyable {
             }
             return try self.put(self.json.key, self.json.explicitHashKey, self.json.data, append)
         }
+    }
+
+    private func withoutCarriageReturn(_ line: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
+        guard self.crlf, line.last == UInt8(ascii: "\r") else { return line }
+        return UnsafeRawBufferPointer(rebasing: line.dropLast())
     }
 
     private mutating func put(

@@ -49,6 +49,9 @@ struct PutOrder {
 struct PutOutcome {
     private(set) var acknowledged = 0
     private(set) var failed = 0
+    /// Of those that failed, records that were offered to the server, and those that it may have stored.
+    private(set) var failedRecords = 0
+    private(set) var unknown = 0
     /// The first sentences about lines that were not put, each reason once in a row.
     private(set) var firstFailures: [String] = []
     private var lastReason: String?
@@ -62,9 +65,18 @@ struct PutOutcome {
         switch result {
         case .put: self.acknowledged += 1
         case .failed(let error):
+            self.failedRecords += 1
+            if error.verdict.maybeStored { self.unknown += 1 }
             self.count(error, "line \(self.acknowledged + self.failed + 1): \(error.message)", reason: error.message)
         case .refused(let error): self.count(error, error.message, reason: nil)
         }
+    }
+
+    /// So many more have no result.
+    mutating func countUnknown(_ records: Int) {
+        self.failed += records
+        self.failedRecords += records
+        self.unknown += records
     }
 
     private mutating func count(_ error: WeirError, _ sentence: String, reason: String?) {
@@ -81,10 +93,11 @@ struct PutOutcome {
         guard self.failed > 0 || self.stopped != nil else { return nil }
         let retries = !self.hasPermanentFailure && (self.stopped.map { $0.status == .tryAgain } ?? true)
         var text = "\(CountText.describe(self.acknowledged, "record")) put"
-        if self.failed > 0 { text += ", \(CountText.describe(self.failed, "line")) not" }
+        if self.unknown > 0 { text += ", \(CountText.describe(self.unknown)) unknown (they may be stored)" }
+        if self.failed > self.unknown { text += ", \(CountText.describe(self.failed - self.unknown, "line")) not" }
         if let stopped { text += "; gave up: \(stopped.description)" }
         for sentence in self.firstFailures { text += "\n  " + sentence }
-        if self.failed > self.firstFailures.count {
+        if !self.firstFailures.isEmpty, self.failed > self.firstFailures.count {
             text += "\n  and \(CountText.describe(self.failed - self.firstFailures.count)) more"
         }
         return Failure(retries ? .tryAgain : .failed, text)
@@ -106,6 +119,7 @@ extension OutputBytes {
             self.append(jsonString: error.code.name)
             self.append(",\"errorMessage\":")
             self.append(jsonString: error.message)
+            if error.verdict.maybeStored { self.append(",\"maybeStored\":true") }
             self.append("}\n")
         }
     }

@@ -10,6 +10,15 @@ struct PutSession: Sendable {
     let form: PutFeeder.Form
     let isJSON: Bool
     let progress: Progress
+    private let counts = PutCounts()
+
+    init(input: InputReader, producer: Producer, form: PutFeeder.Form, isJSON: Bool, progress: Progress) {
+        self.input = input
+        self.producer = producer
+        self.form = form
+        self.isJSON = isJSON
+        self.progress = progress
+    }
 
     private enum Event: Sendable {
         case results(PutResults)
@@ -29,8 +38,42 @@ struct PutSession: Sendable {
         sender.finish()
         var outcome = try await reported
         if outcome.stopped == nil { outcome.stopped = stopped }
+        if self.counts.isGivenUp, outcome.failed > 0 { outcome.stopped = Self.interruption }
         return outcome
     }
+
+    // MARK: Signals
+
+    static let patience: Duration = .seconds(10)
+
+    private static let interrupted = WeirError(
+        .unavailable, "the put was interrupted before the record was stored",
+        verdict: .init(maybeStored: false, retry: .after(0)))
+
+    /// The first signal ends the input; what was taken is finished. The second one, or the end of patience, gives that
+    /// up: every record has a result then.
+    var handlers: Interrupts.Handlers {
+        Interrupts.Handlers(
+            finish: {
+                self.input.stop()
+                let unfinished = self.counts.unfinished
+                if unfinished > 0 {
+                    Messages.write(
+                        "finishing \(CountText.describe(unfinished, "record")), for at most "
+                            + "\(Self.patience.components.seconds) s; "
+                            + "another signal gives up at once")
+                }
+            },
+            giveUp: {
+                self.counts.giveUp()
+                self.producer.cancel(Self.interrupted)
+            },
+            // The results are stuck: whoever should read them does not.
+            lastWords: { Messages.write(self.counts.outcome(stopped: Self.interruption).failure?.description ?? "") },
+            patience: Self.patience)
+    }
+
+    private static let interruption = Failure(.tryAgain, "interrupted")
 
     // MARK: Feeding
 
@@ -44,7 +87,7 @@ struct PutSession: Sendable {
         do {
             try await self.feed(batcher, sender, backlog)
         } catch {
-            stopped = Self.failure(error)
+            stopped = self.failure(error)
             self.input.stop()
         }
         do {
@@ -53,15 +96,15 @@ struct PutSession: Sendable {
             try await self.producer.finish()
         } catch {
             self.producer.cancel()
-            stopped = stopped ?? Self.failure(error)
+            stopped = stopped ?? self.failure(error)
         }
         return stopped
     }
 
-    private static func failure(_ error: any Error) -> Failure {
+    private func failure(_ error: any Error) -> Failure {
         switch error {
         case let failure as Failure: failure
-        case let error as WeirError: Failure(error)
+        case let error as WeirError: Failure(error.naming(self.producer.stream.name))
         default: Failure(.failed, "\(error)")
         }
     }
@@ -81,6 +124,11 @@ struct PutSession: Sendable {
             while !isUsedUp {
                 await backlog.waitForRoom()
                 try await batcher.fill { filler in
+                    // What was read and not taken when a signal came is not put.
+                    guard !self.input.isStopped else {
+                        isUsedUp = true
+                        return
+                    }
                     chunk.bytes.withUnsafeBytes { bytes in
                         isUsedUp = feeder.feed(
                             UnsafeRawBufferPointer(rebasing: bytes[..<chunk.count]),
@@ -89,6 +137,7 @@ struct PutSession: Sendable {
                             }, refuse: refuse)
                     }
                 }
+                self.counts.took(feeder.recordCount)
             }
             self.input.recycle(chunk)
             self.progress.setBytes(feeder.byteCount)
@@ -104,6 +153,7 @@ struct PutSession: Sendable {
                     }, refuse: refuse)
             }
         }
+        self.counts.took(feeder.recordCount)
         self.progress.setBytes(feeder.byteCount)
     }
 
@@ -127,10 +177,12 @@ struct PutSession: Sendable {
                 if outcome.stopped == nil, let error = Self.givesUp(results) {
                     outcome.stopped = Failure(error)
                     self.input.stop()
-                    self.producer.cancel()
+                    // The others stand for the same reason.
+                    self.producer.cancel(error)
                 }
             case .refused(let record, let error): order.refuse(before: record, error, visit)
             }
+            self.counts.report(outcome)
             self.progress.add(records: outcome.acknowledged - before.records, bytes: 0)
             do {
                 try output.flush()
@@ -147,10 +199,14 @@ struct PutSession: Sendable {
 
     private static let nobodyReads = Failure(.failed, "nobody reads the results any more")
 
-    /// The server has been silent for too long: nothing that comes later would fare better.
+    /// The producer has given up what it would have tried again, because the server was silent or stored nothing for
+    /// too long: nothing that comes later would fare better.
     private static func givesUp(_ results: PutResults) -> WeirError? {
-        guard !results.allStored, case .failure(let error) = results.last, error.code == .timedOut else { return nil }
-        return error
+        guard !results.allStored else { return nil }
+        for case .failure(let error) in results {
+            if case .after = error.verdict.retry { return error }
+        }
+        return nil
     }
 }
 
@@ -190,5 +246,36 @@ final class Backlog: Sendable {
             }
             if goOn { continuation.resume() }
         }
+    }
+}
+
+/// How a put stands, for those who must not wait for it.
+final class PutCounts: Sendable {
+    private struct State {
+        var taken = 0
+        var outcome = PutOutcome()
+        var isGivenUp = false
+    }
+
+    private let state = Mutex(State())
+
+    func took(_ records: UInt64) { self.state.withLock { $0.taken = Int(clamping: records) } }
+    func report(_ outcome: PutOutcome) { self.state.withLock { $0.outcome = outcome } }
+    func giveUp() { self.state.withLock { $0.isGivenUp = true } }
+
+    var isGivenUp: Bool { self.state.withLock { $0.isGivenUp } }
+
+    /// Records that were taken and have no result.
+    var unfinished: Int {
+        self.state.withLock { max(0, $0.taken - $0.outcome.acknowledged - $0.outcome.failedRecords) }
+    }
+
+    /// What became of the records so far; nobody knows what became of those without a result.
+    func outcome(stopped: Failure) -> PutOutcome {
+        let unfinished = self.unfinished
+        var outcome = self.state.withLock { $0.outcome }
+        outcome.stopped = stopped
+        outcome.countUnknown(unfinished)
+        return outcome
     }
 }

@@ -25,6 +25,9 @@ struct GetCommand: AsyncParsableCommand {
             Without --json and --raw a line has shard, sequence number, partition key and data, with tabs between them \
             and control characters escaped.
 
+            Ctrl-C, SIGTERM or SIGHUP ends it before the end: stderr says how many records were read, and the exit \
+            status is 128 and the signal's number.
+
             Examples:
               weir get access --from trim-horizon --raw
               weir get access --from 10m --json
@@ -87,11 +90,23 @@ struct GetCommand: AsyncParsableCommand {
         let count = try await self.connection.withClient { client in
             let stream = try await client.describeStream(self.stream)
             let task = Task { try await self.read(client, stream, progress) }
-            return try await Interrupts.whileRunning(finish: { task.cancel() }) {
-                try await progress.whileRunning { try await task.value }
+            return try await Interrupts.whileRunning(finish: { task.cancel() }, patience: .seconds(10)) {
+                do {
+                    return try await progress.whileRunning { try await task.value }
+                } catch is CancellationError {
+                    return progress.recordCount
+                } catch let error as WeirError {
+                    throw error.naming(self.stream)
+                }
             }
         }
-        if Messages.isTerminal { Messages.write(progress.summary("read " + CountText.describe(count, "record"))) }
+        let summary = progress.summary("read " + CountText.describe(count, "record"))
+        if Interrupts.isFinishing {
+            Messages.write("interrupted: " + summary)
+            Interrupts.cutShort()
+        } else if Messages.isTerminal {
+            Messages.write(summary)
+        }
     }
 
     /// Returns how many records were printed.
@@ -135,7 +150,8 @@ struct TailCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "tail", abstract: "Follow a stream: print its records as they come, until Ctrl-C.",
         discussion: """
-            Follows all shards through splits and merges, children after their parents. Output is as that of weir get.
+            Follows all shards through splits and merges, children after their parents. Output is as that of weir get. \
+            A signal that ends it is its usual end: stderr says how many records were read, the exit status is 0.
 
             Examples:
               weir tail access
@@ -162,15 +178,25 @@ struct TailCommand: AsyncParsableCommand {
     func run() async throws {
         try await self.connection.withClient { client in
             let stream = try await client.describeStream(self.stream)
-            let task = Task { try await self.follow(client, stream) }
-            try await Interrupts.whileRunning(finish: { task.cancel() }) { try await task.value }
+            let progress = Progress("read", isShown: false)
+            let task = Task { try await self.follow(client, stream, progress) }
+            try await Interrupts.whileRunning(finish: { task.cancel() }, patience: .seconds(10)) {
+                do {
+                    try await task.value
+                } catch is CancellationError {
+                    // Its usual end.
+                } catch let error as WeirError {
+                    throw error.naming(self.stream)
+                }
+            }
+            Messages.write(progress.summary("read " + CountText.describe(progress.recordCount, "record")))
         }
     }
 
-    private func follow(_ client: WeirClient, _ stream: StreamDescription) async throws {
+    private func follow(_ client: WeirClient, _ stream: StreamDescription, _ progress: Progress) async throws {
         var session = ReadSession(
             self.output.format, to: StandardOutput(), bound: .none, limit: nil, shards: nil,
-            progress: Progress("read", isShown: false))
+            progress: progress)
         let now = try await client.serverMillis(for: self.from)
         let start = try (self.from ?? .latest).streamStart(serverMillis: now)
         for try await batch in client.records(stream.id, from: start, until: .forever) {

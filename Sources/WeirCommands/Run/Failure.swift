@@ -34,6 +34,12 @@ package struct Failure: Error, Hashable, Sendable, CustomStringConvertible {
 struct OutputClosed: Error {}
 
 extension WeirError {
+    /// The error of a request for this stream: what has only the stream's id says its name.
+    func naming(_ stream: StreamName) -> WeirError {
+        guard self.code == .streamDeleted else { return self }
+        return WeirError(self.code, "stream '\(stream)' was deleted", verdict: self.verdict)
+    }
+
     /// What is in use until somebody does something about it, as leases are that workers hold, is no matter of waiting.
     var exitStatus: ExitStatus {
         self.code == .resourceInUse && self.verdict.retry == .never ? .failed : self.code.exitStatus

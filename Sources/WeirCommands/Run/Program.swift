@@ -15,14 +15,37 @@ package enum Program {
     /// Call it on the main thread, which it keeps: it would not do to be `async`, because the main thread then waits
     /// with all signals let through.
     package static func main() -> Never {
+        StandardDescriptors.reserve()
         Interrupts.block()
         // Writing to a pipe without a reader is then an error that the writer handles.
         signal(SIGPIPE, SIG_IGN)
         Task.detached {
-            let status = await Self.run(Array(CommandLine.arguments.dropFirst()))
-            exit(status.rawValue)
+            do throws(Failure) {
+                Self.exit(await Self.run(try Self.arguments()))
+            } catch {
+                Self.exit(Self.end(running: error))
+            }
         }
         Interrupts.wait()
+    }
+
+    /// The arguments, which are UTF-8: what is not would be taken for something else, a key or the name of a file.
+    private static func arguments() throws(Failure) -> [String] {
+        var arguments: [String] = []
+        for position in 1..<max(1, Int(CommandLine.argc)) {
+            guard let bytes = CommandLine.unsafeArgv[position] else { break }
+            guard let text = String(validatingCString: bytes) else {
+                throw .usage("argument \(position), '\(String(cString: bytes))', is not UTF-8")
+            }
+            arguments.append(text)
+        }
+        return arguments
+    }
+
+    /// The last words are worth some time, and less after somebody has asked for the end.
+    private static func exit(_ status: ExitStatus) -> Never {
+        ErrorOutput.shared.finish(milliseconds: Interrupts.isFinishing ? 1000 : 10_000)
+        system_exit(Interrupts.status ?? status.rawValue)
     }
 
     static func run(_ arguments: [String]) async -> ExitStatus {
@@ -84,23 +107,19 @@ package enum Program {
 
 /// What people are told beside the results: one line each on stderr.
 package enum Messages {
-    package static func write(_ text: String) {
-        var line = "weir: " + text + "\n"
-        line.withUTF8 { bytes in
-            var left = UnsafeRawBufferPointer(bytes)
-            while !left.isEmpty {
-                let count = system_write(STDERR_FILENO, left.baseAddress, left.count)
-                if count < 0 && errno == EINTR { continue }
-                // There is nobody to tell that nobody can be told.
-                guard count > 0 else { return }
-                left = UnsafeRawBufferPointer(rebasing: left[count...])
-            }
-        }
-    }
+    /// Does not wait until it is written: `Program` does that at the end.
+    package static func write(_ text: String) { ErrorOutput.shared.write("weir: " + text + "\n") }
 
     /// Whether a person looks at stderr.
     static var isTerminal: Bool { isatty(STDERR_FILENO) == 1 }
+
+    /// Whether the program is the one that its terminal belongs to: figures of one in the background would stand in the
+    /// line that somebody types.
+    static var isForeground: Bool { tcgetpgrp(STDERR_FILENO) == getpgrp() }
 }
+
+/// `exit(3)`, under a name that functions called `exit` do not hide.
+private func system_exit(_ status: Int32) -> Never { exit(status) }
 
 /// `write(2)`, under a name that methods called `write` do not hide.
 func system_write(_ descriptor: Int32, _ bytes: UnsafeRawPointer?, _ count: Int) -> Int {

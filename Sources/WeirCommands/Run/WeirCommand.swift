@@ -14,7 +14,8 @@ struct WeirCommand: AsyncParsableCommand {
               weir get access --from trim-horizon
 
             Results go to stdout, messages and progress to stderr. Exit status: 0 success, 1 failed, 2 wrong usage, \
-            75 try again later (throttled, or the server cannot be reached).
+            75 try again later (throttled, the log is full, or the server cannot be reached), 128 and the number of a \
+            signal that ended it before it was done.
             """,
         version: Version.text,
         subcommands: [

@@ -2,15 +2,8 @@
 import CWeir
 import Logging
 
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#else
-import Darwin
-#endif
-
-/// What the server tells, one line each on stderr: `2026-01-31T12:00:00.042Z notice stopping reason=...`.
+/// What the server tells, one line each on stderr: `2026-01-31T12:00:00.042Z notice stopping reason=...`. Whoever logs
+/// does not wait for whoever reads (`ErrorOutput`).
 struct LineLogHandler: LogHandler {
     var logLevel = Logger.Level.info
     var metadata: Logger.Metadata = [:]
@@ -22,9 +15,7 @@ struct LineLogHandler: LogHandler {
     }
 
     func log(event: LogEvent) {
-        var line = Self.line(event, self.metadata, nowMillis: weir_wall_milliseconds())
-        // One write, so that lines of several threads do not mix.
-        line.withUTF8 { _ = system_write(STDERR_FILENO, $0.baseAddress, $0.count) }
+        ErrorOutput.shared.write(Self.line(event, self.metadata, nowMillis: weir_wall_milliseconds()))
     }
 
     static func line(_ event: LogEvent, _ metadata: Logger.Metadata, nowMillis: Int64) -> String {

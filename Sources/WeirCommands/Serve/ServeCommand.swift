@@ -11,8 +11,10 @@ struct ServeCommand: AsyncParsableCommand {
         commandName: "serve", abstract: "Run a server.",
         discussion: """
             Keeps everything in one data folder, which is made when it is not there. Prints one line when it is ready \
-            to take requests; Ctrl-C or SIGTERM lets connected clients finish and stops it, a second one ends it at \
-            once.
+            to take requests; Ctrl-C, SIGTERM or SIGHUP lets connected clients finish and stops it, a second one ends \
+            it at once. Under nohup it does not hear SIGHUP; SIGUSR1 and SIGUSR2 mean nothing. The configuration is \
+            read at the start only. What it tells on stderr never holds it up: lines that nobody reads in time are \
+            dropped and counted.
 
             What is given here wins over the configuration file, which config/weir.yaml of the sources explains.
 
@@ -26,7 +28,8 @@ struct ServeCommand: AsyncParsableCommand {
     var dataDir: String?
     @Option(
         help: ArgumentHelp(
-            "Where to listen (default: 127.0.0.1:7411); port 0 takes a free one.", valueName: "host:port"))
+            "Where to listen (default: 127.0.0.1:7411); port 0 takes a free one. localhost is 127.0.0.1 and ::1.",
+            valueName: "host:port"))
     var listen: String?
     @Option(help: ArgumentHelp("The configuration file.", valueName: "file"))
     var config: String?
@@ -120,13 +123,13 @@ struct ServeCommand: AsyncParsableCommand {
             throw Failure(.failed, error.description)
         }
         for sentence in node.recoveryReport { logger.notice("\(sentence)") }
-        let address = ServerAddress(
-            host: node.address.ipAddress ?? configuration.host, port: node.address.port ?? configuration.port)
-        do {
-            try StandardOutput.write("\(Version.text) ready on \(address), data in \(configuration.storage.folder)\n")
-        } catch is OutputClosed {
-            // Nobody wants to know; that is no reason not to serve.
+        let addresses = node.addresses.map {
+            ServerAddress(host: $0.ipAddress ?? configuration.host, port: $0.port ?? configuration.port).description
         }
+        Self.tellReady(
+            "\(Version.text) ready on \(addresses.joined(separator: " and ")), "
+                + "data in \(configuration.storage.folder)\n",
+            logger)
         let drain = Duration.milliseconds(settings.drainMillis)
         let reason = await Interrupts.whileRunning(finish: {
             logger.notice("stopping; connected clients may finish for \(DurationText.describe(settings.drainMillis))")
@@ -134,5 +137,17 @@ struct ServeCommand: AsyncParsableCommand {
         }) { await node.stopped }
         if let reason { throw Failure(.failed, reason) }
         logger.notice("stopped")
+    }
+    /// A stdout that is full, closed, or not read is no reason not to serve: on a thread of its own.
+    private static func tellReady(_ line: String, _ logger: Logger) {
+        Thread.start("weir-ready") {
+            do {
+                try StandardOutput.write(line)
+            } catch is OutputClosed {
+                // Nobody wants to know.
+            } catch {
+                logger.warning("the line that says that it is ready was not written", metadata: ["reason": "\(error)"])
+            }
+        }
     }
 }

@@ -18,7 +18,7 @@ package struct FaultCase: Sendable, CustomStringConvertible {
     package static let all: [FaultCase] =
         StartFaults.cases + CommandFaults.cases + ShardFaults.cases + ReadFaults.cases + RecordFaults.cases
         + ConnectionFaults.cases + CrowdFaults.cases + EndingFaults.cases + PipeFaults.cases + SpaceFaults.cases
-        + DamageFaults.cases + ConsumeFaults.cases + Self.ofClockAndDisk
+        + DamageFaults.cases + ConsumeFaults.cases + PutFaults.cases + SignalFaults.cases + Self.ofClockAndDisk
 
     /// Those that a preloaded library makes.
     private static var ofClockAndDisk: [FaultCase] {
@@ -103,6 +103,9 @@ package final class Scene: Sendable {
         try require(said.hasPrefix("weir: ") && said.hasSuffix("\n"), "no sentence for people: '\(said)'")
         return said
     }
+
+    /// A process that ends with the scene.
+    func keep(_ process: ChildProcess) { self.processes.withLock { $0.append(process) } }
 
     private static func yaml(_ settings: KeyValuePairs<String, String>) -> String {
         var sections: [String: [String]] = [:]

@@ -107,6 +107,23 @@ private struct PutCounts: Hashable {
         #expect(Set(taker.taken.map(\.key)) == ["k"])
     }
 
+    @Test(arguments: [1, 2, 3, 1000])
+    func aCarriageReturnBelongsToTheLinesEndWhereThatIsAsked(size: Int) {
+        let taker = Taker(bytesMax: 8)
+        _ = taker.feed(.lines(.field(2, delimiter: [44]), crlf: true), "a,k\r\nb,k\r\r\nc,k\n\r\nd,k\r", size: size)
+        #expect(taker.taken.map(\.data) == ["a,k", "b,k\r", "c,k", "d,k"])
+        #expect(taker.taken.map(\.key) == ["k", "k\r", "k", "k"])
+        #expect(taker.refused.map(\.message) == ["line 4: it has no field 2"])
+    }
+
+    @Test func aLineAsLargeAsARecordMayHaveACarriageReturnBehindIt() {
+        for count in 6...9 {
+            let taker = Taker(bytesMax: 8)
+            _ = taker.feed(.lines(.fixed([107]), crlf: true), String(repeating: "x", count: count) + "\r\n")
+            #expect([taker.taken.count, taker.refused.count] == (count + 1 <= 8 ? [1, 0] : [0, 1]))
+        }
+    }
+
     @Test func randomKeysDiffer() {
         let taker = Taker()
         _ = taker.feed(.lines(.random), String(repeating: "x\n", count: 1000))

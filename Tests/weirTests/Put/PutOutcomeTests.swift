@@ -66,7 +66,7 @@ import WeirModel
         #expect(failure?.status == .failed)
         #expect(
             failure?.description == """
-                1,200 records put, 13 lines not; gave up: no answer
+                1,200 records put, 7 unknown (they may be stored), 6 lines not; gave up: no answer
                   line 1201: no answer
                   line 1208: no field 2
                   line 1209: no field 2
@@ -112,5 +112,28 @@ import WeirModel
         async let waiting: Void = backlog.waitForRoom()
         backlog.remove(1)
         await waiting
+    }
+
+    @Test func aLineThatMayBeStoredSaysSo() {
+        let output = OutputBytes()
+        var digits = SequenceDigits()
+        output.append(.failed(WeirError(.outcomeUnknown, "cut")), &digits)
+        #expect(output.text == "{\"errorCode\":\"OutcomeUnknown\",\"errorMessage\":\"cut\",\"maybeStored\":true}\n")
+    }
+
+    @Test func whatHasNoResultWhenTheProgramMustEndIsUnknown() {
+        let counts = PutCounts()
+        counts.took(7)
+        var outcome = PutOutcome()
+        for _ in 0..<2 { outcome.count(.put(PutReceipt(sequenceNumber: ReadPositionTests.sequence))) }
+        outcome.count(.failed(WeirError(.storageFull, "full")))
+        outcome.count(.refused(WeirError(.invalidArgument, "line 4: no field 2")))
+        counts.report(outcome)
+        #expect(counts.unfinished == 4)
+        let last = counts.outcome(stopped: Failure(.tryAgain, "interrupted")).failure
+        #expect(
+            last?.description.hasPrefix(
+                "2 records put, 4 unknown (they may be stored), 2 lines not; gave up: interrupted\n") == true,
+            "\(last?.description ?? "")")
     }
 }
