@@ -21,4 +21,14 @@ package enum Breakage: String, CaseIterable, Sendable {
     case showsTooEarly
     /// Describing a stream does not wait until what it tells is durable.
     case describesTooEarly
+    /// What has expired by the wall clock is destroyed, however the clock came to say so.
+    case destroysByTheClock
+    /// A start believes the wall clock.
+    case believesAtEveryStart
+    /// What the wall clock hides is stored, and stays hidden when the clock is right again.
+    case storesWhatItHides
+    /// A clock that is wrong stops what is no matter of time.
+    case stopsWithTheClock
+    /// Nothing is deleted by age, also when the clock is right.
+    case neverDeletes
 }

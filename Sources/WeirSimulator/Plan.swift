@@ -15,6 +15,10 @@ struct Plan: CustomStringConvertible {
     /// One failed write or sync in so many operations; 0 is none.
     private(set) var failEvery: Int
     private(set) var clockJumps: Bool
+    /// The system says that its clock follows a time server, also when it lies.
+    let isSynchronized: Bool
+    /// The clock may be wrong, by any amount, when a process starts.
+    private(set) var clockJumpsAtStarts: Bool
     private(set) var fillsDisk: Bool
     /// Bytes of a record's data, at most.
     private(set) var recordBytesMax: Int
@@ -46,6 +50,9 @@ struct Plan: CustomStringConvertible {
         self.recordBytesMax = random.pick([60, 400, 3000, 20_000])
         self.recordsMax = random.pick([1, 5, 20])
         self.keys = random.pick([3, 20])
+        // Drawn last, and only where it matters: the other histories of a seed stay what they were.
+        self.isSynchronized = self.clockJumps && random.chance(1, of: 2)
+        self.clockJumpsAtStarts = self.clockJumps
     }
 
     /// In some histories commits are small. Drawn from a seed of its own, so that the others stay what they were.
@@ -70,6 +77,8 @@ struct Plan: CustomStringConvertible {
         plan.configuration.pendingBytesMax = 16 << 20
         plan.capacity = 1 << 30
         plan.fillsDisk = false
+        // What a clock hides from a worker is not processed.
+        plan.clockJumpsAtStarts = false
         plan.crashEvery = random.pick([0, 0, 300, 1000])
         plan.failEvery = random.pick([0, 0, 400, 1000])
         plan.recordBytesMax = random.pick([20, 60, 400])
@@ -78,12 +87,17 @@ struct Plan: CustomStringConvertible {
         return plan
     }
 
+    private var clockText: String {
+        guard self.clockJumps else { return "" }
+        return ", the clock jumps" + (self.isSynchronized ? " and is called synchronized" : "")
+    }
+
     var description: String {
         "\(self.direct ? "direct" : "buffered")\(self.ignoresAdvice ? ", advice ignored" : ""), segments of "
             + "\(self.configuration.segmentBytesMin >> 10) to \(self.configuration.segmentBytesMax >> 10) KiB, tail "
             + "\(self.configuration.tailBytes >> 10) KiB, index \(self.configuration.indexBytesMax) bytes, "
             + "a crash every \(self.crashEvery) and a failure every \(self.failEvery) changes of the disk"
-            + "\(self.clockJumps ? ", the clock jumps" : "")\(self.fillsDisk ? ", the disk fills" : ""), records up to "
+            + "\(self.clockText)\(self.fillsDisk ? ", the disk fills" : ""), records up to "
             + "\(self.recordBytesMax) bytes, \(self.recordsMax) a put, \(self.keys) keys"
             + "\(self.hasLeases ? ", leases" : "")\(self.hasNearBorders ? ", \(self.configuration.commitBounds)" : "")"
     }

@@ -68,8 +68,10 @@ extension Simulation {
         }
         guard self.told.shard(ref) != nil else {
             // It left the list: everything in it is hidden.
-            try self.checker.audited(ref, indexes: 0..<0, visibleFrom: visibleFrom, hiddenBefore: hiddenBefore,
+            try self.checker.audited(
+                ref, indexes: 0..<0, visibleFrom: visibleFrom, hiddenBefore: hiddenBefore,
                 capped: stream?.cappedPosition ?? 0)
+            try self.judgeKept(ref, indexes: 0..<0)
             return
         }
         var index: UInt64 = 0
@@ -93,6 +95,7 @@ extension Simulation {
         try self.checker.audited(
             ref, indexes: (first ?? index)..<index, visibleFrom: visibleFrom, hiddenBefore: hiddenBefore,
             capped: stream?.cappedPosition ?? 0)
+        try self.judgeKept(ref, indexes: (first ?? index)..<index)
     }
 
     /// Reads once and judges what came. `nil` when a fault was played in it, or when the stream is gone.
@@ -139,7 +142,7 @@ extension Simulation {
             throw Violation("a read of \(ref) holds records up to \(next), and says up to \(result.nextIndex)")
         }
         if let trimmed = self.toldTrimmed[ref], result.recordCount > 0, result.firstIndex < trimmed,
-            !self.clockWentBack
+            !self.clockJumped
         {
             throw Violation("\(ref) returns index \(result.firstIndex); what is below \(trimmed) was told to be gone")
         }

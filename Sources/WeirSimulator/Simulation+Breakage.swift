@@ -35,6 +35,24 @@ extension Simulation {
         }
     }
 
+    /// Each horizon rises to where the wall clock hides.
+    func storeWhatIsHidden() {
+        for stream in self.core.catalog.streams(after: nil, limit: .max) {
+            let hidden = self.now - stream.settings.retentionMillis
+            _ = try? self.core.submit(.raiseHorizon(stream.id, toMillis: hidden), nowMillis: self.now)
+        }
+    }
+
+    /// Shown once, it leaves a trusted time behind that never holds anything back.
+    var farFuture: LogTime.Moment { .init(wallMillis: self.now, nanos: .max / 2, isSynchronized: false) }
+
+    /// What a start is configured with.
+    var configuration: StorageConfiguration {
+        var configuration = self.plan.configuration
+        configuration.trustsClock = self.breakage == .believesAtEveryStart
+        return configuration
+    }
+
     /// Changes what recovery finds, so that it takes what it should not.
     func breakBeforeRecovery() {
         switch self.breakage {

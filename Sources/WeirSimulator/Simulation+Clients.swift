@@ -90,7 +90,8 @@ extension Simulation {
             }
             try self.checker.admitted(
                 [record], to: ref, creationSecond: shard.creationSecond, shardFirstIndex: shard.firstIndex,
-                at: entry.firstIndex + taken[number], arrivalMillis: entry.arrivalMillis, lsn: lsn.rawValue)
+                at: entry.firstIndex + taken[number], arrivalMillis: entry.arrivalMillis, bornMillis: self.truth,
+                lsn: lsn.rawValue)
             taken[number] += 1
         }
         for (entry, count) in zip(outcome.entries, taken) where UInt64(entry.count) != count {
@@ -139,7 +140,8 @@ extension Simulation {
                     + "\(appended.firstIndex), \(appended.lsn)")
             try self.checker.admitted(
                 records, to: ref, creationSecond: shard.creationSecond, shardFirstIndex: shard.firstIndex,
-                at: appended.firstIndex, arrivalMillis: appended.arrivalMillis, lsn: appended.lsn.rawValue)
+                at: appended.firstIndex, arrivalMillis: appended.arrivalMillis, bornMillis: self.truth,
+                lsn: appended.lsn.rawValue)
         case .failure(let error): try self.refused(error, ref.description)
         }
     }
@@ -211,7 +213,8 @@ extension Simulation {
             let age = Int64(self.random.below(Int(max(1, self.now - shard.createdAtMillis)) + 1000))
             let millis = max(0, self.now - age)
             guard let index = try get(.atTimestamp(millis)) else { return }
-            try self.checker.soughtTime(millis, of: ref, got: index, visibleFrom: visibleFrom, capped: stream.cappedPosition)
+            try self.checker.soughtTime(
+                millis, of: ref, got: index, visibleFrom: visibleFrom, capped: stream.cappedPosition)
             guard index <= state.durableEnd else { throw Violation("\(ref) has no index \(index) yet") }
         }
     }
@@ -258,6 +261,8 @@ extension Simulation {
         let before = self.leasesBefore
         defer { self.noteLeases(since: before) }
         do throws(WeirError) {
+            self.core.watchClock(self.moment)
+            self.noteGivenUp(command)
             let submitted = try self.core.submit(command, nowMillis: self.now)
             self.trace.note("\(command): \(submitted.events.count) events, \(submitted.lsn)")
             if submitted.events.contains(where: \.changesRouting) { self.tally.reshards += 1 }

@@ -128,10 +128,15 @@ extension Simulation: LogHolder {
         defer { self.noteLeases(since: before) }
         if self.core.retentionIsDue(nowNanos: nanos) {
             let space = try? self.fileSystem.space()
-            if let held = self.core.retain(self.clock.moment, space: space) {
+            if self.breakage == .destroysByTheClock { self.core.watchClock(self.farFuture) }
+            if self.breakage != .stopsWithTheClock || self.trueTime.isRight,
+                let held = self.core.retain(self.moment, space: space)
+            {
                 self.trace.note("deletion by age waits: \(held)")
             }
             if self.breakage == .recyclesEarly { self.recycleEarly() }
+            if self.breakage == .storesWhatItHides { self.storeWhatIsHidden() }
+            try self.judgeCaps()
         }
         self.core.closeIdle(nowNanos: nanos, after: 50_000_000)
         self.noteCatalog()
@@ -194,6 +199,7 @@ extension Simulation: LogHolder {
         self.upkeep = nil
         self.checker.lostTrack()
         self.nextLogID += 1
+        if self.plan.clockJumpsAtStarts, self.boots > 1, self.random.chance(1, of: 3) { self.jumpClock() }
         for attempt in 0..<50 {
             if self.plan.crashEvery > 0, attempt < 4, self.random.chance(1, of: 3) {
                 self.armed = (self.random.within(1...12), self.random.chance(3, of: 4) ? .crash : .failed)
@@ -233,7 +239,7 @@ extension Simulation: LogHolder {
         do throws(StorageError) {
             return .success(
                 try Recovery.run(
-                    self.fileSystem, self.plan.configuration, clock: self.clock, pool: self.pool, start: start))
+                    self.fileSystem, self.configuration, clock: self.clock, pool: self.pool, start: start))
         } catch {
             return .failure(error)
         }
@@ -287,6 +293,7 @@ extension Simulation: LogHolder {
         self.forgetFaults()
         self.disk.capacity = self.plan.capacity
         self.trace.note("END")
+        self.rightClock()
         try self.drain()
         if self.core.unavailable() != nil { throw Violation("the node does not serve at the end") }
         try self.auditAll()
@@ -304,6 +311,7 @@ extension Simulation: LogHolder {
         case .failure(let error): throw Violation("the node does not start at the end: \(error)")
         }
         precondition(crashes == self.tally.crashes)
+        if self.plan.clockJumps { try self.judgeDeletion() }
         try self.checker.checkOrder()
     }
 }

@@ -44,7 +44,8 @@ package final class Simulation: @unchecked Sendable {
     var isRecovering = false
     var isNested = false
     var mayNest = false
-    var clockWentBack = false
+    var clockJumped = false
+    var trueTime: TrueTime
 
     // What anybody was told
     var checker = HistoryChecker()
@@ -90,6 +91,8 @@ package final class Simulation: @unchecked Sendable {
         self.disk = disk
         self.fileSystem = disk
         self.clock = ManualClock()
+        self.clock.isSynchronized = plan.isSynchronized
+        self.trueTime = TrueTime(isSynchronized: plan.isSynchronized)
         self.told = Catalog(bounds: self.plan.configuration.bounds)
     }
 
@@ -146,26 +149,6 @@ package final class Simulation: @unchecked Sendable {
         case 8: try self.fillDisk()
         default: if self.random.chance(1, of: 6) { try self.stopAndStart() }
         }
-    }
-
-    private func passTime() {
-        let millis: Int64
-        switch self.random.below(20) {
-        case 0...1: millis = Int64(self.random.within(600_000...2_400_000))
-        case 2...4: millis = Int64(self.random.within(1_000...60_000))
-        default: millis = Int64(self.random.within(0...100))
-        }
-        self.clock.advance(millis: millis)
-        // As the upkeep does every second.
-        self.core.watchClock(self.clock.moment)
-        if self.plan.clockJumps, self.random.chance(1, of: 12) {
-            let jump = Int64(self.random.within(-7_200_000...7_200_000))
-            if jump < 0 { self.clockWentBack = true }
-            self.clock.jump(millis: jump)
-            self.trace.note("the wall clock jumps by \(jump) ms")
-            self.core.watchClock(self.clock.moment)
-        }
-        self.trace.note("time: \(self.clock.wallMillis)")
     }
 
     private func fillDisk() throws(Violation) {

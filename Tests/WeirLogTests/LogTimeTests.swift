@@ -50,6 +50,55 @@ import Testing
         #expect(late.destroying(now.wallMillis) == Self.start)
     }
 
+    /// A new node that was started with a clock far ahead: a clock that is wrong in the same way later is not believed
+    /// because of it.
+    @Test func whatANewLogBelievedIsPutRightAtOnce() {
+        var world = World(wrongBy: 400 * Self.day)
+        var time = self.begin(world)
+        world.elapsed += Self.minute
+        time.observe(world.now)
+        #expect(time.destroying(world.now.wallMillis) == world.now.wallMillis)
+        world.wrongBy = 0
+        world.elapsed += Self.second
+        time.observe(world.now)
+        #expect(time.trustedMillis == world.truth && time.heldBack == nil)
+        world.wrongBy = 300 * Self.day
+        world.elapsed += Self.second
+        time.observe(world.now)
+        #expect(time.destroying(world.now.wallMillis) == world.truth)
+    }
+
+    /// A log that was there before, or that has run for a day, follows a clock that is behind as slowly as one that is
+    /// ahead.
+    @Test(arguments: [true, false]) func whatWasTrustedForLongIsNotPutRightAtOnce(_ isNew: Bool) {
+        var world = World()
+        var time =
+            isNew
+            ? self.begin(world)
+            : LogTime(lastStampMillis: Self.start, trustedMillis: Self.start, isEmpty: false, now: world.now)
+        if isNew {
+            for _ in 0..<24 * 60 {
+                world.elapsed += Self.minute
+                time.observe(world.now)
+            }
+        }
+        world.wrongBy = -2 * Self.hour
+        world.elapsed += Self.second
+        time.observe(world.now)
+        #expect(time.trustedMillis == world.truth)
+        #expect(time.destroying(world.now.wallMillis) == world.now.wallMillis)
+    }
+
+    @Test func whatACommitDoesNotYetCarryIsCounted() {
+        var world = World()
+        var time = self.begin(world)
+        #expect(time.unnotedMillis == 0)
+        world.elapsed += Self.hour
+        time.observe(world.now)
+        #expect(time.unnotedMillis == Self.hour)
+        #expect(time.note() == world.truth && time.unnotedMillis == 0)
+    }
+
     /// Differences around every constant that decides.
     static let differences: [Int64] = {
         let limits = [
@@ -87,7 +136,8 @@ import Testing
 
     @Test(arguments: differences) func aClockThatIsBehindDestroysNothingThatItDoesNotCallExpired(behind: Int64) {
         var world = World()
-        var time = self.begin(world)
+        var time = LogTime(
+            lastStampMillis: Self.start, trustedMillis: Self.start, isEmpty: false, now: world.now)
         world.wrongBy = -behind
         for _ in 0..<100 {
             time.observe(world.now)

@@ -91,6 +91,20 @@ import WeirTestKit
         #expect(rig.read(ref).missed == before.end)
     }
 
+    /// A log in which nothing happens carries the time on: a start that follows loses minutes of it, not days.
+    @Test(arguments: [true, false]) func aQuietLogKeepsItsTimeThroughACrash(powerCut: Bool) throws {
+        let rig = try LogRig()
+        let ref = try rig.create("orders", Self.daily)
+        try rig.put(["one"], to: ref)
+        for _ in 0..<300 {
+            rig.clock.advance(millis: Self.minute)
+            try rig.retain()
+            try rig.closeIdle()
+        }
+        try rig.restart(powerCut: powerCut)
+        #expect(rig.now - rig.core.time.trustedMillis < 11 * Self.minute)
+    }
+
     @Test func theOperatorsWordIsBelievedAtOnce() throws {
         let (rig, ref, _) = try self.full()
         try rig.stop()

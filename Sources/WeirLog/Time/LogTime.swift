@@ -30,6 +30,10 @@ package struct LogTime: Sendable {
     /// The trusted time as of `nanos`.
     package private(set) var trustedMillis: Int64
     private var nanos: UInt64
+    /// What the last commit carries of it.
+    private var notedMillis: Int64
+    /// For so long the clock that an empty log believed may still be put right at once, if it was ahead.
+    private var unprovenMillis: Int64
     private var candidate: Candidate?
 
     /// A wall clock that differs from the trusted time, and is being watched.
@@ -67,6 +71,8 @@ package struct LogTime: Sendable {
         self.lastStampMillis = lastStampMillis
         self.trustedMillis = trustedMillis ?? (isEmpty ? now.wallMillis : min(lastStampMillis, now.wallMillis))
         self.nanos = now.nanos
+        self.notedMillis = self.trustedMillis
+        self.unprovenMillis = trustedMillis == nil && isEmpty ? Self.unsynchronizedMillisMax : 0
     }
 
     /// After a failed write in the same process: the watch goes on, over what the disk holds of stamps.
@@ -98,6 +104,13 @@ package struct LogTime: Sendable {
         // What is less than a millisecond is counted with the next look.
         self.nanos = max(self.nanos, self.nanos &+ UInt64(passed) * 1_000_000)
         let ahead = Self.difference(now.wallMillis, self.trustedMillis)
+        self.unprovenMillis = max(0, self.unprovenMillis - min(passed, Self.watchedMillisMax))
+        if self.unprovenMillis > 0, ahead < -Self.driftMillisMax {
+            // What a new log believed was ahead: else the same mistake again would be believed at once.
+            self.trustedMillis = now.wallMillis
+            self.candidate = nil
+            return
+        }
         guard ahead.magnitude > UInt64(Self.driftMillisMax) else {
             self.candidate = nil
             self.trustedMillis = Self.sum(self.trustedMillis, max(-passed / 8, min(passed / 8, ahead)))
@@ -131,6 +144,21 @@ package struct LogTime: Sendable {
         self.nanos = now.nanos
         self.candidate = nil
     }
+
+    // MARK: In the log
+
+    /// What the next commit carries.
+    package mutating func note() -> Int64 {
+        self.notedMillis = self.trustedMillis
+        return self.trustedMillis
+    }
+
+    /// By how much the trusted time has moved since a commit carried it: what a start would lose, in milliseconds.
+    package var unnotedMillis: Int64 {
+        Int64(clamping: Self.difference(self.trustedMillis, self.notedMillis).magnitude)
+    }
+
+    // MARK: Numbers
 
     /// A sum that stays at the end of the range instead of trapping.
     private static func sum(_ one: Int64, _ other: Int64) -> Int64 {

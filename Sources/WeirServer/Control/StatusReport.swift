@@ -43,6 +43,7 @@ struct StatusReport {
         add(.fsyncP99Micros, Int64(storage.syncMicrosP99))
         if let resident = ResidentMemory.bytes() { add(.residentBytes, resident) }
         numbers.append(contentsOf: self.serverNumbers())
+        if let held = storage.heldBack { numbers.append(StatusAnswer.Number("held-back-ms", held.millis)) }
         return StatusAnswer(
             numbers: numbers,
             texts: [
@@ -50,7 +51,7 @@ struct StatusReport {
                 StatusAnswer.Text(
                     StatusAnswer.KnownText.dataDirectory.rawValue, self.node.configuration.storage.folder),
                 StatusAnswer.Text(StatusAnswer.KnownText.writeMode.rawValue, storage.writeMode),
-            ] + self.refusals())
+            ] + self.refusals() + (storage.heldBack.map { [StatusAnswer.Text("held-back", $0.sentence)] } ?? []))
     }
 
     /// Why nothing can be put, if that is so.

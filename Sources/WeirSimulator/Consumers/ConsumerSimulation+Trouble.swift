@@ -38,7 +38,7 @@ extension ConsumerSimulation {
             if let worker, alive.count < Self.workersMax { try self.startWorker(worker.owner.worker.description) }
         }
         if self.node.plan.clockJumps, self.random.chance(1, of: 10) {
-            self.node.clock.jump(millis: Int64(self.random.within(-3_600_000...3_600_000)))
+            self.node.setClock(by: Int64(self.random.within(-3_600_000...3_600_000)))
         }
     }
 

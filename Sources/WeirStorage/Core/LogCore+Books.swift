@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import WeirCatalog
 import WeirLog
+import WeirModel
 
 extension LogCore {
     /// Every rule that holds between two calls, for the simulator and tests; throws the first one broken.
@@ -45,6 +46,25 @@ extension LogCore {
     /// The commit that is open, and its bytes so far.
     package var openLSN: LSN { self.open.lsn }
     package var openBytes: Int { self.open.length }
+
+    /// A segment that takes no more commits, for judges.
+    package struct FullSegment {
+        package let file: String
+        package let last: LSN
+        package let shares: [StreamID: (bytes: Int64, lastArrivalMillis: Int64)]
+        /// Nothing but its records keeps it: it has its footer, the snapshots cover it, and nobody reads it.
+        package let isCovered: Bool
+    }
+
+    package var fullSegments: [FullSegment] {
+        let hasFooters = self.segments.allSatisfy { $0.footerWritten || !$0.closed }
+        return self.segments.filter { self.isFinished($0) }.map { segment in
+            FullSegment(
+                file: Segment.fileName(segment.header.file), last: segment.last.lsn,
+                shares: segment.streams.mapValues { ($0.bytes, $0.lastArrivalMillis) },
+                isCovered: hasFooters && segment.last.lsn <= self.recyclableUpTo && segment.pins == 0)
+        }
+    }
 
     /// Files whose dropping has been announced and is not yet durable, or whose readers are not yet gone.
     package var droppingFiles: [String] { self.dropping.map { Segment.fileName($0.segment.header.file) } }

@@ -84,12 +84,17 @@ extension LogCore {
             for segment in self.segments.reversed() where segment.last.lsn.rawValue > stream.cappedPosition {
                 guard let share = segment.streams[stream.id] else { continue }
                 bytes += share.bytes
-                guard bytes > cap, segment !== self.active else { continue }
+                guard bytes > cap, self.isFinished(segment) else { continue }
                 _ = try? self.submit(
                     .capStream(stream.id, upTo: segment.last.lsn.rawValue), nowMillis: nowMillis)
                 break
             }
         }
+    }
+
+    /// No commit of it is on its way: its last one stays the last, so a position at its end hides all of it for ever.
+    func isFinished(_ segment: Segment) -> Bool {
+        segment !== self.active && segment.closed && self.writing.allSatisfy { $0.segment !== segment }
     }
 
     /// Announces the end of segments in which nothing lives any more. They are used again when that is durable.

@@ -128,7 +128,7 @@ extension LogCore {
             eventCount: commit.eventCount, batchCount: commit.entryCount,
             batchesLength: commit.length - CommitHeader.bytes - commit.eventsLength,
             useCount: segment.header.useCount, timeMillis: max(commit.timeMillis, 0),
-            trustedMillis: self.time.trustedMillis)
+            trustedMillis: self.time.note())
     }
 
     private func roll(to segment: Segment) {
@@ -267,9 +267,15 @@ extension LogCore {
         return self.shards.values.filter { $0.closedLSN == lsn }.map(\.ref) + gone
     }
 
-    /// When nothing happens for a while: one empty commit, so that the disk itself proves what was acknowledged.
+    /// By how much the trusted time may move in a quiet log before a commit carries it: a start that loses it holds
+    /// deletion back for as long.
+    private static let notedMillisMax: Int64 = 600_000
+
+    /// When nothing happens for a while: one empty commit, so that the disk itself proves what was acknowledged, and
+    /// now and then one that carries the trusted time.
     package func closeIdle(nowNanos: UInt64, after idleNanos: UInt64) {
-        guard case .serving = self.state, self.pipeline.isIdle, self.open.isEmpty, self.provenLSN < self.lastContentLSN,
+        guard case .serving = self.state, self.pipeline.isIdle, self.open.isEmpty,
+            self.provenLSN < self.lastContentLSN || self.time.unnotedMillis >= Self.notedMillisMax,
             nowNanos >= self.lastActivityNanos + idleNanos
         else { return }
         self.closeOpen()

@@ -34,6 +34,8 @@ package struct HistoryChecker: Sendable {
         let shard: ShardRef
         let index: UInt64
         let arrivalMillis: Int64
+        /// The true time of its arrival, or its stamp where that is lower.
+        let bornMillis: Int64
         let lsn: UInt64
         var fate = Fate.pending
     }
@@ -81,7 +83,7 @@ package struct HistoryChecker: Sendable {
     /// Records were admitted at consecutive indexes, as one batch or a part of one.
     package mutating func admitted(
         _ records: [SimRecord], to shard: ShardRef, creationSecond: UInt64, shardFirstIndex: UInt64, at first: UInt64,
-        arrivalMillis: Int64, lsn: UInt64
+        arrivalMillis: Int64, bornMillis: Int64? = nil, lsn: UInt64
     ) throws(Violation) {
         let start = self.entries.count
         // Taken out while it changes, so that its slots are not copied.
@@ -103,7 +105,8 @@ package struct HistoryChecker: Sendable {
             precondition(record.id == self.entries.count, "record numbers count up")
             self.entries.append(
                 Entry(
-                    record: record, shard: shard, index: first + UInt64(offset), arrivalMillis: arrivalMillis, lsn: lsn))
+                    record: record, shard: shard, index: first + UInt64(offset), arrivalMillis: arrivalMillis,
+                    bornMillis: min(arrivalMillis, bornMillis ?? arrivalMillis), lsn: lsn))
             if base + offset == state.slots.count { state.slots.append(Slot()) }
             state.slots[base + offset].candidates.append(record.id)
         }
@@ -204,6 +207,23 @@ package struct HistoryChecker: Sendable {
                     "record \(id), index \(index) of \(shard), was acknowledged or read before and is gone: "
                         + "\(indexes.lowerBound)..<\(indexes.upperBound) can be read")
             }
+        }
+    }
+
+    /// Everything that is visible of a shard was read, `indexes`. What was born at or after `bornFrom`, by the truth
+    /// and by no clock of the node, must be there, unless a size cap took it, up to the commit `capped`.
+    package func mustShow(
+        _ shard: ShardRef, indexes: Range<UInt64>, bornFrom: Int64, capped: UInt64
+    ) throws(Violation) {
+        guard let state = self.shards[shard] else { return }
+        for (position, slot) in state.slots.enumerated() {
+            guard let id = slot.settled, self.entries[id].bornMillis >= bornFrom, self.entries[id].lsn > capped,
+                !indexes.contains(state.firstIndex + UInt64(position))
+            else { continue }
+            throw Violation(
+                "record \(id), index \(state.firstIndex + UInt64(position)) of \(shard), came at "
+                    + "\(self.entries[id].bornMillis) and is kept from \(bornFrom) on, by the true time, and is gone "
+                    + "although the clock is right: \(indexes.lowerBound)..<\(indexes.upperBound) can be read")
         }
     }
 

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+import WeirCatalog
+import WeirLog
+import WeirModel
+import WeirStorage
+import WeirTestKit
+
+/// Clocks that lie, by far more than any retention, and the judge of what that may cost: nothing that is not there
+/// again when the clock is right.
+extension Simulation {
+    private static let hour: Int64 = 3_600_000
+    private static let day: Int64 = 24 * hour
+
+    /// The clocks as the node is shown them.
+    var moment: LogTime.Moment {
+        let moment = self.clock.moment
+        switch self.breakage {
+        case .neverDeletes: return .init(wallMillis: 0, nanos: moment.nanos, isSynchronized: false)
+        default: return moment
+        }
+    }
+
+    var truth: Int64 { self.now - self.trueTime.error }
+
+    func passTime() {
+        let millis: Int64
+        switch self.random.below(20) {
+        case 0...1: millis = Int64(self.random.within(600_000...2_400_000))
+        case 2...4: millis = Int64(self.random.within(1_000...60_000))
+        default: millis = Int64(self.random.within(0...100))
+        }
+        // Mostly it is put right before anybody may believe it.
+        if self.trueTime.mayBeBelieved(after: millis), self.random.chance(15, of: 16) { self.rightClock() }
+        self.clock.advance(millis: millis)
+        self.trueTime.passed(millis)
+        // As the upkeep does every second.
+        self.core.watchClock(self.moment)
+        if self.plan.clockJumps, self.random.chance(1, of: 6) { self.jumpClock() }
+        self.trace.note("time: \(self.clock.wallMillis)")
+    }
+
+    /// Somebody sets the clock, wrong or right.
+    func jumpClock() {
+        if !self.trueTime.isRight, self.random.chance(2, of: 3) { return self.rightClock() }
+        let size = self.random.pick([2_000, Self.hour, 2 * Self.hour, 30 * Self.hour, 400 * Self.day, 400 * Self.day])
+        let jump = Int64(self.random.within(Int(size / 2)...Int(size)))
+        self.setClock(by: self.random.chance(1, of: 3) ? -jump : jump)
+    }
+
+    func rightClock() {
+        if !self.trueTime.isRight { self.setClock(by: -self.trueTime.error) }
+    }
+
+    func setClock(by millis: Int64) {
+        self.clock.jump(millis: millis)
+        self.trueTime.jumped(by: millis)
+        // What was hidden shows again, and what a change of retention found hidden may.
+        self.clockJumped = true
+        self.trace.note("the wall clock jumps by \(millis) ms and is \(self.trueTime.error) ms ahead")
+        self.core?.watchClock(self.moment)
+    }
+
+    /// What a command takes away for good, before it is known whether it will be there after a crash.
+    func noteGivenUp(_ command: CatalogCommand) {
+        switch command {
+        case .trimStream(let stream, let before): self.trueTime.giveUp(stream, before: before)
+        case .updateStream(let stream, let changes):
+            guard let retention = changes.retentionMillis, let now = self.core.catalog.stream(stream) else { return }
+            let shorter = min(retention, now.settings.retentionMillis)
+            self.trueTime.giveUp(stream, before: self.trueTime.destroying(wallMillis: self.now) - shorter)
+        default: break
+        }
+    }
+
+    // MARK: The judge
+
+    /// While the clock is right: whatever is younger than its retention, by the truth, is there, whatever clocks said
+    /// before.
+    func judgeKept(_ ref: ShardRef, indexes: Range<UInt64>) throws(Violation) {
+        guard self.trueTime.isRight, let stream = self.told.stream(ref.stream) else { return }
+        let coming = (self.untold.map(\.catalog) + [self.core.catalog]).compactMap { $0.stream(ref.stream) }
+        let retention = coming.reduce(stream.settings.retentionMillis) { min($0, $1.settings.retentionMillis) }
+        try self.checker.mustShow(
+            ref, indexes: indexes,
+            bornFrom: self.trueTime.kept(ref.stream, retentionMillis: retention, wallMillis: self.now),
+            capped: stream.cappedPosition)
+    }
+
+    /// Size caps hold whatever the clock says, as far as full segments go.
+    func judgeCaps() throws(Violation) {
+        guard self.core.unavailable() == nil else { return }
+        for stream in self.core.catalog.streams(after: nil, limit: .max) {
+            guard let cap = stream.settings.maxBytes else { continue }
+            let bytes = self.core.fullSegments.filter { $0.last.rawValue > stream.cappedPosition }
+                .reduce(Int64(0)) { $0 + ($1.shares[stream.id]?.bytes ?? 0) }
+            guard bytes <= cap else {
+                throw Violation("\(stream.id) takes \(bytes) bytes, its cap is \(cap), and the clock is no excuse")
+            }
+        }
+    }
+
+    /// The clock is right from now on, and everything expires: in the end the log gives its segments back.
+    func judgeDeletion() throws(Violation) {
+        self.rightClock()
+        for _ in 0..<33 * 60 {
+            self.clock.advance(millis: 60_000)
+            self.trueTime.passed(60_000)
+            self.core.watchClock(self.moment)
+        }
+        for _ in 0..<4 {
+            try self.tick()
+            try self.drain()
+            self.clock.advance(millis: 2_000)
+        }
+        for segment in self.core.fullSegments where segment.isCovered {
+            let living = segment.shares.contains { id, share in
+                guard let stream = self.core.catalog.stream(id) else { return false }
+                return segment.last.rawValue > stream.cappedPosition
+                    && share.lastArrivalMillis >= self.truth - stream.settings.retentionMillis - Self.hour
+            }
+            guard living else {
+                throw Violation("\(segment.file) holds only what has expired, and the clock has been right for a day")
+            }
+        }
+    }
+}
