@@ -215,7 +215,7 @@ extension WeirStorage.Progress {
         #expect(box.failures == 10)
         // The operator hears which file failed and what became of the end of the log.
         #expect(box.reasons.allSatisfy { $0.hasPrefix("segment-") && $0.hasSuffix(".log: input/output error") })
-        #expect(box.notices.contains("1 commits at the end of the log were written again and synced"))
+        #expect(box.notices.contains("1 commit at the end of the log was written again and synced"))
     }
 
     @Test func aDiskThatFailsAgainAndAgainStopsTheNodeWithASentence() throws {

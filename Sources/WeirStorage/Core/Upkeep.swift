@@ -133,6 +133,12 @@ extension LogCore {
         if !self.open.isEmpty || self.takesSnapshotNext { self.closeOpen() }
     }
 
+    /// What came up while the log closed: it becomes durable before the commit that proves it.
+    package func closeLast() {
+        guard case .closing = self.state, !self.open.isEmpty else { return }
+        self.closeOpen()
+    }
+
     /// The last commit of a clean stop: empty, it proves what was acknowledged.
     package func finishClosing() {
         guard case .closing = self.state else { return }

@@ -66,7 +66,8 @@ extension Recovery {
         self.seen = max(self.seen, header.lsn)
         self.proven = max(self.proven, header.acknowledged)
         self.unproven.removeAll { $0.lsn <= self.proven }
-        self.unproven.append((segment, offset, header.paddedLength, header.lsn))
+        self.unproven.append(
+            (segment, offset, header.paddedLength, header.lsn, hasContent: header.eventCount + header.batchCount > 0))
         try self.indexBatches(header, bytes, at: offset, in: segment, replays: replays)
         if segment.durableEnd == SegmentHeader.bytes { segment.firstPrevious = header.previous }
         segment.last = header.point

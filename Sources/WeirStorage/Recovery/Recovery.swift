@@ -93,7 +93,7 @@ package struct Recovery {
     /// The highest LSN that some commit proves acknowledged.
     var proven = LSN.none
     /// Commits above it, to be written again.
-    var unproven: [(segment: Segment, offset: Int, length: Int, lsn: LSN)] = []
+    var unproven: [(segment: Segment, offset: Int, length: Int, lsn: LSN, hasContent: Bool)] = []
 
     init(fileSystem: any FileSystem, configuration: StorageConfiguration, clock: any Clock, pool: BufferPool) {
         self.fileSystem = fileSystem
@@ -196,8 +196,12 @@ package struct Recovery {
             try target.write(bytes, at: item.offset)
             try target.sync()
         }
-        if !again.isEmpty {
-            self.report.lines.append("\(again.count) commits at the end of the log were written again and synced")
+        // The commit that ends a clean stop is empty and has none behind it that proves it: nothing to tell.
+        let told = again.count { $0.hasContent }
+        if told > 0 {
+            self.report.lines.append(
+                "\(told == 1 ? "1 commit" : "\(told) commits") at the end of the log "
+                    + "\(told == 1 ? "was" : "were") written again and synced")
         }
     }
 

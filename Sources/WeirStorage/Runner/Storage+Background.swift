@@ -51,6 +51,10 @@ extension Storage {
         self.monitor.wakeAll()
         self.awaitDurable()
         while self.doUpkeep() {}
+        // That the snapshot was taken is an event of its own: what ends the log proves it too.
+        self.withLog { $0.closeLast() }
+        self.monitor.wakeAll()
+        self.awaitDurable()
         self.withLog { $0.finishClosing() }
         self.monitor.wakeAll()
         self.awaitDurable()

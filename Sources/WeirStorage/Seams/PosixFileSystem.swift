@@ -34,7 +34,7 @@ package struct PosixFileSystem: FileSystem {
         self.name = folder
         try Self.makeFolder(folder)
         let path = folder + "/" + Self.lockName
-        let descriptor = Glibc.open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
+        let descriptor = Glibc.open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw FileError.system("cannot open", path) }
         guard let lock = FolderLock(descriptor: descriptor) else {
             throw FileError(.notPermitted, "the data folder \(folder) is in use by another weir process")
@@ -48,19 +48,45 @@ package struct PosixFileSystem: FileSystem {
 
     static func hasLockFile(_ folder: String) -> Bool { Glibc.access(folder + "/" + Self.lockName, F_OK) == 0 }
 
-    private static func makeFolder(_ folder: String) throws(FileError) {
-        if mkdir(folder, 0o755) == 0 || errno == EEXIST { return }
-        if errno == ENOENT, let slash = folder.lastIndex(of: "/"), slash != folder.startIndex {
+    /// Makes what is missing of the path. A folder that a power cut may take away takes its files with it, synced or
+    /// not: the name is on the disk when this returns. Nobody but the owner gets in; a folder that is there already
+    /// keeps the rights that it has.
+    static func makeFolder(_ path: String) throws(FileError) {
+        var folder = path
+        while folder.count > 1, folder.hasSuffix("/") { folder.removeLast() }
+        if try Self.makeOne(folder) { return }
+        if let slash = folder.lastIndex(of: "/"), slash != folder.startIndex {
             try Self.makeFolder(String(folder[..<slash]))
-            if mkdir(folder, 0o755) == 0 || errno == EEXIST { return }
+            if try Self.makeOne(folder) { return }
         }
         throw FileError.system("cannot make the data folder", folder)
+    }
+
+    /// False when there is nothing to make it in.
+    private static func makeOne(_ folder: String) throws(FileError) -> Bool {
+        let parent = folder.lastIndex(of: "/").map { $0 == folder.startIndex ? "/" : String(folder[..<$0]) } ?? "."
+        guard mkdir(folder, 0o700) == 0 else {
+            if errno == ENOENT { return false }
+            guard errno == EEXIST else { throw FileError.system("cannot make the data folder", folder) }
+            // A process that was killed may have made it a moment ago. Where the parent is not ours to open, somebody
+            // else has made it, and long ago.
+            try? Self.syncFolder(parent)
+            return true
+        }
+        do throws(FileError) {
+            try Self.syncFolder(parent)
+        } catch {
+            // The next start must not take it for one whose name is on the disk.
+            rmdir(folder)
+            throw error
+        }
+        return true
     }
 
     /// Tries one direct write: some file systems refuse the open, some the write.
     private static func directWorks(in folder: String) -> Bool {
         let path = folder + "/weir.probe"
-        let descriptor = weir_open_direct(path, O_RDWR | O_CREAT | O_TRUNC, 0o644)
+        let descriptor = weir_open_direct(path, O_RDWR | O_CREAT | O_TRUNC, 0o600)
         defer { unlink(path) }
         guard descriptor >= 0 else { return false }
         let file = PosixFile(descriptor: descriptor, path: path, synchronous: true)
@@ -112,7 +138,7 @@ package struct PosixFileSystem: FileSystem {
 
     private func openLog(_ path: String, _ flags: Int32) throws(FileError) -> PosixFile {
         let direct = self.mode == .direct
-        let descriptor = direct ? weir_open_direct(path, flags, 0o644) : Glibc.open(path, flags | O_CLOEXEC, 0o644)
+        let descriptor = direct ? weir_open_direct(path, flags, 0o600) : Glibc.open(path, flags | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw FileError.system("cannot open", path) }
         return PosixFile(descriptor: descriptor, path: path, synchronous: direct)
     }
@@ -130,7 +156,11 @@ package struct PosixFileSystem: FileSystem {
     }
 
     package func syncFolder() throws(FileError) {
-        guard weir_sync_folder(self.name) == 0 else { throw FileError.system("cannot sync the folder", self.name) }
+        try Self.syncFolder(self.name)
+    }
+
+    private static func syncFolder(_ path: String) throws(FileError) {
+        guard weir_sync_folder(path) == 0 else { throw FileError.system("cannot sync the folder", path) }
     }
 
     package func release() { self.lock.release() }

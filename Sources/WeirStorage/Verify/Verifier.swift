@@ -15,10 +15,23 @@ package struct Verifier {
     /// version.
     package static func run(folder: String) throws(StorageError) -> VerifyReport {
         do throws(FileError) {
-            return try Self.run(try ReadOnlyFolder(folder))
+            let view = try ReadOnlyFolder(folder)
+            try Self.checkHoldsData(view)
+            return try Self.run(view)
         } catch {
             throw StorageError(error.description)
         }
+    }
+
+    /// A folder in which nothing is Weir's is not damaged: it is another one.
+    private static func checkHoldsData(_ folder: ReadOnlyFolder) throws(FileError) {
+        let names = try folder.list()
+        let isWeirs = names.contains {
+            $0 == DataFolder.formatName || Segment.fileNumber($0) != nil || PendingSnapshot.lsn(ofName: $0) != nil
+        }
+        guard !isWeirs else { return }
+        let why = names.first.map { "nothing in it is Weir's (\($0) lies there)" } ?? "it is empty"
+        throw FileError(.notFound, "\(folder.name) is no data folder: \(why)")
     }
 
     static func run(_ fileSystem: any FileSystem) throws(FileError) -> VerifyReport {
