@@ -107,6 +107,11 @@ extension Simulation {
             shard: ref, fromIndex: index, maxRecords: maxRecords, maxBytes: maxBytes, nowMillis: self.now)
         switch self.readNow(request) {
         case .success(let result):
+            if let told = self.damageTold.popLast() {
+                self.damageTold.removeAll()
+                if self.faults > faults || self.disk.isDown { return nil }
+                throw Violation("a reader of \(ref) is told of damage where there is none: \(told)")
+            }
             try self.judge(result, of: ref, from: index)
             return result
         case .failure(let error):

@@ -8,6 +8,9 @@ import WeirTestKit
 extension Simulation: LogHolder {
     package func withCore<R, E: Error>(_ body: (LogCore) throws(E) -> R) throws(E) -> R { try body(self.core) }
 
+    /// Bytes never change on this disk by themselves.
+    package func tellDamage(_ sentence: String) { self.damageTold.append(sentence) }
+
     // MARK: Writers
 
     /// One of the writer threads takes a commit, touches the disk, or reports.

@@ -41,6 +41,8 @@ package final class Simulation: @unchecked Sendable {
     var armed: (countdown: Int, fault: DiskFault)?
     /// Faults that were played so far.
     var faults = 0
+    /// Sentences about damage that a reader met.
+    var damageTold: [String] = []
     var isRecovering = false
     var isNested = false
     var mayNest = false

@@ -20,7 +20,7 @@ import WeirTestKit
             if !found.damage.isEmpty {
                 damage[Segment.fileName(piece.segment.header.file), default: []] += found.damage
             }
-            rig.core.scrubbed(piece, next: found.next)
+            rig.core.scrubbed(piece, next: found.next, damage: found.damage)
             #expect(piece.segment.pins == 0)
         }
         return (pieces, damage)
@@ -42,5 +42,8 @@ import WeirTestKit
         let found = try self.scrub(again)
         #expect(found.damage == [name: [target.offset..<target.offset + target.header.paddedLength]])
         #expect(again.core.takeScrub() == nil, "once")
+        #expect(
+            again.core.foundDamage
+                == [DamagedRange(file: name, offset: target.offset, length: target.header.paddedLength)])
     }
 }

@@ -21,6 +21,10 @@ public struct RecordBatch: Sendable {
     public let count: Int
     /// Records that are gone: trimmed before this reader came to them, or damaged on the disk; told once.
     public let missedRecords: UInt64
+    /// Where they were; in front of the records of this batch.
+    public var missedIndexes: Range<UInt64> {
+        self.firstIndex - min(self.firstIndex, self.missedRecords)..<self.firstIndex
+    }
     /// How far the end of this batch is behind the newest record of the shard; 0 when caught up.
     public let millisBehindLatest: Int64
     /// Set in the last batch of a closed shard: the shards that took over its keys.

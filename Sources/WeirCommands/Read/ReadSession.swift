@@ -41,8 +41,8 @@ struct ReadSession: ~Copyable {
     mutating func print(_ batch: RecordBatch) throws -> Bool {
         if batch.missedRecords > 0 {
             Messages.write(
-                "\(CountText.describe(Int(clamping: batch.missedRecords), "record")) of \(batch.shard) "
-                    + "cannot be read: expired, trimmed, or in a range that the server's log names as damaged")
+                "missed \(CountText.describe(Int(clamping: batch.missedRecords), "record")) of \(batch.shard), "
+                    + "\(Self.place(of: batch)): expired, trimmed, or damaged on the server's disk")
         }
         var count = 0
         var bytes = 0
@@ -66,6 +66,12 @@ struct ReadSession: ~Copyable {
         try self.output.flush()
         if isPastBound || batch.endOfShard != nil { self.unfinished?.remove(batch.shard) }
         return self.left > 0 && self.unfinished?.isEmpty != true
+    }
+
+    private static func place(of batch: RecordBatch) -> String {
+        let missed = batch.missedIndexes
+        return missed.count == 1
+            ? "index \(missed.lowerBound)" : "indexes \(missed.lowerBound) to \(missed.upperBound - 1)"
     }
 
     /// In a shard nothing behind the first record past the bound belongs to the answer, as with AT_TIMESTAMP.

@@ -23,7 +23,10 @@ extension LeaseRun {
                 if batch.missedRecords > 0 {
                     self.core.count { $0.missedRecords += batch.missedRecords }
                     self.core.logger?.warning(
-                        "\(batch.missedRecords) records of \(self.key.shard) expired before they could be read")
+                        """
+                        missed \(batch.missedRecords) records of \(self.key.shard): they expired before they could be \
+                        read, or are damaged on the server's disk
+                        """)
                 }
                 if let end = await self.process(batch, &processed) { return end }
                 if batch.isEndOfShard { return await self.endShard(processed) }

@@ -37,7 +37,7 @@ package struct SourceBatch: Sendable {
     }
 
     package var records: Records
-    /// Records that had expired before they could be read; in front of `records`.
+    /// Records that had expired before they could be read, or are damaged on the disk; in front of `records`.
     package var missedRecords: UInt64
     package var millisBehindLatest: Int64
     /// The shard is closed, and these are its last records.

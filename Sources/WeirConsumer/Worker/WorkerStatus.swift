@@ -23,7 +23,7 @@ public struct WorkerStatus: Hashable, Sendable {
     /// Checkpoints that were stored, and those that were not.
     public var checkpoints: UInt64 = 0
     public var checkpointFailures: UInt64 = 0
-    /// Records that had expired before they could be read.
+    /// Records that had expired before they could be read, or are damaged on the disk.
     public var missedRecords: UInt64 = 0
     /// Times that reading a shard failed and was begun again.
     public var readFailures: UInt64 = 0

@@ -42,7 +42,7 @@ struct StatusReport {
         add(.fsyncP50Micros, Int64(storage.syncMicrosP50))
         add(.fsyncP99Micros, Int64(storage.syncMicrosP99))
         if let resident = ResidentMemory.bytes() { add(.residentBytes, resident) }
-        numbers.append(contentsOf: self.serverNumbers())
+        numbers.append(contentsOf: self.serverNumbers(damagedRanges: storage.damaged.count))
         if let held = storage.heldBack { numbers.append(StatusAnswer.Number("held-back-ms", held.millis)) }
         return StatusAnswer(
             numbers: numbers,
@@ -60,7 +60,7 @@ struct StatusReport {
         return [StatusAnswer.Text("puts-refused", refusing.sentence)]
     }
 
-    private func serverNumbers() -> [StatusAnswer.Number] {
+    private func serverNumbers(damagedRanges: Int) -> [StatusAnswer.Number] {
         var numbers = [
             StatusAnswer.Number("put-requests", self.node.sum { $0.putRequests.load(ordering: .relaxed) }),
             StatusAnswer.Number("throttled-records", self.node.sum { $0.throttledRecords.load(ordering: .relaxed) }),
@@ -74,6 +74,7 @@ struct StatusReport {
             StatusAnswer.Number("frame-memory-bytes", Int64(self.node.frameMemory.reservedBytes)),
             StatusAnswer.Number("read-memory-bytes", Int64(self.node.readMemory.reservedBytes)),
             StatusAnswer.Number("held-memory-bytes", Int64(self.node.heldMemory.reservedBytes)),
+            StatusAnswer.Number("damaged-ranges", Int64(damagedRanges)),
         ]
         for code in WeirError.Code.allCases {
             let count = self.node.sum { $0.errors(code) }

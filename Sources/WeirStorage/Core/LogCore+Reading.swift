@@ -12,14 +12,6 @@ enum ReadStep {
     case index(Segment)
 }
 
-/// Batches of one shard in one segment, and the answer that they make.
-struct DiskRead {
-    let segment: Segment
-    let shard: ShardRef
-    let entries: [IndexEntry]
-    let result: @Sendable ([ReadChunk]) -> ReadResult
-}
-
 extension LogCore {
     /// The fast path of a read: `nil` when it needs the disk.
     package func readFromMemory(_ request: ReadRequest) throws(WeirError) -> ReadResult? {
@@ -52,10 +44,8 @@ extension LogCore {
         }
         guard let index = self.index(of: shard, in: run.segment) else { return self.needs(run.segment, pinning) }
         guard index.endIndex > start else {
-            throw WeirError(
-                .damaged,
-                "the index of \(Segment.fileName(run.segment.header.file)) does not hold index \(start) of "
-                    + "\(shard.ref.shard)")
+            // The last ones of the stretch were damaged: what follows them is in the next.
+            return .done(self.emptyResult(of: shard, at: run.endIndex, missed: missed + (run.endIndex - start)))
         }
         return self.step(request, shard, run: run, index: index, start: start, missed: missed, pinning: pinning)
     }
@@ -73,7 +63,6 @@ extension LogCore {
         var bytes = 0
         var entries: [IndexEntry] = []
         var chunks: [ReadChunk] = []
-        var lastArrival: Int64 = 0
         while position < index.entries.count, Int(next - first) < request.maxRecords {
             let entry = index.entries[position]
             guard entries.isEmpty || (bytes + Int(entry.length) <= request.maxBytes && entry.firstIndex == next) else {
@@ -88,25 +77,16 @@ extension LogCore {
             entries.append(entry)
             bytes += Int(entry.length)
             next = entry.endIndex
-            lastArrival = entry.arrivalMillis
             position += 1
         }
         next = min(next, first + UInt64(request.maxRecords))
-        let end = self.endOfShard(shard, reached: next)
-        let behind = next >= shard.durableEnd ? 0 : max(0, shard.lastArrivalMillis - lastArrival)
-        let durableEnd = shard.durableEnd
-        let creationSecond = shard.creationSecond
-        let skipped = missed + (first - start)
-        let nextIndex = next
-        let result: @Sendable ([ReadChunk]) -> ReadResult = { chunks in
-            ReadResult(
-                firstIndex: first, nextIndex: nextIndex, missed: skipped, recordCount: Int(nextIndex - first),
-                chunks: chunks, millisBehindLatest: behind, durableEnd: durableEnd, endOfShard: end,
-                shardCreationSecond: creationSecond)
-        }
-        if inMemory { return .done(result(chunks)) }
+        let read = DiskRead(
+            segment: run.segment, shard: shard.ref, entries: entries, first: first, next: next,
+            missed: missed + (first - start), durableEnd: shard.durableEnd, lastArrivalMillis: shard.lastArrivalMillis,
+            endOfShard: self.endOfShard(shard, reached: shard.durableEnd), creationSecond: shard.creationSecond)
+        if inMemory { return .done(read.answer(whole: entries.indices, chunks)) }
         if pinning { run.segment.pins += 1 }
-        return .disk(DiskRead(segment: run.segment, shard: shard.ref, entries: entries, result: result))
+        return .disk(read)
     }
 
     private func needs(_ segment: Segment, _ pinning: Bool) -> ReadStep {
@@ -176,17 +156,30 @@ extension LogCore {
         self.start(of: shard, self.visiblyHidden(of: stream, nowMillis: nowMillis))
     }
 
-    /// The first record from `above` on that is not hidden; the durable end when there is none. Looks only into the
+    /// The first record from `above` on that is not hidden; the durable end when there is none. Where records in front
+    /// of it were damaged, the first of them: the read that begins there says how many are missed. Looks only into the
     /// segment that holds the answer: a read needs one index, not that of the horizon and its own, which would push
     /// each other out of a small memory for ever.
     func start(of shard: ShardState, _ hidden: Hidden, above: UInt64 = 0) -> VisibleStart {
-        guard let run = shard.runs.first(where: { !hidden.hides($0) }) else {
-            return .at(max(above, shard.durableEnd))
+        guard let number = shard.runs.firstIndex(where: { !hidden.hides($0) }) else {
+            return .at(max(above, shard.runs.last?.endIndex ?? self.lostFront(of: shard) ?? shard.durableEnd))
         }
+        let run = shard.runs[number]
         if above >= run.endIndex { return .at(above) }
         guard let index = self.index(of: shard, in: run.segment) else { return .needsIndex(run.segment) }
         let position = index.position(ofArrival: hidden.arrivedBefore)
-        return .at(max(above, position < index.entries.count ? index.entries[position].firstIndex : run.endIndex))
+        if position > 0 { return .at(max(above, index.entries[position - 1].endIndex)) }
+        let before = number > 0 ? shard.runs[number - 1].endIndex : self.lostFront(of: shard)
+        return .at(max(above, before ?? index.entries.first?.firstIndex ?? run.endIndex))
+    }
+
+    /// Where the first records of a shard were that damage has taken; `nil` when none were, or when they would have
+    /// expired with the segment that they were in.
+    private func lostFront(of shard: ShardState) -> UInt64? {
+        guard let lost = shard.lostFront, let oldest = self.segments.first, oldest.header.order <= lost.order else {
+            return nil
+        }
+        return lost.firstIndex
     }
 
     /// Where an iterator begins, or the index that must be loaded to know.

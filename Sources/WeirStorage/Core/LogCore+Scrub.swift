@@ -2,8 +2,8 @@
 import WeirLog
 
 /// A start reads no older segment than it must. What it did not read is looked at afterwards, a little at a time, so
-/// that an operator hears of damage before a reader meets it. Damage found so is only told: each read verifies what it
-/// reads, and refuses it.
+/// that an operator hears of damage before a reader meets it. Damage found so is only told and counted: each read
+/// verifies what it reads, and passes over what is damaged.
 package struct ScrubPiece {
     let segment: Segment
     let offset: Int
@@ -27,8 +27,9 @@ extension LogCore {
     }
 
     /// Everything before `next` was looked at.
-    package func scrubbed(_ piece: ScrubPiece, next: Int) {
+    package func scrubbed(_ piece: ScrubPiece, next: Int, damage: [Range<Int>]) {
         piece.segment.pins -= 1
+        for bytes in damage { _ = piece.segment.damagedBytes.note(bytes) }
         if self.scrubDue.first === piece.segment { self.scrubOffset = next }
     }
 }

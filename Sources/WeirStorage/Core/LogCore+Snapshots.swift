@@ -12,6 +12,7 @@ package struct PendingSnapshot {
     let catalog: Catalog
     let leases: LeaseTable
     let nextFile: UInt64
+    /// In no order: they are put in one without the lock.
     let positions: [SnapshotFile.Position]
     let dropped: [SnapshotFile.Use]
     /// The segments with commits up to `lsn`: known when that commit is durable, for its own may have been in none.
@@ -40,8 +41,10 @@ package struct PendingSnapshot {
     func perform(_ fileSystem: any FileSystem) throws(FileError) -> UInt32 {
         let bytes = SnapshotFile(
             logID: self.logID, point: CommitPoint(lsn: self.lsn, checksum: self.checksum ?? 0),
-            timeMillis: self.timeMillis, nextFile: self.nextFile, positions: self.positions, dropped: self.dropped,
-            live: self.live, catalog: self.catalog.encodeSnapshot(), leases: self.leases.encodeSnapshot()
+            timeMillis: self.timeMillis, nextFile: self.nextFile,
+            positions: self.positions.sorted { ($0.stream, $0.shard) < ($1.stream, $1.shard) },
+            dropped: self.dropped, live: self.live, catalog: self.catalog.encodeSnapshot(),
+            leases: self.leases.encodeSnapshot()
         ).encode()
         try fileSystem.replace(Self.fileName(self.lsn), with: bytes)
         return SnapshotFile.checksum(of: bytes)
@@ -57,7 +60,7 @@ extension LogCore {
             nextFile: self.nextFile,
             positions: self.shards.values.map {
                 .init(stream: $0.ref.stream, shard: $0.ref.shard, nextIndex: $0.nextIndex)
-            }.sorted { ($0.stream, $0.shard) < ($1.stream, $1.shard) },
+            },
             dropped: (self.recyclable + self.recycling + self.removing + self.setAside).map {
                 .init(file: $0.file, useCount: $0.useCount)
             } + self.dropping.map { .init(file: $0.segment.header.file, useCount: $0.segment.header.useCount) },
@@ -172,10 +175,8 @@ extension LogCore {
         }
     }
 
-    /// An index was read from a footer.
-    func installIndex(_ footer: SegmentFooter, for segment: Segment) {
-        var index: [ShardRef: ShardIndex] = [:]
-        for shard in footer.shards { index[ShardRef(stream: shard.stream, shard: shard.shard)] = shard.index }
+    /// An index was read from the disk.
+    func install(_ index: [ShardRef: ShardIndex], for segment: Segment) {
         segment.index = index
         self.indexClock += 1
         segment.indexUse = self.indexClock

@@ -7,9 +7,13 @@ import WeirModel
 package protocol LogHolder {
     var fileSystem: any FileSystem { get }
     func withCore<R, E: Error>(_ body: (LogCore) throws(E) -> R) throws(E) -> R
+    /// A sentence for the operator, of damage that a reader has met first.
+    func tellDamage(_ sentence: String)
 }
 
 extension LogHolder {
+    package func tellDamage(_ sentence: String) {}
+
     /// Reads from index, memory or disk, on the calling thread.
     package func readNow(_ request: ReadRequest) -> Result<ReadResult, WeirError> {
         do throws(WeirError) {
@@ -21,12 +25,7 @@ extension LogHolder {
                 case .done(let result): return .success(result)
                 case .index(let segment): try self.loadIndex(of: segment, term)
                 case .disk(let read):
-                    defer { self.withCore { $0.unpin(read.segment) } }
-                    do throws(WeirError) {
-                        return .success(read.result([try self.chunk(of: read)]))
-                    } catch {
-                        try self.rethrow(error, unlessNewerThan: term)
-                    }
+                    if let result = try self.answer(read, term) { return .success(result) }
                 }
             }
         } catch {
@@ -55,36 +54,61 @@ extension LogHolder {
         }
     }
 
-    /// A recovery knows nothing of the pins of the term before it and may have used the file again: then it is no
-    /// damage, and the new term is asked.
-    private func rethrow(_ error: WeirError, unlessNewerThan term: UInt64) throws(WeirError) {
-        guard self.withCore({ $0.term }) > term else { throw error }
+    /// Reads what was planned in `term`. `nil`: ask again. A recovery knows nothing of the pins of the term before it
+    /// and may have used the file again: what is there then is no damage.
+    private func answer(_ read: DiskRead, _ term: UInt64) throws(WeirError) -> ReadResult? {
+        defer { self.withCore { $0.unpin(read.segment) } }
+        do throws(FileError) {
+            let found = try SegmentReader(fileSystem: self.fileSystem).read(read, self.readFile(of: read.segment))
+            if !found.damaged.isEmpty {
+                let sentences: [String]? = self.withCore { core in
+                    guard core.term == term else { return nil }
+                    return core.note(found.damaged, of: read.shard, areDamagedIn: read.segment)
+                }
+                guard let sentences else { return nil }
+                for sentence in sentences { self.tellDamage(sentence) }
+            }
+            return read.answer(whole: found.whole, found.chunks)
+        } catch {
+            try self.refuse(error, unlessNewerThan: term)
+            return nil
+        }
     }
 
-    /// Loads a footer into memory. The segment is pinned by the caller's plan and released here.
+    /// Loads the index of a full segment into memory. The segment is pinned by the caller's plan and released here.
     private func loadIndex(of segment: Segment, _ term: UInt64) throws(WeirError) {
         defer { self.withCore { $0.unpin(segment) } }
-        do throws(WeirError) {
-            let footer = try SegmentReader(fileSystem: self.fileSystem).footer(of: segment)
-            self.withCore { $0.installIndex(footer, for: segment) }
-        } catch {
-            try self.rethrow(error, unlessNewerThan: term)
-        }
-    }
-
-    private func chunk(of read: DiskRead) throws(WeirError) -> ReadChunk {
         do throws(FileError) {
-            let file = try self.readFile(of: read.segment)
-            return try SegmentReader(fileSystem: self.fileSystem).chunk(of: read, file)
+            let end = self.withCore { _ in segment.durableEnd }
+            let index = try SegmentReader(fileSystem: self.fileSystem).index(of: segment, end: end)
+            self.withCore { if $0.term == term { $0.install(index, for: segment) } }
         } catch {
-            throw WeirError(.damaged, error.description)
+            // The file is gone: nothing of it is there.
+            if error.kind == .notFound, self.withCore({ $0.term }) == term {
+                return self.withCore { $0.install([:], for: segment) }
+            }
+            try self.refuse(error, unlessNewerThan: term)
         }
     }
 
-    private func readFile(of segment: Segment) throws(FileError) -> any File {
+    /// The system refuses to open a file: that says nothing of what is in it, and may pass.
+    private func refuse(_ error: FileError, unlessNewerThan term: UInt64) throws(WeirError) {
+        guard self.withCore({ $0.term }) == term else { return }
+        throw WeirError(
+            .unavailable, "a segment cannot be opened for reading: \(error)",
+            verdict: .init(maybeStored: false, retry: .after(1_000)))
+    }
+
+    /// `nil` when it is not there any more.
+    private func readFile(of segment: Segment) throws(FileError) -> (any File)? {
         if let file = self.withCore({ _ in segment.readFile }) { return file }
-        let file = try self.fileSystem.open(Segment.fileName(segment.header.file), .read)
-        self.withCore { _ in segment.readFile = file }
-        return file
+        do throws(FileError) {
+            let file = try self.fileSystem.open(Segment.fileName(segment.header.file), .read)
+            self.withCore { _ in segment.readFile = file }
+            return file
+        } catch {
+            guard error.kind == .notFound else { throw error }
+            return nil
+        }
     }
 }

@@ -26,7 +26,7 @@ package struct ReadResult: Sendable {
     package let firstIndex: UInt64
     /// Ask for this next.
     package let nextIndex: UInt64
-    /// Records that were trimmed between what was asked for and `firstIndex`.
+    /// Records between what was asked for and `firstIndex` that are gone: trimmed, or damaged on the disk.
     package let missed: UInt64
     package let recordCount: Int
     /// Placement and body of each batch; the first and the last may hold records outside `firstIndex..<nextIndex`.

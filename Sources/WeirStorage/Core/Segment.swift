@@ -35,6 +35,8 @@ final class Segment: @unchecked Sendable {
     var closed = false
     /// Holds a range that cannot be read: it keeps its bytes as they are and gets no footer.
     var isDamaged = false
+    /// Found by readers and the scrub, beside what the start found.
+    var damagedBytes = DamagedBytes()
     /// The footer is on disk, so the index may leave memory.
     var footerWritten = false
     /// Attempts at the footer that failed, and looks at retention until the next.
@@ -130,6 +132,16 @@ package final class ShardState {
     /// The index of the newest of them, as long as its segment is being written.
     var current = ShardIndex()
     var currentSegment: Segment?
+
+    /// The first records were damaged, so that no stretch tells of them.
+    var lostFront: LostFront?
+
+    struct LostFront {
+        /// Where they began, at the earliest.
+        let firstIndex: UInt64
+        /// Of the segment whose end they share.
+        let order: UInt64
+    }
 
     /// Where server-written records of the open commit are collected, valid while `stagedLSN` is that commit.
     @exclusivity(unchecked) var stagedLSN = LSN.none

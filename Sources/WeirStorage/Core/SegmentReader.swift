@@ -7,50 +7,95 @@ import WeirModel
 struct SegmentReader {
     let fileSystem: any FileSystem
 
-    /// The index at the end of a full segment.
-    func footer(of segment: Segment) throws(WeirError) -> SegmentFooter {
-        let name = Segment.fileName(segment.header.file)
+    /// What lies in a full segment: its footer says it. Where the footer is damaged the commits do, each of which is
+    /// read. `end`: where the last one ends.
+    func index(of segment: Segment, end: Int) throws(FileError) -> [ShardRef: ShardIndex] {
+        let file = try self.fileSystem.open(Segment.fileName(segment.header.file), .readDisk)
+        var index: [ShardRef: ShardIndex] = [:]
         do throws(FileError) {
-            let file = try self.fileSystem.open(name, .readDisk)
-            guard let footer = try SegmentFooter.read(from: file, useCount: segment.header.useCount) else {
-                throw FileError(.io, "the index at the end of \(name) is damaged")
+            if let footer = try SegmentFooter.read(from: file, useCount: segment.header.useCount) {
+                for shard in footer.shards { index[ShardRef(stream: shard.stream, shard: shard.shard)] = shard.index }
+                return index
             }
-            return footer
         } catch {
-            throw WeirError(.damaged, error.description)
+            guard error.kind == .io else { throw error }
         }
+        var entries: [ShardRef: [IndexEntry]] = [:]
+        var scan = SegmentScan(header: segment.header, file: file)
+        var offset = SegmentHeader.bytes
+        while offset < end {
+            // A block that cannot be read is a block without a commit.
+            guard let found = try? scan.commit(at: offset), case .commit(let header, let bytes) = found else {
+                offset += LogFormat.block
+                continue
+            }
+            _ = CommitContents.forEachBatch(header, bytes) { placement, position in
+                entries[ShardRef(stream: placement.stream, shard: placement.shard), default: []].append(
+                    IndexEntry(
+                        firstIndex: placement.firstIndex, arrivalMillis: placement.arrivalMillis,
+                        offset: UInt32(offset + position), length: UInt32(placement.totalLength),
+                        count: UInt32(placement.count)))
+            }
+            offset += header.paddedLength
+        }
+        for (shard, entries) in entries {
+            for entry in entries.sorted(by: { $0.firstIndex < $1.firstIndex }) {
+                index[shard, default: ShardIndex()].append(entry)
+            }
+        }
+        return index
     }
 
-    /// Reads the batches one behind the other into one piece of memory and checks each.
-    func chunk(of read: DiskRead, _ file: any File) throws(FileError) -> ReadChunk {
+    /// What was found of the batches of a read.
+    struct Found {
+        /// The first whole ones, one behind the other.
+        var whole = 0..<0
+        /// Those in front of them.
+        var damaged: [IndexEntry] = []
+        var chunks: [ReadChunk] = []
+    }
+
+    /// Reads batches one behind the other into one piece of memory and checks each. Passes over damaged ones in front
+    /// and ends at the first behind a whole one. `file`: `nil` when it is not there any more.
+    func read(_ read: DiskRead, _ file: (any File)?) throws(FileError) -> Found {
         let total = read.entries.reduce(0) { $0 + Int($1.length) }
+        guard let file else { return Found(whole: read.entries.count..<read.entries.count, damaged: read.entries) }
         let memory = AlignedMemory(uninitialized: LogFormat.padded(max(1, total)))
         if let first = read.entries.map(\.offset).min(), let last = read.entries.map({ $0.offset + $0.length }).max() {
             file.prefetch(at: Int(first), bytes: min(4 << 20, Int(last - first) + (1 << 20)))
         }
+        var found = Found()
         var position = 0
-        for entry in read.entries {
-            try self.read(entry, read, file, into: memory.raw, at: position)
-            position += Int(entry.length)
+        for (number, entry) in read.entries.enumerated() {
+            let target = UnsafeMutableRawBufferPointer(rebasing: memory.raw[position..<position + Int(entry.length)])
+            if try self.read(entry, read, file, into: target) {
+                position += target.count
+                found.whole = found.whole.lowerBound..<number + 1
+            } else if found.whole.isEmpty {
+                found.damaged.append(entry)
+                found.whole = number + 1..<number + 1
+            } else {
+                break
+            }
         }
-        return ReadChunk(owner: memory, bytes: UnsafeRawBufferPointer(rebasing: memory.raw[0..<total]))
+        if position > 0 {
+            found.chunks = [ReadChunk(owner: memory, bytes: UnsafeRawBufferPointer(rebasing: memory.raw[0..<position]))]
+        }
+        return found
     }
 
+    /// Whether the batch is what was written.
     private func read(
-        _ entry: IndexEntry, _ read: DiskRead, _ file: any File, into memory: UnsafeMutableRawBufferPointer,
-        at position: Int
-    ) throws(FileError) {
-        let target = UnsafeMutableRawBufferPointer(rebasing: memory[position..<position + Int(entry.length)])
-        let count = try file.read(at: Int(entry.offset), into: target)
-        if count == target.count, Self.isWhole(UnsafeRawBufferPointer(target), entry, read.shard) { return }
+        _ entry: IndexEntry, _ read: DiskRead, _ file: any File, into target: UnsafeMutableRawBufferPointer
+    ) throws(FileError) -> Bool {
+        if let count = try? file.read(at: Int(entry.offset), into: target), count == target.count,
+            Self.isWhole(UnsafeRawBufferPointer(target), entry, read.shard)
+        {
+            return true
+        }
         // The page cache may hold what was there before a direct write: look at the disk itself before calling it
         // damage.
-        if try self.readDisk(entry, read, into: target) { return }
-        let name = Segment.fileName(read.segment.header.file)
-        throw FileError(
-            .io,
-            "damaged: \(name), bytes \(entry.offset)..<\(entry.offset + entry.length), records \(entry.firstIndex) to "
-                + "\(entry.endIndex - 1) of \(read.shard.shard): they are not what was written")
+        return try self.readDisk(entry, read, into: target)
     }
 
     private func readDisk(
@@ -60,7 +105,10 @@ struct SegmentReader {
         let start = Int(entry.offset) / LogFormat.block * LogFormat.block
         let skip = Int(entry.offset) - start
         let memory = AlignedMemory(uninitialized: LogFormat.padded(skip + target.count))
-        guard try file.read(at: start, into: memory.raw) >= skip + target.count else { return false }
+        // A read that fails is no batch. That the file cannot be opened for want of descriptors says nothing of it.
+        guard let count = try? file.read(at: start, into: memory.raw), count >= skip + target.count else {
+            return false
+        }
         target.copyMemory(from: UnsafeRawBufferPointer(rebasing: memory.raw[skip..<skip + target.count]))
         return Self.isWhole(UnsafeRawBufferPointer(target), entry, read.shard)
     }

@@ -14,6 +14,9 @@ struct LostRecords {
     /// Bytes of damaged ranges since the last commit that counted. A snapshot may know what they held.
     var pending = 0
 
+    /// More records do not fit into so many bytes.
+    static func recordsMax(bytes: Int) -> Int { max(0, bytes) / Self.recordBytesMin }
+
     /// Whether anything was lost that no snapshot covers.
     var isEmpty: Bool { self.total == 0 }
 

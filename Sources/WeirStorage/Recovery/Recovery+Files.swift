@@ -162,4 +162,26 @@ extension Recovery {
         self.lost.missFile(bytes: self.fileBytesMax(candidates))
         self.wantsSnapshot = true
     }
+
+    /// Damage that took the first records of a shard leaves no stretch in front of the gap: the shard remembers where
+    /// it may begin, so that whoever reads from the trim horizon is told. What expired before with whole segments is
+    /// not counted, as far as the size of the damage tells.
+    func noteLostFronts(_ candidates: [Candidate]) {
+        var damage: [(order: UInt64, bytes: Int)] = []
+        for range in self.report.damaged where Segment.fileNumber(range.file) != nil {
+            let order = candidates.first { $0.name == range.file }?.header.order ?? 0
+            damage.append((order, range.length > 0 ? range.length : self.fileBytesMax(candidates)))
+        }
+        guard !damage.isEmpty else { return }
+        for shard in self.shards.values {
+            let first = shard.runs.first
+            let end = first?.firstIndex ?? shard.durableEnd
+            guard end > shard.firstIndex else { continue }
+            let order = first?.segment.header.order ?? UInt64.max
+            let bytes = damage.reduce(0) { $1.order <= order ? $0 + $1.bytes : $0 }
+            guard bytes > 0 else { continue }
+            let records = UInt64(LostRecords.recordsMax(bytes: bytes))
+            shard.lostFront = .init(firstIndex: max(shard.firstIndex, end - min(end, records)), order: order)
+        }
+    }
 }

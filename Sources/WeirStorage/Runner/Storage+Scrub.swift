@@ -11,10 +11,11 @@ extension Storage {
         }
         guard let piece else { return }
         var next = piece.end
+        var damage: [Range<Int>] = []
         do throws(FileError) {
             let found = try scrubber.verify(piece, self.fileSystem)
-            next = found.next
-            for range in found.damage {
+            (next, damage) = found
+            for range in damage {
                 self.handler(
                     .notice(
                         "\(Segment.fileName(piece.segment.header.file)) is damaged in bytes \(range.lowerBound) to "
@@ -25,7 +26,7 @@ extension Storage {
             self.handler(.notice("looking for damage: \(error)"))
         }
         self.monitor.withLock { running in
-            running.core.scrubbed(piece, next: next)
+            running.core.scrubbed(piece, next: next, damage: damage)
             running.busy -= 1
         }
         self.monitor.wakeAll()

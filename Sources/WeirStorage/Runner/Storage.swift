@@ -183,7 +183,7 @@ package final class Storage: Sendable {
                 logBytesMax: core.logBytesMax, freeBytes: core.diskSpace.free, segments: core.segments.count,
                 syncMicrosP50: times.p50, syncMicrosP99: times.p99, counters: core.counters,
                 writeMode: (self.fileSystem as? PosixFileSystem)?.mode.rawValue ?? "simulated",
-                damaged: running.damaged,
+                damaged: running.damaged + core.foundDamage,
                 heldBack: core.time.heldBack.map { ($0.sentence, core.time.trustedMillis - $0.sinceMillis) })
         }
     }
@@ -241,6 +241,7 @@ package struct StorageStatus: Sendable {
     package let syncMicrosP99: Int
     package let counters: LogCore.Counters
     package let writeMode: String
+    /// What the last recovery found, and what readers and the scrub have found since.
     package let damaged: [DamagedRange]
     /// What the clock holds back, and for how long already.
     package let heldBack: (sentence: String, millis: Int64)?
