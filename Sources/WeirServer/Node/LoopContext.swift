@@ -20,6 +20,9 @@ final class LoopContext {
     /// Why the last term ended that this loop knows of.
     private(set) var failureReason = "a write of the log failed"
     private var polls = LongPolls<Waiter>()
+    /// Who waits for memory of reads, in the order in which they came.
+    private var wantMemory = LongPolls<Waiter>()
+    private var isMemoryAwaited = false
     private var afterDurable = AfterDurable<Deferred>()
     /// Connections with answers that wait for the log.
     private var awaiting: [Connection] = []
@@ -224,7 +227,33 @@ final class LoopContext {
         if deadlineNanos != nil { self.setTimer() }
     }
 
-    func stopWaiting(_ waiter: Waiter) { self.polls.remove(waiter) }
+    func stopWaiting(_ waiter: Waiter) {
+        self.polls.remove(waiter)
+        self.wantMemory.remove(waiter)
+    }
+
+    /// Reserves memory for a read. False: `waiter` is woken when somebody has released some.
+    func reserveReadMemory(_ bytes: Int, for waiter: Waiter) -> Bool {
+        let memory = self.node.readMemory
+        if memory.reserve(bytes) { return true }
+        self.polls.remove(waiter)
+        self.wantMemory.add(waiter, shard: nil, deadlineNanos: nil)
+        if !self.isMemoryAwaited, let handle = self.inbox?.handle {
+            self.isMemoryAwaited = true
+            memory.whenReleased(Int(bitPattern: ObjectIdentifier(self))) { handle.run { $0.memoryWasReleased() } }
+        }
+        // Something may have been released before anybody was to be told.
+        guard memory.reserve(bytes) else { return false }
+        self.wantMemory.remove(waiter)
+        return true
+    }
+
+    /// In their order: those for whom there is still too little wait on.
+    private func memoryWasReleased() {
+        self.isMemoryAwaited = false
+        for waiter in self.wantMemory.wakeAll() { self.woken(waiter) }
+        self.flush()
+    }
 
     private func woken(_ waiter: Waiter) { self.connections[waiter.connection]?.woken(waiter) }
 

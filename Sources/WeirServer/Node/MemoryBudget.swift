@@ -5,6 +5,8 @@ import Synchronization
 package final class MemoryBudget: Sendable {
     package let bytesMax: Int
     private let reserved = Atomic<Int>(0)
+    private let isAwaited = Atomic<Bool>(false)
+    private let awaiting = Mutex<[Int: @Sendable () -> Void]>([:])
 
     package init(bytesMax: Int) { self.bytesMax = bytesMax }
 
@@ -12,7 +14,7 @@ package final class MemoryBudget: Sendable {
 
     /// Reserves `bytes` if they fit.
     package func reserve(_ bytes: Int) -> Bool {
-        var current = self.reserved.load(ordering: .relaxed)
+        var current = self.reserved.load(ordering: .sequentiallyConsistent)
         while bytes <= self.bytesMax - current {
             let (exchanged, original) = self.reserved.weakCompareExchange(
                 expected: current, desired: current + bytes, ordering: .relaxed)
@@ -26,7 +28,23 @@ package final class MemoryBudget: Sendable {
     package func reserveAnyway(_ bytes: Int) { self.reserved.add(bytes, ordering: .relaxed) }
 
     package func release(_ bytes: Int) {
-        let (old, _) = self.reserved.subtract(bytes, ordering: .relaxed)
+        let (old, _) = self.reserved.subtract(bytes, ordering: .sequentiallyConsistent)
         precondition(old >= bytes, "more memory was released than reserved")
+        guard bytes > 0, self.isAwaited.load(ordering: .sequentiallyConsistent) else { return }
+        let wakes = self.awaiting.withLock { awaiting in
+            self.isAwaited.store(false, ordering: .sequentiallyConsistent)
+            defer { awaiting.removeAll() }
+            return awaiting.values.map { $0 }
+        }
+        for wake in wakes { wake() }
+    }
+
+    /// Calls `wake` once, when something is released the next time; it may come at once and from any thread. One call
+    /// is kept for each `waiter`, the newest. What was released before this returns may not be told: try again after.
+    package func whenReleased(_ waiter: Int, _ wake: @escaping @Sendable () -> Void) {
+        self.awaiting.withLock { awaiting in
+            awaiting[waiter] = wake
+            self.isAwaited.store(true, ordering: .sequentiallyConsistent)
+        }
     }
 }

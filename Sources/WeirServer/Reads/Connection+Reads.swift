@@ -15,9 +15,6 @@ enum ReadOutcome {
 }
 
 extension Connection {
-    /// How long a read waits for memory before it tries again, in nanoseconds.
-    private static let memoryWaitNanos: UInt64 = 5_000_000
-
     // MARK: GetShardIterator
 
     func getShardIterator(_ correlation: UInt64, _ payload: UnsafeRawBufferPointer) {
@@ -88,10 +85,7 @@ extension Connection {
     /// Tries a read, for the first time or again.
     func continueRead(_ id: UInt64) {
         guard var read = self.reads[id], !read.isOnDisk else { return }
-        guard self.node.readMemory.reserve(read.maxBytes) else {
-            let soon = self.node.clock.monotonicNanos + Self.memoryWaitNanos
-            return self.loop.wait(.read(connection: self.id, id), for: nil, until: soon)
-        }
+        guard self.loop.reserveReadMemory(read.maxBytes, for: .read(connection: self.id, id)) else { return }
         let request = ReadRequest(
             shard: read.shard, fromIndex: read.index, maxRecords: read.limit, maxBytes: read.maxBytes,
             nowMillis: self.node.clock.wallMillis)

@@ -13,7 +13,6 @@ extension Connection {
     private static let pushesInTurn = 8
     /// How long an empty answer of a reader thread is believed, in nanoseconds: something may have come meanwhile.
     private static let secondLookNanos: UInt64 = 20_000_000
-    private static let memoryWaitNanos: UInt64 = 5_000_000
 
     // MARK: Beginning and ending
 
@@ -144,9 +143,10 @@ extension Connection {
             guard let subscription = self.subscriptions[id], subscription.state != .reading, self.isOpen else { return }
             guard subscription.credit.mayPush else { return self.set(id, .wantsCredit) }
             guard self.isWritable else { return self.set(id, .wantsRoom) }
-            guard self.node.readMemory.reserve(Self.pushBytes) else {
-                return self.wait(subscription, nanos: Self.memoryWaitNanos)
-            }
+            guard
+                self.loop.reserveReadMemory(
+                    Self.pushBytes, for: .subscription(connection: self.id, subscription.id))
+            else { return self.set(id, .waiting) }
             let request = ReadRequest(
                 shard: subscription.shard, fromIndex: subscription.index, maxRecords: Int(Int32.max),
                 maxBytes: Self.pushBytes, nowMillis: self.node.clock.wallMillis)
