@@ -38,6 +38,7 @@ extension LeaseTable {
         case .streamDeleted(let event):
             for ref in self.applications(of: event.stream) { self.remove(ref) }
             self.consumers[event.stream] = nil
+            self.countersUsed[event.stream] = nil
         case .streamCreated, .streamUpdated, .horizonRaised, .streamCapped: break
         }
     }
@@ -57,7 +58,8 @@ extension LeaseTable {
             throw CatalogMismatch("\(event.application) was created twice")
         }
         var rows: [ShardNumber: LeaseRow] = [:]
-        for row in event.rows { rows[row.shard] = LeaseRow(checkpoint: row.checkpoint) }
+        let counter = self.countersUsed[event.application.stream] ?? 0
+        for row in event.rows { rows[row.shard] = LeaseRow(checkpoint: row.checkpoint, counter: counter) }
         self.applications[event.application] = Application(createdAtMillis: event.atMillis, rows: rows)
         self.rowCount += rows.count
     }
@@ -68,7 +70,10 @@ extension LeaseTable {
     }
 
     private mutating func remove(_ ref: ApplicationRef) {
-        self.rowCount -= self.applications.removeValue(forKey: ref)?.rows.count ?? 0
+        guard let rows = self.applications.removeValue(forKey: ref)?.rows else { return }
+        self.rowCount -= rows.count
+        let highest = rows.values.reduce(self.countersUsed[ref.stream] ?? 0) { max($0, $1.counter) }
+        if highest > 0 { self.countersUsed[ref.stream] = highest }
     }
 
     private mutating func assign(_ event: LeasesAssigned) throws(CatalogMismatch) {
@@ -104,10 +109,18 @@ extension LeaseTable {
     }
 
     private mutating func reset(_ event: LeasesReset) throws(CatalogMismatch) {
-        for change in event.rows where self.row(event.application, change.shard) == nil {
-            throw CatalogMismatch("\(change.shard) of \(event.application) was reset and has no lease")
+        guard self.applications[event.application] != nil else {
+            throw CatalogMismatch("\(event.application) was reset and is not there")
         }
+        let counter = self.countersUsed[event.application.stream] ?? 0
         for change in event.rows {
+            // A shard that was closed before the application began.
+            if self.row(event.application, change.shard) == nil {
+                self.applications[event.application]?.rows[change.shard] = LeaseRow(
+                    checkpoint: change.checkpoint, counter: counter)
+                self.rowCount += 1
+                self.note(change.shard, of: event.application)
+            }
             self.update(event.application, change.shard) { row in
                 row.owner = nil
                 row.counter += 1

@@ -142,6 +142,7 @@ extension LeaseTable {
         _ ref: ApplicationRef, _ hold: LeaseHold, _ checkpoint: LeaseCheckpoint, _ around: LeaseSurroundings
     ) throws(WeirError) -> LeaseEvent? {
         _ = try self.existing(ref, around)
+        if checkpoint == .shardEnd, self.isFinishedAlready(ref, hold) { return nil }
         let row = try self.held(ref, hold)
         guard let shard = around.stream.shard(hold.shard) else {
             throw WeirError(.leaseLost, "\(hold.shard) of stream '\(around.stream.name)' has expired")
@@ -164,6 +165,12 @@ extension LeaseTable {
                     + "only go forward (weir lease reset takes them back)")
         }
         return .checkpointed(Checkpointed(application: ref, shard: hold.shard, checkpoint: checkpoint))
+    }
+
+    /// The end of a shard is told once more, because nobody heard that it was stored: the lease ended with it.
+    private func isFinishedAlready(_ ref: ApplicationRef, _ hold: LeaseHold) -> Bool {
+        guard let row = self.row(ref, hold.shard), row.isFinished, row.owner == nil else { return false }
+        return row.counter == hold.counter + 1
     }
 
     /// Whether the number is of a record of the shard.
@@ -189,12 +196,11 @@ extension LeaseTable {
         _ around: LeaseSurroundings
     ) throws(WeirError) -> LeaseEvent? {
         let application = try self.existing(ref, around)
-        var numbers = application.rows.keys.sorted()
-        if let number {
-            guard application.rows[number] != nil else {
-                throw WeirError(.shardNotFound, "application '\(ref.name)' has no lease of \(number)")
-            }
-            numbers = [number]
+        let numbers = try Self.resetShards(application, ref, number, target, around)
+        let count = self.rowCount + numbers.count { application.rows[$0] == nil }
+        guard count <= max(Limits.leasesMax, self.rowCount) else {
+            throw WeirError(
+                .limitExceeded, "the node would keep \(count) leases; \(Limits.leasesMax) are allowed")
         }
         if !force {
             try Self.checkUnheld(numbers.compactMap { n in application.rows[n].map { (n, $0) } }, ref, "reset")
@@ -216,6 +222,28 @@ extension LeaseTable {
         }
         return .leasesReset(
             LeasesReset(application: ref, atMillis: max(0, around.nowMillis), reason: reason, rows: rows))
+    }
+
+    /// What a reset is of: whatever the target makes the application process, which can be shards that were closed
+    /// before it began.
+    private static func resetShards(
+        _ application: Application, _ ref: ApplicationRef, _ number: ShardNumber?, _ target: ResetTarget,
+        _ around: LeaseSurroundings
+    ) throws(WeirError) -> [ShardNumber] {
+        if let number {
+            guard application.rows[number] != nil || around.stream.shard(number) != nil else {
+                throw WeirError(.shardNotFound, "application '\(ref.name)' has no lease of \(number)")
+            }
+            return [number]
+        }
+        let lineage: [ShardDescription] =
+            switch target {
+            case .trimHorizon: around.stream.shards
+            case .atTimestamp(let millis): around.stream.shards(.fromTimestamp(millis))
+            // Closed shards have nothing behind the latest record.
+            case .latest, .sequenceNumber: []
+            }
+        return Set(application.rows.keys).union(lineage.map(\.number)).sorted()
     }
 
     private static func checkUnheld(

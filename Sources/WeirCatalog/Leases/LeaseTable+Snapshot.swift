@@ -4,14 +4,20 @@ internal import WeirModel
 /// The form of a snapshot, little-endian; equal tables give equal bytes. Whoever stores it adds the checksum.
 ///
 /// ```
-/// u16 format (1) | u32 applications | applications by stream and name | u32 consumers | consumers by stream and name
+/// u16 format (2) | u32 applications | applications by stream and name | u32 consumers | consumers by stream and name
+/// | u32 counters | counters by stream
 /// application: u64 stream | text name | i64 created, ms | u32 rows | rows by shard
 /// row:         u32 shard | opt (text worker | u64 incarnation) | u64 counter | checkpoint | u32 owner switches
 ///              | opt (text reason | i64 at, ms)
 /// consumer:    u64 stream | text name | i64 registered, ms
+/// counter:     u64 stream | u64 highest counter of applications that were deleted
 /// ```
+///
+/// Format 1 ends behind the consumers.
 extension LeaseTable {
-    private static let format: UInt16 = 1
+    private static let format: UInt16 = 2
+    private static let firstFormat: UInt16 = 1
+    private static let counterBytes = 8 + 8
     private static let applicationBytesMin = 8 + 3 + 8 + 4
     private static let rowBytesMin = 4 + 1 + 8 + 1 + 4 + 1
     private static let consumerBytesMin = 8 + 3 + 8
@@ -38,6 +44,11 @@ extension LeaseTable {
                 writer.write(consumer.createdAtMillis)
             }
         }
+        writer.write(UInt32(clamping: self.countersUsed.count))
+        for (stream, counter) in self.countersUsed.sorted(by: { $0.key < $1.key }) {
+            writer.write(stream.rawValue)
+            writer.write(counter)
+        }
         return writer.bytes
     }
 
@@ -60,8 +71,10 @@ extension LeaseTable {
         var reader = ByteReader(snapshot)
         do {
             let format = try reader.read(UInt16.self)
-            guard format == Self.format else { throw CatalogDecodeError.unknownFormat(format) }
-            try self.init(from: &reader)
+            guard format == Self.format || format == Self.firstFormat else {
+                throw CatalogDecodeError.unknownFormat(format)
+            }
+            try self.init(from: &reader, hasCounters: format > Self.firstFormat)
         } catch let error as CatalogDecodeError {
             throw error
         } catch {
@@ -69,7 +82,7 @@ extension LeaseTable {
         }
     }
 
-    private init(from reader: inout ByteReader) throws(MalformedBytes) {
+    private init(from reader: inout ByteReader, hasCounters: Bool) throws(MalformedBytes) {
         self.init()
         for _ in 0..<(try reader.readCount(ofAtLeast: Self.applicationBytesMin)) {
             let ref = try reader.readApplication()
@@ -94,7 +107,17 @@ extension LeaseTable {
                 throw MalformedBytes("consumer '\(name)' of \(stream) is there twice")
             }
         }
+        if hasCounters { try self.readCounters(&reader) }
         try reader.expectEnd()
+    }
+
+    private mutating func readCounters(_ reader: inout ByteReader) throws(MalformedBytes) {
+        for _ in 0..<(try reader.readCount(ofAtLeast: Self.counterBytes)) {
+            let stream = try reader.readStream()
+            guard self.countersUsed.updateValue(try reader.read(), forKey: stream) == nil else {
+                throw MalformedBytes("the counter of \(stream) is there twice")
+            }
+        }
     }
 
     private static func decodeRow(

@@ -55,6 +55,9 @@ package struct LeaseTable: Sendable {
     /// When each consumer of a stream was registered, in milliseconds since 1970.
     package internal(set) var consumers: [StreamID: [ConsumerName: Int64]] = [:]
     package internal(set) var rowCount = 0
+    /// The highest counter of a row of an application of the stream that was deleted: rows of one that is made anew
+    /// begin there, so that no lease ever has the counter of an earlier one of its shard.
+    var countersUsed: [StreamID: UInt64] = [:]
 
     package init() {}
 
@@ -78,16 +81,26 @@ package struct LeaseTable: Sendable {
         self.consumers[stream]?[consumer] != nil
     }
 
-    /// Whether a shard may be processed: all its parents that still have a row are finished.
-    package func mayBegin(_ shard: ShardDescription, of ref: ApplicationRef) -> Bool {
+    /// Whether a shard may be processed: all shards that it came of and that still have a row are finished.
+    package func mayBegin(_ shard: ShardDescription, of ref: ApplicationRef, in stream: StreamState) -> Bool {
         guard self.applications[ref] != nil else { return false }
-        return self.blocker(shard, of: ref) == nil
+        return self.blocker(shard, of: ref, in: stream) == nil
     }
 
-    /// A shard that must be finished before this one is processed; `nil` when there is none.
-    package func blocker(_ shard: ShardDescription, of ref: ApplicationRef) -> ShardNumber? {
+    /// A shard that must be finished before this one is processed; `nil` when there is none. A parent that is finished
+    /// says nothing of its own parents: an operator can set one to its end, or take an older one back.
+    package func blocker(
+        _ shard: ShardDescription, of ref: ApplicationRef, in stream: StreamState
+    ) -> ShardNumber? {
         guard let rows = self.applications[ref]?.rows else { return nil }
-        return shard.parents.first { !(rows[$0]?.isFinished ?? true) }
+        var next = shard.parents
+        var seen: Set<ShardNumber> = []
+        while let ancestor = next.popLast() {
+            guard seen.insert(ancestor).inserted else { continue }
+            if let row = rows[ancestor], !row.isFinished { return ancestor }
+            next += stream.shard(ancestor)?.parents ?? []
+        }
+        return nil
     }
 
     // MARK: News

@@ -27,7 +27,9 @@ extension ConsumerSimulation {
         var unheld: [LeaseAuditor.Hold] = []
         for (number, row) in self.leases.ahead where !row.isFinished {
             if let owner = row.owner, owners.contains(owner) { continue }
-            guard let shard = stream.shard(number), self.core.leases.mayBegin(shard, of: self.ref) else { continue }
+            guard let shard = stream.shard(number), self.core.leases.mayBegin(shard, of: self.ref, in: stream) else {
+                continue
+            }
             unheld.append(LeaseAuditor.Hold(shard: number, counter: row.counter))
         }
         try self.watch.look(unheld, now: self.now, atMost: self.plan.unheldMax)

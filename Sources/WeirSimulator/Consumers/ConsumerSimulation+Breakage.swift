@@ -51,7 +51,7 @@ extension ConsumerSimulation {
                 .min(by: { $0.owner.worker < $1.owner.worker }),
             let child = self.leases.ahead.sorted(by: { $0.key < $1.key }).first(where: { number, row in
                 row.owner == nil && !row.isFinished
-                    && stream.shard(number).map { !self.core.leases.mayBegin($0, of: self.ref) } ?? false
+                    && stream.shard(number).map { !self.core.leases.mayBegin($0, of: self.ref, in: stream) } ?? false
             })?.key
         else { return }
         let ref = self.ref!

@@ -52,10 +52,17 @@ extension ConsumerSimulation {
         let stream = core.catalog.stream(self.stream)
         try self.leases.observe(
             rows, cause, lsn: max(core.leaseLSN, core.catalogLSN),
-            mayBegin: { shard in
-                stream?.shard(shard).map { core.leases.mayBegin($0, of: self.ref) } ?? false
+            ancestors: { shard in
+                var found: [ShardNumber] = []
+                var next = stream?.shard(shard)?.parents ?? []
+                while !next.isEmpty {
+                    let parent = next.removeFirst()
+                    guard !found.contains(parent) else { continue }
+                    found.append(parent)
+                    next += stream?.shard(parent)?.parents ?? []
+                }
+                return found
             },
-            parents: { stream?.shard($0)?.parents ?? [] },
             isExcused: { owner, shard in
                 // Not a member any more: whether that is right is judged when it expires.
                 guard let group, group.member(owner) != nil,

@@ -42,29 +42,27 @@ struct LeaseAuditor {
     private var pending: [(lsn: LSN, changed: Rows)] = []
     /// All that became durable.
     private(set) var holdings: [Hold: Holding] = [:]
-    /// Shards that were reset: their children may be held by workers although they are not finished any more.
+    /// Shards that were reset: those that came of them may be held by workers although they are not finished any more.
     private var wasReset: Set<ShardNumber> = []
 
-    /// The table may have changed. `mayBegin`: whether the parents of a shard are finished.
+    /// The table may have changed. `ancestors`: all shards that a shard came of, parents first, as far as they are
+    /// there.
     mutating func observe(
-        _ rows: Rows, _ cause: Cause, lsn: LSN, mayBegin: (ShardNumber) -> Bool,
-        parents: (ShardNumber) -> [ShardNumber],
-        isExcused: Excuse
+        _ rows: Rows, _ cause: Cause, lsn: LSN, ancestors: (ShardNumber) -> [ShardNumber], isExcused: Excuse
     ) throws(Violation) {
-        if case .checkpoint(let hold, _) = cause { try self.checkAccepted(hold) }
+        if case .checkpoint(let hold, let position) = cause { try self.checkAccepted(hold, position) }
         var changed: Rows = [:]
         for (shard, row) in rows.sorted(by: { $0.key < $1.key }) {
             guard let before = self.ahead[shard] else {
                 changed[shard] = row
+                if cause == .reset { self.wasReset.insert(shard) }
                 continue
             }
             guard row != before else { continue }
             changed[shard] = row
             try self.check(shard, from: before, to: row, cause)
-            if let owner = row.owner, owner != before.owner, !mayBegin(shard),
-                !parents(shard).contains(where: self.wasReset.contains)
-            {
-                throw Violation("\(shard) goes to \(owner) before its parents are finished")
+            if let owner = row.owner, owner != before.owner {
+                try self.checkMayBegin(shard, owner, isMoved: before.owner != nil, ancestors(shard), rows)
             }
             if let owner = before.owner, owner != row.owner, !Self.explains(cause, owner, shard, row),
                 !isExcused(owner, shard)
@@ -78,8 +76,23 @@ struct LeaseAuditor {
         self.pending.append((lsn, changed))
     }
 
-    /// A checkpoint was accepted: only from the one who holds the row.
-    private func checkAccepted(_ hold: LeaseHold) throws(Violation) {
+    /// Nobody begins a shard before all that it came of is finished. One that is being processed goes on with another
+    /// worker, also when an operator has taken an ancestor back meanwhile.
+    private func checkMayBegin(
+        _ shard: ShardNumber, _ owner: LeaseOwner, isMoved: Bool, _ ancestors: [ShardNumber], _ rows: Rows
+    ) throws(Violation) {
+        guard let unfinished = ancestors.first(where: { rows[$0].map { !$0.isFinished } ?? false }) else { return }
+        if isMoved, ancestors.contains(where: self.wasReset.contains) { return }
+        throw Violation("\(shard) goes to \(owner) before \(unfinished), which it came of, is finished")
+    }
+
+    /// A checkpoint was accepted: only from the one who holds the row, or held it until it was finished by the same.
+    private func checkAccepted(_ hold: LeaseHold, _ position: LeaseCheckpoint) throws(Violation) {
+        if position == .shardEnd, let row = self.ahead[hold.shard], row.isFinished, row.owner == nil,
+            row.counter == hold.counter + 1
+        {
+            return
+        }
         guard let row = self.ahead[hold.shard], row.owner == hold.owner, row.counter == hold.counter else {
             let row = self.ahead[hold.shard]
             let owner = row?.owner.map { "\($0)" } ?? "nobody"

@@ -141,10 +141,12 @@ extension NodeGroups {
             for owner in Set(event.rows.compactMap({ rows[$0.shard]?.owner })) { self.groups[ref]?.touch(owner) }
             self.settle(ref, log, moment)
         }
-        return event.rows.compactMap { row in
-            rows[row.shard].map {
-                LeaseReset(shard: row.shard, from: $0.checkpoint, to: row.checkpoint, owner: $0.owner?.worker)
-            }
+        return event.rows.map { row in
+            // One without a lease was finished for the application, which never had anything of it.
+            let before = rows[row.shard]
+            return LeaseReset(
+                shard: row.shard, from: before?.checkpoint ?? .shardEnd, to: row.checkpoint,
+                owner: before?.owner?.worker)
         }
     }
 

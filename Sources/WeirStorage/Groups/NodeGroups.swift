@@ -142,7 +142,7 @@ package struct NodeGroups<Waiter: Sendable>: Sendable {
         self.follow(ref, log)
         let changes =
             self.groups[ref]?.settle(nowNanos: moment.nanos) { number in
-                stream.shard(number).map { log.leases.blocker($0, of: ref) } ?? number
+                stream.shard(number).map { log.leases.blocker($0, of: ref, in: stream) } ?? number
             } ?? []
         if !changes.isEmpty, (try? log.submit(.assign(ref, changes), nowMillis: moment.wallMillis)) != nil {
             self.groups[ref]?.settled(changes)

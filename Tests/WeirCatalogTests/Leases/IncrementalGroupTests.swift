@@ -99,7 +99,7 @@ import WeirModel
             let (table, application) = (self.node.table, self.node.application)
             let stream = try self.node.node.state(self.node.stream)
             let naive = NaiveGroup(self.group, self.node.rows, nowNanos: self.node.nowNanos) { number in
-                stream.shard(number).map { table.mayBegin($0, of: application) } ?? false
+                stream.shard(number).map { table.mayBegin($0, of: application, in: stream) } ?? false
             }
             let changes = try self.node.settle(&self.group)
             let promises = self.group.handOvers.mapValues { [$0.from, $0.to] }

@@ -52,6 +52,11 @@ struct LeaseNode {
         try #require(self.table.row(self.application, ShardNumber(shard)))
     }
 
+    func mayBegin(_ shard: UInt32) throws -> Bool {
+        self.table.mayBegin(
+            try self.node.shard(shard, of: self.stream), of: self.application, in: try self.node.state(self.stream))
+    }
+
     /// The number of a record, as its reader would see it.
     func number(_ index: UInt64, of shard: UInt32) throws -> SequenceNumber {
         let shard = try self.node.shard(shard, of: self.stream)
@@ -78,7 +83,7 @@ struct LeaseNode {
         self.follow(&group)
         let (table, application, stream) = (self.table, self.application, try self.node.state(self.stream))
         let changes = group.settle(nowNanos: self.nowNanos) { number in
-            stream.shard(number).map { table.blocker($0, of: application) } ?? number
+            stream.shard(number).map { table.blocker($0, of: application, in: stream) } ?? number
         }
         try self.run(.assign(self.application, changes))
         group.settled(changes)

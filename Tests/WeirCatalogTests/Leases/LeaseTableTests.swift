@@ -60,14 +60,102 @@ import WeirModel
         try node.assign(0, to: owner)
         try node.assign(1, to: owner)
         try node.run(.mergeShards(node.stream, ShardNumber(0), ShardNumber(1)))
-        let child = try node.node.shard(2, of: node.stream)
         #expect(try node.row(2).checkpoint == .trimHorizon)
-        #expect(!node.table.mayBegin(child, of: node.application))
+        #expect(try !node.mayBegin(2))
         try node.checkpoint(0, by: owner, .shardEnd)
-        #expect(!node.table.mayBegin(child, of: node.application))
+        #expect(try !node.mayBegin(2))
         try node.checkpoint(1, by: owner, .shardEnd)
-        #expect(node.table.mayBegin(child, of: node.application))
+        #expect(try node.mayBegin(2))
         #expect(try node.row(1).owner == nil, "what is finished is nobody's")
+    }
+
+    @Test func `A shard does not begin while anything that it came of is unfinished, whatever its parents are`() throws
+    {
+        var node = try LeaseNode(shards: 1)
+        try node.run(.createApplication(node.application, from: .trimHorizon))
+        try node.run(.splitShard(node.stream, ShardNumber(0), at: nil))
+        try node.run(.splitShard(node.stream, ShardNumber(1), at: nil))
+        // An operator sends the shard in the middle to its end.
+        try node.run(
+            .reset(node.application, shard: ShardNumber(1), to: .latest, force: false, reason: "skip it"))
+        #expect(try node.row(1).isFinished)
+        #expect(try !node.mayBegin(3) && !node.mayBegin(4) && !node.mayBegin(2))
+        let owner = try LeaseNode.owner("a")
+        try node.assign(0, to: owner)
+        try node.checkpoint(0, by: owner, .shardEnd)
+        #expect(try node.mayBegin(3) && node.mayBegin(4) && node.mayBegin(2))
+    }
+
+    @Test func `A reset to the beginning covers shards that were closed before the application began`() throws {
+        var node = try LeaseNode(shards: 1)
+        node.node.append(10, to: 0, of: node.stream)
+        try node.run(.splitShard(node.stream, ShardNumber(0), at: nil))
+        try node.run(.createApplication(node.application, from: .latest))
+        #expect(node.rows.keys.sorted().map(\.rawValue) == [1, 2])
+        try node.run(.reset(node.application, shard: nil, to: .latest, force: false, reason: "r"))
+        #expect(node.rows.count == 2)
+        try node.run(.reset(node.application, shard: nil, to: .trimHorizon, force: false, reason: "r"))
+        #expect(node.rows.keys.sorted().map(\.rawValue) == [0, 1, 2] && node.table.rowCount == 3)
+        #expect(node.rows.values.allSatisfy { $0.checkpoint == .trimHorizon })
+        #expect(try node.mayBegin(0) && !node.mayBegin(1))
+        let bytes = node.table.encodeSnapshot()
+        #expect(try bytes.withUnsafeBytes { try LeaseTable(snapshot: $0) }.encodeSnapshot() == bytes)
+    }
+
+    @Test func `A single shard that was closed before the application began can be taken back too`() throws {
+        var node = try LeaseNode(shards: 1)
+        try node.run(.splitShard(node.stream, ShardNumber(0), at: nil))
+        try node.run(.createApplication(node.application, from: .latest))
+        let zero = ShardNumber(0)
+        try node.run(.reset(node.application, shard: zero, to: .trimHorizon, force: false, reason: "r"))
+        #expect(try node.row(0).checkpoint == .trimHorizon)
+        let error = try self.refusal {
+            try node.run(
+                .reset(node.application, shard: ShardNumber(9), to: .trimHorizon, force: false, reason: "r"))
+        }
+        #expect(error.code == .shardNotFound)
+    }
+
+    @Test(arguments: 0...4) func `No lease has a counter of an application of that name that was deleted`(
+        _ moves: Int
+    ) throws {
+        var node = try LeaseNode(shards: 1)
+        var used: Set<UInt64> = []
+        for life in 1...3 as ClosedRange<UInt64> {
+            try node.run(.createApplication(node.application, from: .trimHorizon))
+            for _ in 0...moves {
+                try node.assign(0, to: LeaseNode.owner("a", life))
+                let counter = try node.row(0).counter
+                #expect(used.insert(counter).inserted, "counter \(counter) of life \(life)")
+            }
+            // A reader of the earlier life is told, whoever holds the lease now.
+            for counter in used {
+                let loss = node.table.loss(node.application, ShardNumber(0), counter: counter)
+                #expect(try (loss == nil) == (counter == node.row(0).counter))
+            }
+            try node.run(.deleteApplication(node.application, force: true))
+            // Also after a restart.
+            let bytes = node.table.encodeSnapshot()
+            node.table = try bytes.withUnsafeBytes { try LeaseTable(snapshot: $0) }
+            #expect(node.table.encodeSnapshot() == bytes)
+        }
+    }
+
+    @Test func `The end of a shard that is told twice is stored once, and nobody else can tell it`() throws {
+        var node = try LeaseNode(shards: 1)
+        try node.run(.createApplication(node.application, from: .trimHorizon))
+        try node.run(.splitShard(node.stream, ShardNumber(0), at: nil))
+        let owner = try LeaseNode.owner("a")
+        try node.assign(0, to: owner)
+        let counter = try node.row(0).counter
+        try node.checkpoint(0, by: owner, counter: counter, .shardEnd)
+        let after = try node.row(0)
+        try node.checkpoint(0, by: owner, counter: counter, .shardEnd)
+        #expect(try node.row(0) == after)
+        for other in [counter + 1, counter + 2] {
+            let error = try self.refusal { try node.checkpoint(0, by: owner, counter: other, .shardEnd) }
+            #expect(error.code == .leaseLost)
+        }
     }
 
     @Test func `Expired shards leave the table, and their children need not wait for them`() throws {
@@ -78,7 +166,7 @@ import WeirModel
         for command in node.node.catalog.expirable(nowMillis: node.node.nowMillis) { try node.run(command) }
         #expect(node.rows.keys.sorted().map(\.rawValue) == [1, 2])
         #expect(node.table.rowCount == 2)
-        #expect(node.table.mayBegin(try node.node.shard(1, of: node.stream), of: node.application))
+        #expect(try node.mayBegin(1))
     }
 
     @Test func `A deleted stream takes its applications and consumers along`() throws {
