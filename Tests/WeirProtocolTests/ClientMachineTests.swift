@@ -144,6 +144,21 @@ import WeirProtocol
         #expect(session.request(.ping, bytes: 0) == .send(correlation: Self.id(4, slot: 1)))
     }
 
+    @Test(arguments: [1, 3, 4096]) func `A worker's signs of life have places that no other request takes`(
+        _ outstandingMax: Int
+    ) throws {
+        var session = try Self.session(.open, outstandingMax: outstandingMax)
+        var others = 0
+        while case .send = session.request(.checkpoint, bytes: 0) { others += 1 }
+        #expect(session.outstandingCount == outstandingMax && others <= outstandingMax)
+        for type in [FrameType.subscribe, .putRecords, .ping] {
+            #expect(session.request(type, bytes: 0) == .wait)
+        }
+        var signs = 0
+        while case .send = session.request([.heartbeat, .joinGroup, .leaveGroup][signs % 3], bytes: 0) { signs += 1 }
+        #expect(signs == 16)
+    }
+
     @Test func `Puts keep to the credit, with the server's arithmetic`() throws {
         var session = try Self.session(.open)
         func put(_ bytes: Int) -> ClientMachine.Admission {

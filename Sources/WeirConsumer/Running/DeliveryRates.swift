@@ -1,34 +1,62 @@
 // SPDX-License-Identifier: Apache-2.0
 import WeirModel
 
-/// Bytes a second of each shard, for the server's balance. Pure.
+/// Bytes a second of each shard, for the server's balance, which smooths what it is told. Says only what has changed:
+/// as often as it takes until the server's figure is as good as the measured one. Pure.
 struct DeliveryRates: Sendable {
-    /// Shorter times say nothing; what was measured before is said again.
+    /// Shorter times say nothing.
     static let shortestNanos: UInt64 = 500_000_000
+    /// The server takes the mean of what it knew and what it hears: behind so many it is off by a 16th of the change.
+    static let repeats = 4
+    /// Bytes a second that make no difference to the balance, which counts each lease as as much.
+    static let indifferent: UInt64 = 1024
 
-    private var bytes: [ShardNumber: UInt64] = [:]
-    private var since: UInt64?
-    private var measured: [(shard: ShardNumber, bytesPerSecond: UInt64)] = []
+    private struct Shard {
+        var bytes: UInt64 = 0
+        /// The rate that is told; `nil`: not measured yet.
+        var told: UInt64?
+        /// How often it is still to be told.
+        var left = DeliveryRates.repeats
 
-    mutating func add(_ shard: ShardNumber, bytes: UInt64) { self.bytes[shard, default: 0] += bytes }
-
-    mutating func forget(_ shard: ShardNumber) {
-        self.bytes[shard] = nil
-        self.measured.removeAll { $0.shard == shard }
+        mutating func measure(_ rate: UInt64) {
+            if let told, max(told, rate) - min(told, rate) <= max(DeliveryRates.indifferent, told / 8) { return }
+            self.told = rate
+            self.left = DeliveryRates.repeats
+        }
     }
 
+    private var shards: [ShardNumber: Shard] = [:]
+    private var since: UInt64?
+
+    mutating func add(_ shard: ShardNumber, bytes: UInt64) { self.shards[shard, default: Shard()].bytes += bytes }
+
+    mutating func forget(_ shard: ShardNumber) { self.shards[shard] = nil }
+
+    /// What a heartbeat that is sent now says.
     mutating func measure(now: UInt64) -> [(shard: ShardNumber, bytesPerSecond: UInt64)] {
         guard let since else {
             self.since = now
             return []
         }
         let elapsed = now - since
-        guard elapsed >= Self.shortestNanos else { return self.measured }
-        self.measured = self.bytes.keys.sorted().map { shard in
-            (shard, UInt64(Double(self.bytes[shard] ?? 0) * 1e9 / Double(elapsed)))
-        }
-        for shard in self.bytes.keys { self.bytes[shard] = 0 }
+        guard elapsed >= Self.shortestNanos else { return [] }
         self.since = now
-        return self.measured
+        var news: [(shard: ShardNumber, bytesPerSecond: UInt64)] = []
+        for number in self.shards.keys.sorted() {
+            guard var shard = self.shards[number] else { continue }
+            shard.measure(UInt64(Double(shard.bytes) * 1e9 / Double(elapsed)))
+            shard.bytes = 0
+            if let told = shard.told, shard.left > 0 {
+                shard.left -= 1
+                news.append((number, told))
+            }
+            self.shards[number] = shard
+        }
+        return news
+    }
+
+    /// The server may not have heard what was said, or has begun anew.
+    mutating func tellAgain() {
+        for shard in self.shards.keys { self.shards[shard]?.left = Self.repeats }
     }
 }

@@ -16,6 +16,7 @@ final class WorkerCore: Sendable {
         var status = WorkerStatus()
         var mailboxes: [LeaseKey: LeaseMailbox] = [:]
         var rates = DeliveryRates()
+        var troubles = TroubleLog()
     }
 
     let configuration: WorkerConfiguration
@@ -61,6 +62,13 @@ final class WorkerCore: Sendable {
     }
 
     var logger: Logger? { self.configuration.logger }
+
+    /// Warns, but not of the same again and again.
+    func warn(_ trouble: TroubleLog.Trouble, _ message: String) {
+        let now = self.services.clock.nanoseconds
+        guard let untold = self.state.withLock({ $0.troubles.note(trouble, now: now) }) else { return }
+        self.logger?.warning("\(message)\(untold > 0 ? "; the same \(untold) times more since the last time" : "")")
+    }
 
     // MARK: Events
 
@@ -198,9 +206,10 @@ final class WorkerCore: Sendable {
             let assignment = try await self.call(until: deadline) {
                 try await $0.join(sessionTimeoutMillis: millis, from: self.configuration.initialPosition)
             }
+            self.state.withLock { $0.rates.tellAgain() }
             self.handle(.joined(call: call, assignment))
         } catch {
-            self.logger?.info("joining \(self.configuration.application) failed: \(error.message)")
+            self.warn(.joining, "joining \(self.configuration.application) failed: \(error.message)")
             self.handle(.joinFailed(call: call, error))
         }
     }
@@ -214,7 +223,8 @@ final class WorkerCore: Sendable {
             }
             self.handle(.heartbeatAnswered(call: call, assignment))
         } catch {
-            self.logger?.info("a heartbeat failed: \(error.message)")
+            self.state.withLock { $0.rates.tellAgain() }
+            self.warn(.heartbeat, "a heartbeat failed: \(error.message)")
             self.handle(.heartbeatFailed(call: call, error))
         }
     }

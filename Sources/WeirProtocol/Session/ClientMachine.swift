@@ -22,7 +22,7 @@ package struct ClientMachine: Sendable {
         package let type: FrameType
         /// Rises with every request: a count in the upper 48 bits, the slot in the lower 16.
         package let correlation: UInt64
-        /// In `0..<outstandingMax`.
+        /// In `0..<slotCount`.
         package var slot: Int { ClientMachine.slot(of: self.correlation) }
     }
 
@@ -48,13 +48,23 @@ package struct ClientMachine: Sendable {
     var isOpen = false
     var frameBytesMax = 0
     var credit = PutCredit(bytesMax: 0, requestsMax: 0)
-
-    /// At most `outstandingMax` requests, 1 to 65,536, are without an answer; more have to wait.
+    /// At most `outstandingMax` requests, 1 to 65,000, are without an answer; more have to wait. Signs of life have 16
+    /// places more.
     package init(hello: Hello, outstandingMax: Int = 4096) {
-        let count = min(max(1, outstandingMax), 65_536)
+        let count = min(max(1, outstandingMax), 65_000) + Self.signsOfLifeMax
         self.hello = hello
         self.slots = Array(repeating: Outstanding(), count: count)
         self.freeSlots = (0..<count).reversed().map { UInt16($0) }
+    }
+
+    /// Many other requests that wait for their answers must not make a worker look dead.
+    private static let signsOfLifeMax = 16
+
+    private func hasSlot(for type: FrameType) -> Bool {
+        switch type {
+        case .heartbeat, .joinGroup, .leaveGroup: !self.freeSlots.isEmpty
+        default: self.freeSlots.count > Self.signsOfLifeMax
+        }
     }
 
     package var slotCount: Int { self.slots.count }
@@ -92,14 +102,14 @@ extension ClientMachine {
 
     /// May a put with a payload of `bytes` bytes be sent now?
     package func mayPut(_ bytes: Int) -> Bool {
-        self.isOpen && bytes <= self.frameBytesMax && !self.freeSlots.isEmpty && self.credit.allows(bytes)
+        self.isOpen && bytes <= self.frameBytesMax && self.hasSlot(for: .putRecords) && self.credit.allows(bytes)
     }
 
     /// Asks to send a request with a payload of `bytes` bytes, and when it may, counts it as sent.
     package mutating func request(_ type: FrameType, bytes: Int) -> Admission {
         guard self.isOpen, bytes <= self.frameBytesMax else { return self.refusal(bytes: bytes) }
         if type == .putRecords, !self.credit.allows(bytes) { return .wait }
-        guard let slot = self.freeSlots.popLast() else { return .wait }
+        guard self.hasSlot(for: type), let slot = self.freeSlots.popLast() else { return .wait }
         if type == .putRecords { self.credit.take(bytes) }
         self.requests += 1
         let correlation = self.requests << 16 | UInt64(slot)

@@ -11,7 +11,7 @@ package struct ClientSession<Context: Sendable>: Sendable {
     /// By slot.
     private var contexts: [Context?]
 
-    /// At most `outstandingMax` requests, 1 to 65,536, are without an answer; more have to wait.
+    /// At most `outstandingMax` requests, 1 to 65,000, are without an answer, beside signs of life; more have to wait.
     package init(hello: Hello, outstandingMax: Int = 4096) {
         self.machine = ClientMachine(hello: hello, outstandingMax: outstandingMax)
         self.contexts = Array(repeating: nil, count: self.machine.slotCount)
