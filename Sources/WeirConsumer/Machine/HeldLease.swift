@@ -49,5 +49,11 @@ struct HeldLease: Sendable {
         }
     }
 
+    /// The end of the shard is stored, or being stored: the server stops listing the lease then, which is no loss. What
+    /// the store says decides.
+    var isEnding: Bool { self.isEnded || self.progress.inFlight == .shardEnd && self.isUsable }
+    /// Nothing is left of it that could be lost.
+    var isEnded: Bool { self.progress.saved == .shardEnd && self.isUsable }
+
     var isLost: Bool { if case .lost = self.stage { true } else { false } }
 }

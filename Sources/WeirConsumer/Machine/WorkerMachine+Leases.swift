@@ -11,6 +11,7 @@ extension WorkerMachine {
         let shards = Set(listed.map(\.shard))
         for shard in self.leases.keys.sorted() where !shards.contains(shard) {
             self.leases[shard]?.successor = nil
+            guard self.leases[shard]?.isEnding == false else { continue }
             self.lose(shard, Self.takenAway(shard), isSuperseded: true, &actions)
         }
     }
@@ -25,6 +26,8 @@ extension WorkerMachine {
             self.leases[lease.shard]?.successor = lease
         } else if held.key.counter != lease.counter {
             self.leases[lease.shard]?.successor = lease
+            // It was reset behind its end: the new one begins when the old one has stopped.
+            guard !held.isEnding else { return }
             self.lose(lease.shard, Self.takenAway(lease.shard), isSuperseded: true, &actions)
         } else {
             self.leases[lease.shard]?.isWanted = lease.isToBeHandedOver
@@ -93,7 +96,9 @@ extension WorkerMachine {
         case .checkpointSaved(let key): self.saved(key, nil, now, &actions)
         case .checkpointFailed(let key, let error): self.saved(key, error, now, &actions)
         case .readingRefused(let key, let error):
-            guard self.leases[key.shard]?.key == key else { return }
+            guard let held = self.leases[key.shard], held.key == key, !held.isEnding else { return }
+            // It would be the same for every shard, and for ever.
+            if error.code == .consumerNotFound { return self.shutdown(error, now, &actions) }
             self.lose(key.shard, error, isSuperseded: error.code == .leaseLost, &actions)
         case .shardFinished(let key, let outcome): self.finished(key, outcome, &actions)
         case .handedOver(let key): self.handedOver(key, nil, now, &actions)
@@ -174,6 +179,9 @@ extension WorkerMachine {
         case .lost(let error): self.forget(key.shard, error, &actions)
         case .running, .stopping:
             guard outcome == .stopped else {
+                if held.isEnded, held.successor != nil {
+                    return self.forget(key.shard, Self.takenAway(key.shard), &actions)
+                }
                 self.leases[key.shard]?.stage = .resting(outcome)
                 if outcome == .failed, held.isWanted, held.progress.isSettled { self.handOver(key.shard, &actions) }
                 return

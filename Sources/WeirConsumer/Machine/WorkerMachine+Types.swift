@@ -76,7 +76,7 @@ extension WorkerMachine {
         case checkpoint(LeaseKey, LeaseCheckpoint?, ticket: UInt64?)
         case checkpointSaved(LeaseKey)
         case checkpointFailed(LeaseKey, WeirError)
-        /// The server refuses to read under this lease.
+        /// The server refuses to read under this lease, or as the registered consumer that it was told to be.
         case readingRefused(LeaseKey, WeirError)
         /// Nothing of this lease runs any more. Comes once for each `.start`.
         case shardFinished(LeaseKey, ShardOutcome)

@@ -18,9 +18,9 @@ package struct WorkerMachine: Sendable {
     enum Phase: Equatable {
         case idle
         case running
-        /// Shut down: processors are finishing.
-        case draining(until: UInt64)
-        case leaving
+        /// Shut down, or ended by an error: processors are finishing.
+        case draining(until: UInt64, WeirError?)
+        case leaving(WeirError?)
         case finished
     }
 
@@ -54,7 +54,7 @@ package struct WorkerMachine: Sendable {
     package var nextDeadline: UInt64? {
         guard self.phase != .finished else { return nil }
         var deadlines = [self.aliveUntil, self.retryAt]
-        if case .draining(let until) = self.phase { deadlines.append(until) }
+        if case .draining(let until, _) = self.phase { deadlines.append(until) }
         deadlines += self.leases.values.flatMap { [$0.handOverAgainAt, $0.saveAgainAt] }
         return deadlines.compactMap { $0 }.min()
     }
@@ -92,8 +92,11 @@ package struct WorkerMachine: Sendable {
         switch event {
         case .start, .tick, .joined, .joinFailed, .heartbeatAnswered, .heartbeatFailed:
             self.handleSession(event, now, &actions)
-        case .shutdown: self.shutdown(now, &actions)
-        case .left: self.finish(nil, &actions)
+        case .shutdown: self.shutdown(nil, now, &actions)
+        case .left:
+            var error: WeirError?
+            if case .leaving(let why) = self.phase { error = why }
+            self.finish(error, &actions)
         default: self.handleLease(event, now, &actions)
         }
         self.advance(now, &actions)
@@ -180,6 +183,7 @@ package struct WorkerMachine: Sendable {
             let error = WeirError(.leaseLost, "no heartbeat of this worker was answered for \(millis) ms")
             // It was given in this session, and must not begin outside of one.
             self.leases[shard]?.successor = nil
+            guard self.leases[shard]?.isEnded == false else { continue }
             self.lose(shard, error, isSuperseded: false, &actions)
         }
     }
@@ -189,9 +193,9 @@ package struct WorkerMachine: Sendable {
         switch self.phase {
         case .idle, .finished, .leaving: return
         case .running: break
-        case .draining(let until):
+        case .draining(let until, let error):
             if now >= until { self.abandonAll(&actions) }
-            if now >= until || !self.leases.values.contains(where: \.isBusy) { return self.leave(now, &actions) }
+            if now >= until || !self.leases.values.contains(where: \.isBusy) { return self.leave(error, now, &actions) }
         }
         if let retryAt, now < retryAt { return }
         guard self.call == nil else { return }
@@ -210,19 +214,20 @@ package struct WorkerMachine: Sendable {
 
     // MARK: The end
 
-    private mutating func shutdown(_ now: UInt64, _ actions: inout [Action]) {
+    /// `error`: why it ends, when nobody has asked for it.
+    mutating func shutdown(_ error: WeirError?, _ now: UInt64, _ actions: inout [Action]) {
         switch self.phase {
-        case .idle: return self.finish(nil, &actions)
+        case .idle: return self.finish(error, &actions)
         case .running: break
         case .draining, .leaving, .finished: return
         }
-        self.phase = .draining(until: now + self.settings.drainTimeout)
+        self.phase = .draining(until: now + self.settings.drainTimeout, error)
         for shard in self.leases.keys.sorted() { self.stop(shard, .shutdown, &actions) }
     }
 
-    private mutating func leave(_ now: UInt64, _ actions: inout [Action]) {
-        guard self.hasJoined || self.call != nil else { return self.finish(nil, &actions) }
-        self.phase = .leaving
+    private mutating func leave(_ error: WeirError?, _ now: UInt64, _ actions: inout [Action]) {
+        guard self.hasJoined || self.call != nil else { return self.finish(error, &actions) }
+        self.phase = .leaving(error)
         self.call = nil
         self.retryAt = nil
         actions.append(.leave(deadline: now + Settings.leaveNanos))

@@ -99,15 +99,22 @@ struct LeaseRun: Sendable {
             } catch let error as WeirError where error.code == .shardNotFound {
                 _ = await self.mailbox.put(SourceBatch([], isEndOfShard: true))
                 return
-            } catch let error as WeirError where error.code == .leaseLost || error.code == .streamDeleted {
+            } catch let error as WeirError where Self.endsReading(error) {
                 return self.core.handle(.readingRefused(self.key, error))
             } catch {
                 if Task.isCancelled { return }
                 failures += 1
                 self.core.count { $0.readFailures += 1 }
-                self.core.logger?.warning("reading \(self.key.shard) failed: \(error)")
+                self.core.warn(.reading((error as? WeirError)?.code), "reading \(self.key.shard) failed: \(error)")
                 guard await self.pause(failures) else { return }
             }
+        }
+    }
+
+    private static func endsReading(_ error: WeirError) -> Bool {
+        switch error.code {
+        case .leaseLost, .streamDeleted, .consumerNotFound: true
+        default: false
         }
     }
 

@@ -53,6 +53,79 @@ struct WorkerLeaseTests {
         #expect(bench.started.isEmpty)
     }
 
+    /// The list of the server and the answer to the checkpoint race: either may come first.
+    @Test("A lease that ends with its shard is not lost", arguments: [true, false], [true, false])
+    func endOfAShard(listComesFirst: Bool, processorReturnsLast: Bool) {
+        var bench = MachineBench()
+        let key = bench.join([lease(0), lease(1)])[0]
+        let call = bench.call
+        bench.send(.delivered(key, through(10)))
+        bench.send(.reachedEnd(key))
+        bench.send(.checkpoint(key, nil, ticket: 1))
+        #expect(bench.saves == [.shardEnd])
+        let unlisted = WorkerMachine.Event.heartbeatAnswered(call: call, list(2, [lease(1)]))
+        if listComesFirst {
+            bench.send(unlisted)
+            #expect(bench.stopped.isEmpty)
+            bench.send(.checkpointSaved(key))
+            #expect(bench.settled == [1: nil])
+            if !processorReturnsLast { bench.send(.shardFinished(key, .ended)) }
+        } else {
+            bench.send(.checkpointSaved(key))
+            if !processorReturnsLast { bench.send(.shardFinished(key, .ended)) }
+            bench.send(unlisted)
+            #expect(bench.stopped.isEmpty)
+        }
+        if processorReturnsLast {
+            bench.send(.readingRefused(key, lostError))
+            #expect(bench.stopped.isEmpty)
+            bench.send(.shardFinished(key, .ended))
+        }
+        #expect(bench.stopped.isEmpty && bench.started.isEmpty)
+    }
+
+    @Test("A worker whose registered consumer is not there finishes what it has, leaves, and says why")
+    func noConsumer() {
+        var bench = MachineBench()
+        let keys = bench.join([lease(0), lease(1)])
+        let error = WeirError(.consumerNotFound, "consumer 'nobody' is not registered")
+        bench.send(.readingRefused(keys[0], error))
+        #expect(bench.stopped == [ShardNumber(0), ShardNumber(1)] && bench.lostReason == nil)
+        bench.send(.readingRefused(keys[1], error))
+        bench.send(.shardFinished(keys[0], .stopped))
+        bench.send(.shardFinished(keys[1], .stopped))
+        #expect(bench.isLeaving)
+        bench.send(.left)
+        #expect(bench.finish == .some(error))
+    }
+
+    @Test("An end that the server refuses to store is a loss")
+    func refusedEnd() {
+        var bench = MachineBench()
+        let key = bench.join([lease(0)])[0]
+        let call = bench.call
+        bench.send(.reachedEnd(key))
+        bench.send(.checkpoint(key, nil, ticket: 1))
+        bench.send(.heartbeatAnswered(call: call, list(2, [])))
+        #expect(bench.stopped.isEmpty)
+        bench.send(.checkpointFailed(key, lostError))
+        #expect(bench.stopped == [ShardNumber(0)] && bench.settled == [1: .leaseLost])
+    }
+
+    @Test("A shard that was finished and reset begins again when its first life has stopped")
+    func resetBehindTheEnd() {
+        var bench = MachineBench()
+        let key = bench.join([lease(0)])[0]
+        let call = bench.call
+        bench.send(.reachedEnd(key))
+        bench.send(.checkpoint(key, nil, ticket: 1))
+        bench.send(.checkpointSaved(key))
+        bench.send(.heartbeatAnswered(call: call, list(2, [lease(0, 4)])))
+        #expect(bench.stopped.isEmpty && bench.started.isEmpty)
+        bench.send(.shardFinished(key, .ended))
+        #expect(bench.started.map(\.counter) == [4])
+    }
+
     @Test("A successor that is taken away again before it could begin never begins")
     func successor() {
         var bench = MachineBench()
