@@ -23,13 +23,39 @@ struct ProgramCommand: Hashable, Sendable {
         if name.contains("/") {
             guard Self.isProgram(name) else { throw Failure(.failed, "'\(name)' is not a program that can be run") }
             self.path = name
-            return
+            return try Self.checkForm(name)
         }
         let folders = (path ?? "/usr/bin:/bin").split(separator: ":", omittingEmptySubsequences: true)
         guard !name.isEmpty, let found = folders.map({ "\($0)/\(name)" }).first(where: Self.isProgram) else {
             throw Failure(.failed, "the program '\(name)' is not in any folder of PATH")
         }
         self.path = found
+        try Self.checkForm(found)
+    }
+
+    /// A script needs a first line that names its interpreter: only shells run one without.
+    private static func checkForm(_ path: String) throws {
+        let file = open(path, O_RDONLY | O_CLOEXEC)
+        // What may be run and not read is no script.
+        guard file >= 0 else { return }
+        defer { _ = close(file) }
+        var bytes = [UInt8](repeating: 0, count: 256)
+        let count = read(file, &bytes, bytes.count)
+        guard count >= 0 else { return }
+        let head = bytes.prefix(count)
+        if head.starts(with: Array("#!".utf8)) {
+            let words = head.dropFirst(2).prefix { $0 != UInt8(ascii: "\n") }
+                .split { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") || $0 == UInt8(ascii: "\r") }
+            let interpreter = words.first.map { String(decoding: $0, as: UTF8.self) } ?? ""
+            guard !interpreter.isEmpty, interpreter.hasPrefix("/") ? Self.isProgram(interpreter) : true else {
+                throw Failure(.failed, "'\(path)' wants to be run by '\(interpreter)', which is no program")
+            }
+        } else if !head.contains(0) {
+            throw Failure(
+                .failed,
+                "'\(path)' is a script without a first line such as #!/bin/sh: put one there, or name the interpreter "
+                    + "with --exec and the script behind --")
+        }
     }
 
     private static func isProgram(_ path: String) -> Bool {

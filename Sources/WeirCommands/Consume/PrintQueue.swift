@@ -77,6 +77,10 @@ struct PrintingProcessor: RecordProcessor {
     let queue: PrintQueue
 
     func processRecords(_ records: UserRecords, checkpointer: Checkpointer) async throws {
-        try await self.queue.print(records)
+        do {
+            try await self.queue.print(records)
+        } catch is OutputClosed {
+            throw ProcessorStops()
+        }
     }
 }

@@ -196,6 +196,7 @@ extension LeaseRun {
                 return .done
             } catch {
                 if self.isLost { return .stopped(.lost) }
+                if error is ProcessorStops, self.mailbox.stopReason != nil { return .stopped(.asked) }
                 failures += 1
                 self.failed("processRecords", failures, error)
                 self.leaveOutCheckpointed(&records, &processed)

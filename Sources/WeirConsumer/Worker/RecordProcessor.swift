@@ -39,6 +39,12 @@ extension RecordProcessor {
     public func shutdownRequested(checkpointer: Checkpointer) async throws {}
 }
 
+/// Thrown by `processRecords` of a processor that has shut its worker down: what it was given is not processed, and
+/// that is no failure.
+package struct ProcessorStops: Error {
+    package init() {}
+}
+
 /// Stores how far a shard has been processed. Valid until the lease ends.
 public struct Checkpointer: Sendable {
     public let shard: ShardNumber
