@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Foundation
 import WeirClient
 import WeirConsumer
 import WeirModel
@@ -6,6 +7,8 @@ import WeirModel
 struct Printer: RecordProcessor {
     func processRecords(_ records: UserRecords, checkpointer: Checkpointer) async throws {
         for record in records { print(record.partitionKey, String(decoding: record.data, as: UTF8.self)) }
+        // Records count as processed when this returns: they must have left the program by then.
+        guard fflush(nil) == 0 else { throw POSIXError(.EIO) }
     }
 }
 
@@ -18,6 +21,15 @@ struct Program {
             client: client, stream: StreamName("visits"),
             configuration: WorkerConfiguration(application: ApplicationName("printer"))
         ) { _ in Printer() }
+        // Ctrl-C and SIGTERM finish what is being processed, and give the shards to the others.
+        let signals = [SIGINT, SIGTERM].map { number in
+            signal(number, SIG_IGN)
+            let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+            source.setEventHandler { worker.shutdown() }
+            source.resume()
+            return source
+        }
         try await worker.run()
+        signals.forEach { $0.cancel() }
     }
 }

@@ -29,8 +29,7 @@ import WeirHarness
             try put.expect(0)
             let path = URL(fileURLWithPath: server.weir.path).deletingLastPathComponent()
                 .appendingPathComponent("readme-consumer").path
-            // Its output is a pipe, which Swift's print fills before it writes: so it is ended by a signal only after
-            // the lease table says that all is processed.
+            // Its output is a pipe: what was checkpointed must have been written when it is ended.
             let program = try await ChildProcess.start(path, ["\(server.port)"], environment: [:])
             try await Waiting.until("three processed records") {
                 let list = try await server.weir.run("lease", "list", "visits", "--app", "printer", "--json")
@@ -38,8 +37,10 @@ import WeirHarness
                 let rows = try list.json()
                 return rows.count == 2 && rows.allSatisfy { $0["recordsBehind"] == .number("0") }
             }
-            program.send(SIGKILL)
-            try await program.ended()
+            program.send(SIGTERM)
+            let ended = try await program.ended()
+            #expect(ended == .exit(0))
+            for line in lines { #expect(program.output.text.contains(line), "\(line)") }
         }
     }
 }
