@@ -22,15 +22,16 @@ struct ProgramCommand: Hashable, Sendable {
         self.arguments = [name] + arguments
         if name.contains("/") {
             guard Self.isProgram(name) else { throw Failure(.failed, "'\(name)' is not a program that can be run") }
+            try Self.checkForm(name)
             self.path = name
-            return try Self.checkForm(name)
+            return
         }
         let folders = (path ?? "/usr/bin:/bin").split(separator: ":", omittingEmptySubsequences: true)
         guard !name.isEmpty, let found = folders.map({ "\($0)/\(name)" }).first(where: Self.isProgram) else {
             throw Failure(.failed, "the program '\(name)' is not in any folder of PATH")
         }
-        self.path = found
         try Self.checkForm(found)
+        self.path = found
     }
 
     /// A script needs a first line that names its interpreter: only shells run one without.
