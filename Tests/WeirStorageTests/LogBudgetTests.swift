@@ -71,6 +71,53 @@ import WeirTestKit
         #expect(refused < 600)
     }
 
+    /// Dropping waits for two snapshots, and in a full log no roll asks for them.
+    @Test(arguments: [0, 1, 3]) func aFullLogGivesBackWhatIsDeletedWithinSeconds(failures: Int) throws {
+        var configuration = LogRig.small
+        configuration.logBytesMax = 1 << 20
+        let rig = try LogRig(configuration: configuration)
+        let ref = try rig.create("orders")
+        let other = try rig.create("other")
+        let filler = String(repeating: "x", count: 8000)
+        // No snapshot can be written while the log fills up.
+        rig.disk.decideFaults { operation in
+            if case .create(let name) = operation, name.hasPrefix("snapshot-") { return .failed }
+            return nil
+        }
+        func step() throws {
+            rig.clock.advance(millis: 1000)
+            rig.core.retain(rig.clock.moment, space: try rig.disk.space())
+            for _ in 0..<20 {
+                while let task = rig.core.nextUpkeep() { rig.core.finished(task, task.result(rig.disk)) }
+                try rig.write()
+            }
+        }
+        var isFull = false
+        for _ in 0..<400 where !isFull {
+            do { try rig.put([filler], to: ref) } catch let error as WeirError {
+                isFull = error.code == .storageFull
+            }
+            while let task = rig.core.nextUpkeep() { rig.core.finished(task, task.result(rig.disk)) }
+        }
+        try #require(isFull)
+        for _ in 0..<failures { try step() }
+        rig.disk.decideFaults(nil)
+        try rig.submit(.deleteStream(ref.stream))
+        var seconds = 0
+        while true {
+            do {
+                try rig.put([filler], to: other)
+                break
+            } catch is WeirError {
+                try step()
+                seconds += 1
+                try #require(seconds < 2 * SnapshotSchedule.waitMax)
+            }
+        }
+        // As long as it took, and a few looks.
+        #expect(seconds <= 20)
+    }
+
     /// Somebody else's file has filled the disk: the node starts, is read, and gives space back when a stream goes.
     @Test(arguments: [0, 1, 4096, 40_000, 70_000, 140_000]) func aNodeStartsOnAFullDisk(free: Int) throws {
         let rig = try LogRig()

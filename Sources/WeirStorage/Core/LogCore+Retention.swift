@@ -103,15 +103,21 @@ extension LogCore {
         // What stands behind the end of a segment is void by the cut of a later term, and cuts stand in headers. So a
         // segment whose end is not final keeps the headers of all later terms; those of its own term may go.
         var unended: UInt64?
+        var waitsForSnapshots = false
         for segment in self.segments where segment !== self.active && segment.closed {
             if let unended, segment.header.term > unended { break }
             let mayGo = (segment.footerWritten || segment.isDamaged) && segment.last.lsn <= safe && segment.pins == 0
             if mayGo, self.isDead(segment, nowMillis: nowMillis) {
                 self.dropping.append((segment, self.announceDrop(of: segment)))
-            } else if !segment.footerWritten {
+                continue
+            }
+            if segment.last.lsn > safe, self.isDead(segment, nowMillis: nowMillis) { waitsForSnapshots = true }
+            if !segment.footerWritten {
                 unended = unended ?? segment.header.term
             }
         }
+        // Where no puts are taken no segment fills up, and no roll asks for the snapshots that dropping waits for.
+        if waitsForSnapshots, self.isShortOfSpace { self.snapshotSchedule.demand() }
         if !self.dropping.isEmpty {
             self.segments.removeAll { segment in self.dropping.contains { $0.segment === segment } }
         }

@@ -71,6 +71,9 @@ extension LogCore {
         return all > size && !self.mayGrow(by: size + all) && self.mayGrow(by: all) ? all : size
     }
 
+    /// Whether not even the smallest segment may be added.
+    var isShortOfSpace: Bool { !self.mayGrow(by: self.configuration.segmentBytesMin) }
+
     /// Whether a segment that is being made ahead will do, and there is no room for another one beside it.
     func waitsForPreparation(of bytes: Int) -> Bool {
         self.preparing.contains { $0.header.size >= UInt64(bytes) }
