@@ -68,6 +68,10 @@ extension Simulation {
             guard let retention = changes.retentionMillis, let now = self.core.catalog.stream(stream) else { return }
             let shorter = min(retention, now.settings.retentionMillis)
             self.trueTime.giveUp(stream, before: self.trueTime.destroying(wallMillis: self.now) - shorter)
+            // What a clock hides that is not believed is not stored, so a longer retention shows it again.
+            if self.core.doubtsClock(self.now) {
+                self.toldTrimmed = self.toldTrimmed.filter { $0.key.stream != stream }
+            }
         default: break
         }
     }

@@ -48,6 +48,11 @@ extension LogCore {
     /// Looks at the clocks, as `retain` does too.
     package func watchClock(_ now: LogTime.Moment) { self.time.observe(now) }
 
+    /// Whether the wall clock is ahead of what is believed of it: it hides, and destroys nothing.
+    package func doubtsClock(_ wallMillis: Int64) -> Bool {
+        self.time.destroying(wallMillis) < self.time.hiding(wallMillis)
+    }
+
     /// Seconds-scale upkeep: size caps, expired closed shards, segments whose records are all gone. `space` is that of
     /// the disk now, when it could be asked. Returns what the clock holds back.
     @discardableResult
