@@ -67,9 +67,10 @@ extension Simulation {
             return min(hidden, max(later.horizonMillis, self.now - later.settings.retentionMillis))
         }
         guard self.told.shard(ref) != nil else {
-            // It left the list: everything in it is hidden.
+            // It left the list, and the horizon rose to its end: everything in it is hidden, also what arrived in that
+            // millisecond.
             try self.checker.audited(
-                ref, indexes: 0..<0, visibleFrom: visibleFrom, hiddenBefore: hiddenBefore,
+                ref, indexes: 0..<0, visibleFrom: max(visibleFrom, horizon + 1), hiddenBefore: hiddenBefore,
                 capped: stream?.cappedPosition ?? 0)
             try self.judgeKept(ref, indexes: 0..<0)
             return
