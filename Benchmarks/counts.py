@@ -43,7 +43,7 @@ def main():
         return row["total_acked"] / 500
 
     def allocations():
-        server.send_signal(signal.SIGUSR2)
+        server.send_signal(signal.SIGRTMIN)
         time.sleep(0.3)
         return [int(word) for word in open(counts).read().splitlines()[-1].split()]
 

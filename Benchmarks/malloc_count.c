@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Counts what a process asks of the allocator. Loaded with LD_PRELOAD; at SIGUSR2 it writes one line to the file named
+// Counts what a process asks of the allocator. Loaded with LD_PRELOAD; at SIGRTMIN it writes one line to the file named
 // by MALLOC_COUNT_FILE: allocations so far and bytes asked for. Costs that are counted do not depend on the machine.
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -56,5 +56,5 @@ __attribute__((constructor)) static void install(void) {
     memset(&action, 0, sizeof action);
     action.sa_handler = report;
     action.sa_flags = SA_RESTART;
-    sigaction(SIGUSR2, &action, NULL);
+    sigaction(SIGRTMIN, &action, NULL);
 }
