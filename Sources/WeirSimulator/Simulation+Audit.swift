@@ -60,7 +60,7 @@ extension Simulation {
         let stream = self.told.stream(ref.stream)
         let horizon = stream?.horizonMillis ?? 0
         let retention = stream?.settings.retentionMillis ?? .max / 4
-        let visibleFrom = max(horizon, self.now - retention)
+        let visibleFrom = stream.map(self.visibleFrom) ?? self.now - retention
         // A change on its way that hides less counts already: or it would bring back what it finds hidden.
         let hiddenBefore = self.untold.reduce(max(horizon, self.now - retention)) { hidden, coming in
             guard let later = coming.catalog.stream(ref.stream) else { return hidden }

@@ -192,7 +192,7 @@ extension Simulation {
         guard let ref = self.anyShard(), let stream = self.told.stream(ref.stream), let shard = self.told.shard(ref),
             let state = self.core.shard(ref)
         else { return }
-        let visibleFrom = max(stream.horizonMillis, self.now - stream.settings.retentionMillis)
+        let visibleFrom = self.visibleFrom(stream)
         let faults = self.faults
         func get(_ type: ShardIteratorType) throws(Violation) -> UInt64? {
             switch self.resolveNow(type, in: ref, nowMillis: self.now) {

@@ -82,17 +82,28 @@ extension Simulation {
     /// before.
     func judgeKept(_ ref: ShardRef, indexes: Range<UInt64>) throws(Violation) {
         guard self.trueTime.isRight, let stream = self.told.stream(ref.stream) else { return }
-        let coming = (self.untold.map(\.catalog) + [self.core.catalog]).compactMap { $0.stream(ref.stream) }
-        let retention = coming.reduce(stream.settings.retentionMillis) { min($0, $1.settings.retentionMillis) }
         try self.checker.mustShow(
-            ref, indexes: indexes,
-            bornFrom: self.trueTime.kept(ref.stream, retentionMillis: retention, wallMillis: self.now),
-            capped: stream.cappedPosition)
+            ref, indexes: indexes, bornFrom: self.kept(stream), capped: stream.cappedPosition)
+    }
+
+    /// What was put from then on is there, by the truth.
+    private func kept(_ stream: StreamState) -> Int64 {
+        let coming = (self.untold.map(\.catalog) + [self.core.catalog]).compactMap { $0.stream(stream.id) }
+        let retention = coming.reduce(stream.settings.retentionMillis) { min($0, $1.settings.retentionMillis) }
+        return self.trueTime.kept(stream.id, retentionMillis: retention, wallMillis: self.now)
+    }
+
+    /// What arrived from then on must be readable. A clock that is behind shows again what it hid when it was right,
+    /// and so does a longer retention that is set meanwhile, but not what was rightly destroyed.
+    func visibleFrom(_ stream: StreamState) -> Int64 {
+        let shown = max(stream.horizonMillis, self.now - stream.settings.retentionMillis)
+        return max(shown, self.trueTime.error < 0 ? self.kept(stream) : self.trueTime.givenUp(stream.id))
     }
 
     /// Size caps hold whatever the clock says, as far as full segments go.
     func judgeCaps() throws(Violation) {
-        guard self.core.unavailable() == nil else { return }
+        // A disk that stands still takes no change of a cap either.
+        guard self.core.unavailable() == nil, (try? self.core.checkMayLog()) != nil else { return }
         for stream in self.core.catalog.streams(after: nil, limit: .max) {
             guard let cap = stream.settings.maxBytes else { continue }
             let bytes = self.core.fullSegments.filter { $0.last.rawValue > stream.cappedPosition }

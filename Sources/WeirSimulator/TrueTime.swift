@@ -18,7 +18,7 @@ struct TrueTime {
     /// The most by which a node may ever have believed a clock that was ahead.
     private(set) var believable: Int64 = 0
     /// Of each stream: what was stamped before may be gone, because an operator said so.
-    private var givenUp: [StreamID: Int64] = [:]
+    private var givenUpBefore: [StreamID: Int64] = [:]
 
     init(isSynchronized: Bool) { self.waitMax = isSynchronized ? 3_600_000 : 86_400_000 }
 
@@ -45,14 +45,16 @@ struct TrueTime {
 
     /// Records of the stream that were stamped before may be gone from now on.
     mutating func giveUp(_ stream: StreamID, before millis: Int64) {
-        self.givenUp[stream] = max(self.givenUp[stream] ?? 0, millis)
+        self.givenUpBefore[stream] = max(self.givenUp(stream), millis)
     }
+
+    func givenUp(_ stream: StreamID) -> Int64 { self.givenUpBefore[stream] ?? 0 }
 
     /// The latest time by which a node may have destroyed, when the wall clock says this.
     func destroying(wallMillis: Int64) -> Int64 { wallMillis - self.error + self.believable + Self.slackMillis }
 
     /// What was stamped and put from then on must be there, now that the clock is right.
     func kept(_ stream: StreamID, retentionMillis: Int64, wallMillis: Int64) -> Int64 {
-        max(self.givenUp[stream] ?? 0, self.destroying(wallMillis: wallMillis) - retentionMillis)
+        max(self.givenUp(stream), self.destroying(wallMillis: wallMillis) - retentionMillis)
     }
 }

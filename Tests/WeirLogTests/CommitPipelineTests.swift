@@ -117,6 +117,39 @@ import Testing
         }
     }
 
+    /// Bytes in flight, bytes of the open commit, and whether it goes beside.
+    static let besides: [(inFlight: Int, open: Int, goes: Bool)] = [
+        (300, 300, true), (300, 150, true), (300, 149, false), (301, 150, false), (301, 151, true), (300, 5000, true),
+        (1, 1, true), (40_000, 300, false), (40_000, 20_000, true), (40_000, 19_999, false),
+        (CommitPipeline.smallBytes, CommitPipeline.smallBytes / 2, true),
+        (CommitPipeline.smallBytes, CommitPipeline.smallBytes / 2 - 1, false),
+        // One that takes long keeps nobody waiting.
+        (CommitPipeline.smallBytes + 1, 1, true), (2 << 20, 300, true),
+    ]
+
+    @Test(arguments: besides)
+    func besideASmallCommitGoesOneThatIsHalfAsLarge(_ inFlight: Int, _ open: Int, _ goes: Bool) {
+        var pipeline = CommitPipeline(last: .none, next: LSN(1))
+        #expect(pipeline.mayWriteOpen(bytes: open))
+        let first = pipeline.close(bytes: inFlight)
+        #expect(pipeline.startWriting() == first)
+        #expect(pipeline.mayWriteOpen(bytes: open) == goes)
+        // Whatever waited goes when the one before it has ended.
+        #expect(pipeline.written(first) == [first])
+        #expect(pipeline.mayWriteOpen(bytes: open))
+    }
+
+    @Test func besideTwoCommitsGoesNoneAndBesideTheOneThatIsLeftItIsJudgedByThat() {
+        var pipeline = CommitPipeline(last: .none, next: LSN(1))
+        let (first, second) = (pipeline.close(bytes: 1000), pipeline.close(bytes: 10_000))
+        #expect(pipeline.startWriting() == first && pipeline.startWriting() == second)
+        #expect(!pipeline.mayWriteOpen(bytes: 2 << 20))
+        #expect(pipeline.written(first) == [first])
+        #expect(!pipeline.mayWriteOpen(bytes: 4999) && pipeline.mayWriteOpen(bytes: 5000))
+        _ = pipeline.failed()
+        #expect(!pipeline.mayWriteOpen(bytes: 5000))
+    }
+
     /// Any numbers do, as long as they are the same every time.
     private struct Numbers {
         var state: UInt64

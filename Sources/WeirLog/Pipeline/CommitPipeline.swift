@@ -48,6 +48,15 @@ package struct CommitPipeline: Sendable {
     /// Up to here a commit takes about as long as its sync, whatever it holds.
     package static let smallBytes = 64 << 10
 
+    /// Whether the open commit, which holds `bytes`, should close and go to the disk now. Beside a small commit, which
+    /// is done in a moment, only one that is at least half as large goes. Otherwise two commits of a put or two fill
+    /// both places, and the many puts that come a moment later wait behind both.
+    package func mayWriteOpen(bytes: Int) -> Bool {
+        guard self.mayWrite else { return false }
+        guard let inFlight = self.commits.first(where: { $0.stage == .writing }) else { return true }
+        return inFlight.bytes > Self.smallBytes || bytes >= inFlight.bytes - bytes
+    }
+
     /// Commits closed and waiting for the disk.
     package var waiting: Int { self.commits.reduce(0) { $0 + ($1.stage == .closed ? 1 : 0) } }
     package var isIdle: Bool { self.commits.isEmpty }

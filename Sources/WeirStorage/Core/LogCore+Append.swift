@@ -169,7 +169,7 @@ extension LogCore {
     package static let waitingCommitsMax = 256
 
     /// Whether one more event may be logged: on a disk that stands still, changes would pile up like puts.
-    func checkMayLog() throws(WeirError) {
+    package func checkMayLog() throws(WeirError) {
         guard self.pipeline.pendingBytes + self.open.length <= self.configuration.pendingBytesMax else {
             throw self.tooMuchWaits("\(self.pipeline.pendingBytes + self.open.length) bytes")
         }

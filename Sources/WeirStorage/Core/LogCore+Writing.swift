@@ -80,7 +80,8 @@ extension LogCore {
     package var hasWork: Bool {
         if case .stopped = self.state { return false }
         if case .recovering = self.state { return false }
-        return self.pipeline.mayWrite && (!self.closed.isEmpty || !self.open.isEmpty)
+        if !self.closed.isEmpty { return self.pipeline.mayWrite }
+        return !self.open.isEmpty && self.pipeline.mayWriteOpen(bytes: self.open.length)
     }
 
     /// Whether what waits is enough for a write of its own, however many more puts are on their way: then a writer that
