@@ -209,6 +209,11 @@ extension Simulation {
         case 1:
             guard let index = try get(.trimHorizon) else { return }
             try self.checker.soughtTime(0, of: ref, got: index, visibleFrom: visibleFrom, capped: stream.cappedPosition)
+            // What expired, was trimmed or fell to a cap is missed by nobody who begins behind it.
+            if let read = try self.readOnce(ref, from: index, maxBytes: 1), read.missed > 0 {
+                throw Violation(
+                    "a reader of \(ref) from the trim horizon is told that it missed \(read.missed) records")
+            }
         default:
             let age = Int64(self.random.below(Int(max(1, self.now - shard.createdAtMillis)) + 1000))
             let millis = max(0, self.now - age)

@@ -68,6 +68,27 @@ import WeirTestKit
 
     }
 
+    /// Segments of a capped stream are dropped behind an older one in which another stream lives, where the capped one
+    /// has records too: a gap that nobody misses, before and after a start.
+    @Test(arguments: [false, true]) func whatFellToACapBehindAnOlderSegmentIsNotMissed(_ restarts: Bool) throws {
+        let rig = try LogRig()
+        let capped = try rig.create("capped", StreamSettings(maxBytes: 1 << 20, limits: .open))
+        let slow = try rig.create("slow", Self.oneHour)
+        try rig.put(["slow"], to: slow)
+        try rig.put(["oldest"], to: capped)
+        let oldest = try #require(rig.core.segments.first)
+        for _ in 0..<12 {
+            try rig.fill(segments: 8, to: capped)
+            try rig.retain()
+        }
+        let (one, other) = (rig.core.segments[0], rig.core.segments[1])
+        #expect(one === oldest && one.header.order + 1 < other.header.order, "nothing was dropped behind the oldest")
+        if restarts { try rig.restart() }
+        let index = try rig.resolveNow(.trimHorizon, in: capped, nowMillis: rig.clock.wallMillis).get()
+        let reading = rig.read(capped, from: index)
+        #expect(reading.missed == 0 && reading.texts.keys.min() == index)
+    }
+
     private static func indexed(_ texts: [String], from first: Int) -> [UInt64: String] {
         Dictionary(uniqueKeysWithValues: texts.enumerated().dropFirst(first).map { (UInt64($0.offset), $0.element) })
     }

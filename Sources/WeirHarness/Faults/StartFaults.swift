@@ -75,7 +75,8 @@ enum StartFaults {
         let line = try require(own.split(separator: "\n").first { $0.hasPrefix("format ") }, "no format line in \(own)")
         let said = try await Self.expectUntouched(scene, saying: "format 99") {
             // With a right checksum: a bit that turned is no other version.
-            let body = own.replacingFirst(String(line), with: "format 99").split(separator: "\n").prefix(3)
+            let body =
+                own.replacingFirst(String(line), with: "format 99").split(separator: "\n").prefix(3)
                 .joined(separator: "\n") + "\n"
             let checksum = Array(body.utf8).withUnsafeBufferPointer { weir_crc32c(0, $0.baseAddress, $0.count) }
             try Files.write(body + "checksum \(checksum)\n", to: path)

@@ -162,24 +162,14 @@ extension LogCore {
     /// each other out of a small memory for ever.
     func start(of shard: ShardState, _ hidden: Hidden, above: UInt64 = 0) -> VisibleStart {
         guard let number = shard.runs.firstIndex(where: { !hidden.hides($0) }) else {
-            return .at(max(above, shard.runs.last?.endIndex ?? self.lostFront(of: shard) ?? shard.durableEnd))
+            return .at(max(above, shard.beginning(before: shard.durableEnd)))
         }
         let run = shard.runs[number]
         if above >= run.endIndex { return .at(above) }
         guard let index = self.index(of: shard, in: run.segment) else { return .needsIndex(run.segment) }
         let position = index.position(ofArrival: hidden.arrivedBefore)
         if position > 0 { return .at(max(above, index.entries[position - 1].endIndex)) }
-        let before = number > 0 ? shard.runs[number - 1].endIndex : self.lostFront(of: shard)
-        return .at(max(above, before ?? index.entries.first?.firstIndex ?? run.endIndex))
-    }
-
-    /// Where the first records of a shard were that damage has taken; `nil` when none were, or when they would have
-    /// expired with the segment that they were in.
-    private func lostFront(of shard: ShardState) -> UInt64? {
-        guard let lost = shard.lostFront, let oldest = self.segments.first, oldest.header.order <= lost.order else {
-            return nil
-        }
-        return lost.firstIndex
+        return .at(max(above, shard.beginning(before: run.firstIndex)))
     }
 
     /// Where an iterator begins, or the index that must be loaded to know.

@@ -133,14 +133,13 @@ package final class ShardState {
     var current = ShardIndex()
     var currentSegment: Segment?
 
-    /// The first records were damaged, so that no stretch tells of them.
-    var lostFront: LostFront?
+    /// Records that damage has taken, as far as its size tells: each range ends where a stretch begins, or at the end.
+    /// Any other gap between stretches is of segments that were dropped, and nobody misses what they held.
+    var lost: [Range<UInt64>] = []
 
-    struct LostFront {
-        /// Where they began, at the earliest.
-        let firstIndex: UInt64
-        /// Of the segment whose end they share.
-        let order: UInt64
+    /// Where reading begins that finds nothing before `index`: there, or at what damage has taken in front of it.
+    func beginning(before index: UInt64) -> UInt64 {
+        self.lost.first { $0.upperBound == index }?.lowerBound ?? index
     }
 
     /// Where server-written records of the open commit are collected, valid while `stagedLSN` is that commit.

@@ -163,25 +163,30 @@ extension Recovery {
         self.wantsSnapshot = true
     }
 
-    /// Damage that took the first records of a shard leaves no stretch in front of the gap: the shard remembers where
-    /// it may begin, so that whoever reads from the trim horizon is told. What expired before with whole segments is
-    /// not counted, as far as the size of the damage tells.
-    func noteLostFronts(_ candidates: [Candidate]) {
-        var damage: [(order: UInt64, bytes: Int)] = []
+    /// Damage leaves gaps in front of the stretches of a shard, between and behind them. So do segments that were
+    /// dropped before an older one: what they held had expired, and is not missed. A gap counts as damage as far as
+    /// damaged bytes that lie there could have held it.
+    func noteLost(_ candidates: [Candidate]) {
+        var damage: [(order: UInt64?, bytes: Int)] = []
         for range in self.report.damaged where Segment.fileNumber(range.file) != nil {
-            let order = candidates.first { $0.name == range.file }?.header.order ?? 0
+            // A file that is not there may have had its place anywhere.
+            let order = candidates.first { $0.name == range.file }?.header.order
             damage.append((order, range.length > 0 ? range.length : self.fileBytesMax(candidates)))
         }
         guard !damage.isEmpty else { return }
         for shard in self.shards.values {
-            let first = shard.runs.first
-            let end = first?.firstIndex ?? shard.durableEnd
-            guard end > shard.firstIndex else { continue }
-            let order = first?.segment.header.order ?? UInt64.max
-            let bytes = damage.reduce(0) { $1.order <= order ? $0 + $1.bytes : $0 }
-            guard bytes > 0 else { continue }
-            let records = UInt64(LostRecords.recordsMax(bytes: bytes))
-            shard.lostFront = .init(firstIndex: max(shard.firstIndex, end - min(end, records)), order: order)
+            var (end, order) = (shard.firstIndex, UInt64.min)
+            let gaps = shard.runs.map { ($0.firstIndex, $0.endIndex, $0.segment.header.order) }
+            for (next, nextEnd, nextOrder) in gaps + [(shard.durableEnd, shard.durableEnd, .max)] {
+                let bytes = damage.reduce(0) { sum, one in
+                    (order...nextOrder).contains(one.order ?? nextOrder) ? sum + one.bytes : sum
+                }
+                if next > end, bytes > 0 {
+                    let records = UInt64(LostRecords.recordsMax(bytes: bytes))
+                    shard.lost.append(next - min(next - end, records)..<next)
+                }
+                (end, order) = (nextEnd, nextOrder)
+            }
         }
     }
 }

@@ -153,7 +153,7 @@ package struct Recovery {
             self.missAbsentFiles(candidates)
             self.missCommitsOfSnapshot(candidates)
             self.skipLostIndexes()
-            self.noteLostFronts(candidates)
+            self.noteLost(candidates)
             try self.rewriteUnproven()
             return try self.begin(logID: logID, nextOrder: (candidates.map(\.header.order).max() ?? 0) + 1)
         } catch {
