@@ -70,28 +70,30 @@ let package = Package(
         // The program that the README shows; a test runs it
         .executableTarget(
             name: "readme-consumer", dependencies: ["WeirClient", "WeirConsumer", "WeirModel"],
-            swiftSettings: settings),
+            path: "Examples/readme-consumer", swiftSettings: settings),
         // For tests: the real process under load, faults and kills
         // What is preloaded into a program under test is compiled when it is needed
-        .target(name: "CWeirHarness", exclude: ["preload"], cSettings: cSettings),
+        .target(
+            name: "CWeirHarness", path: "Tests/Support/CWeirHarness", exclude: ["preload"], cSettings: cSettings),
         .target(
             name: "WeirHarness", dependencies: ["CWeir", "CWeirHarness", "WeirModel", "WeirProtocol", "WeirClient"],
-            swiftSettings: settings),
+            path: "Tests/Support/WeirHarness", swiftSettings: settings),
         // Depends on weir so that the program lies beside it, whichever of the two is built
         .executableTarget(
             name: "weir-harness",
             dependencies: ["WeirHarness", "weir", .product(name: "ArgumentParser", package: "swift-argument-parser")],
-            swiftSettings: settings),
+            path: "Tests/Tools/weir-harness", swiftSettings: settings),
         // For tests: a disk that forgets, a judge of histories, and the simulator that plays them
         .target(
             name: "WeirTestKit", dependencies: ["CWeir", "WeirModel", "WeirLog", "WeirCatalog", "WeirStorage"],
-            swiftSettings: settings),
+            path: "Tests/Support/WeirTestKit", swiftSettings: settings),
         .target(
             name: "WeirSimulator",
             dependencies: [
                 "WeirModel", "WeirLog", "WeirCatalog", "WeirStorage", "WeirClient", "WeirConsumer", "WeirTestKit",
-            ], swiftSettings: settings),
-        .executableTarget(name: "weir-sim", dependencies: ["WeirSimulator"], swiftSettings: settings),
+            ], path: "Tests/Support/WeirSimulator", swiftSettings: settings),
+        .executableTarget(
+            name: "weir-sim", dependencies: ["WeirSimulator"], path: "Tests/Tools/weir-sim", swiftSettings: settings),
         // Tests, one target a module
         .testTarget(
             name: "CWeirTests", dependencies: ["CWeir", .product(name: "Crypto", package: "swift-crypto")],

@@ -13,7 +13,7 @@ import WeirHarness
     @Test func theProgramOfTheReadmeIsTheOneThatIsCompiled() throws {
         let readme = try String(contentsOf: Self.root.appendingPathComponent("README.md"), encoding: .utf8)
         let source = try String(
-            contentsOf: Self.root.appendingPathComponent("Sources/readme-consumer/ReadmeConsumer.swift"),
+            contentsOf: Self.root.appendingPathComponent("Examples/readme-consumer/ReadmeConsumer.swift"),
             encoding: .utf8)
         let program = source.split(separator: "\n", maxSplits: 1, omittingEmptySubsequences: false)[1]
         #expect(readme.contains("```swift\n\(program)```"))

@@ -36,29 +36,31 @@ enum ImportRule {
     static func findings(in tree: Tree, _ table: LayerTable) -> [Finding] {
         var findings: [Finding] = []
         var present: Set<String> = []
-        for file in tree.under("Sources") where file.isSource {
-            let parts = file.path.split(separator: "/").map(String.init)
-            guard parts.count >= 3 else {
-                findings.append(Finding(file.path, "a source file lies in the folder of its module"))
-                continue
-            }
-            let name = parts[1]
-            guard let module = table.module(name) else {
-                if present.insert(name).inserted {
-                    findings.append(Finding("Sources/\(name)", "the module has no row in \(LayerTable.path)"))
+        for home in table.homes {
+            for file in tree.under(home) where file.isSource {
+                let parts = file.path.dropFirst(home.count + 1).split(separator: "/").map(String.init)
+                guard parts.count >= 2 else {
+                    findings.append(Finding(file.path, "a source file lies in the folder of its module"))
+                    continue
                 }
-                continue
+                let name = parts[0]
+                guard let module = table.module(name), module.home == home else {
+                    if present.insert(name).inserted {
+                        findings.append(Finding("\(home)/\(name)", "the module has no row in \(LayerTable.path)"))
+                    }
+                    continue
+                }
+                if present.insert(name).inserted, table.absent.contains(name) {
+                    findings.append(
+                        Finding("\(home)/\(name)", "the module is there: take it from 'absent' in \(LayerTable.path)"))
+                }
+                if file.isSwift { findings += Self.findings(in: file, of: module, table) }
             }
-            if present.insert(name).inserted, table.absent.contains(name) {
-                findings.append(
-                    Finding("Sources/\(name)", "the module is there: take it from 'absent' in \(LayerTable.path)"))
-            }
-            if file.isSwift { findings += Self.findings(in: file, of: module, table) }
         }
         for module in table.modules where !present.contains(module.name) && !table.absent.contains(module.name) {
             findings.append(
                 Finding(
-                    "Sources/\(module.name)",
+                    module.path,
                     "\(LayerTable.path) knows the module, but it has no code: name it in 'absent'"))
         }
         return findings

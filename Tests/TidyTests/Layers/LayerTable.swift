@@ -5,6 +5,8 @@ import Foundation
 struct LayerTable: Decodable {
     struct Module: Decodable {
         let name: String
+        /// Where its folder lies; `nil`: under `Sources`, which holds only what ships.
+        let folder: String?
         /// 0 to 4, from the bottom; 5 is for tests and the simulator.
         let layer: Int
         let owns: String
@@ -12,6 +14,10 @@ struct LayerTable: Decodable {
         let imports: [String]
         /// Modules from elsewhere; `NIO*` stands for every name that begins so. The standard library is always allowed.
         let outside: [String]
+
+        var home: String { self.folder ?? "Sources" }
+        /// Of its own folder, from the root.
+        var path: String { self.home + "/" + self.name }
 
         func mayImportOutside(_ name: String) -> Bool {
             if name == "Swift" || name == "_Concurrency" { return true }
@@ -33,6 +39,9 @@ struct LayerTable: Decodable {
     }
 
     struct Missing: Error {}
+
+    /// The folders that hold those of the modules.
+    var homes: [String] { Set(self.modules.map(\.home)).union(["Sources"]).sorted() }
 
     func module(_ name: String) -> Module? { self.modules.first { $0.name == name } }
 
@@ -71,6 +80,9 @@ extension LayerTable {
             if !seen.insert(module.name).inserted { refuse("\(module.name) is there twice") }
             if !(0...5).contains(module.layer) {
                 refuse("\(module.name) is in layer \(module.layer); there are 0 to 5")
+            }
+            if (module.layer == 5) == ["Sources", "Examples"].contains(module.home) {
+                refuse("\(module.name) lies under \(module.home): Sources and Examples are what ships, Tests the rest")
             }
             for name in self.allowed(for: module) {
                 guard let other = self.module(name) else {

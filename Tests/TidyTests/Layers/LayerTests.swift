@@ -27,7 +27,7 @@ struct LayerTests {
         expectNone(try LayerTable(reading: .repository).findings())
     }
 
-    @Test("Every import under Sources is one that the table lists")
+    @Test("Every import of a module is one that the table lists")
     func imports() throws {
         expectNone(ImportRule.findings(in: .repository, try LayerTable(reading: .repository)))
     }
@@ -91,6 +91,21 @@ struct LayerTests {
         expectBites(findings.filter { $0.path == "Sources/Stray" }, at: ["Sources/Stray"], saying: "no row")
         expectBites(
             findings.filter { $0.path != "Sources/Stray" }, at: ["Sources/B.swift"], saying: "folder of its module")
+    }
+
+    @Test("What ships lies under Sources, and what only tests need does not")
+    func homes() throws {
+        let kit = "{ \"name\": \"Kit\", \"layer\": 5, \"owns\": \"a kit\", \"imports\": [], \"outside\": [] }"
+        let row = "{ \"name\": \"Later\","
+        let inSources = sampleTable.replacing(row, with: kit + ",\n" + row)
+        expectBites(try sample([:], table: inSources).1.findings(), at: [LayerTable.path], saying: "what ships")
+        let inTests = inSources.replacing("\"Kit\",", with: "\"Kit\", \"folder\": \"Tests/Support\",")
+        let (tree, table) = try sample(["Tests/Support/Kit/A.swift": "import Nouns"], table: inTests)
+        expectNone(table.findings())
+        expectBites(
+            ImportRule.findings(in: tree, table), at: ["Tests/Support/Kit/A.swift:1"], saying: "not in its row")
+        let shipped = sampleTable.replacing("\"Rules\",", with: "\"Rules\", \"folder\": \"Tests/Support\",")
+        expectBites(try sample([:], table: shipped).1.findings(), at: [LayerTable.path], saying: "what ships")
     }
 
     @Test("The list of absent modules is exact in both directions")

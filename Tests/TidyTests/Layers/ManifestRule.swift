@@ -24,7 +24,7 @@ enum ManifestRule {
             findings += Self.undeclared(by: target, tree, table)
         }
         for target in manifest.targets {
-            findings += Self.settings(of: target, tree).map(refuse)
+            findings += Self.settings(of: target, tree, table).map(refuse)
             if target.kind == .testTarget, tree.under("Tests/" + target.name).isEmpty {
                 findings.append(refuse("test target \(target.name) has no folder"))
             }
@@ -58,7 +58,8 @@ enum ManifestRule {
     /// SwiftPM lets a target import what only its neighbours declare; then the manifest would say less than is true.
     private static func undeclared(by target: Manifest.Target, _ tree: Tree, _ table: LayerTable) -> [Finding] {
         var findings: [Finding] = []
-        for file in tree.under("Sources/" + target.name) where file.isSwift {
+        guard let folder = table.module(target.name)?.path else { return [] }
+        for file in tree.under(folder) where file.isSwift {
             for line in ImportLine.all(in: file) where table.module(line.module) != nil && line.module != target.name {
                 if target.targets.contains(line.module) { continue }
                 findings.append(
@@ -70,8 +71,8 @@ enum ManifestRule {
         return findings
     }
 
-    private static func settings(of target: Manifest.Target, _ tree: Tree) -> [String] {
-        let folder = (target.kind == .testTarget ? "Tests/" : "Sources/") + target.name
+    private static func settings(of target: Manifest.Target, _ tree: Tree, _ table: LayerTable) -> [String] {
+        let folder = table.module(target.name)?.path ?? "Tests/" + target.name
         let isC = tree.under(folder).contains { $0.isC } && !tree.under(folder).contains { $0.isSwift }
         let wanted = isC ? "cSettings: cSettings" : "swiftSettings: settings"
         return target.text.contains(wanted)

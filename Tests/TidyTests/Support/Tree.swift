@@ -53,7 +53,7 @@ struct Tree: Sendable {
 }
 
 extension Tree {
-    private static let folders = ["Sources", "Tests", "Benchmarks", "config", "scripts", "docs", ".ci"]
+    private static let folders = ["Sources", "Examples", "Tests", "Benchmarks", "config", "scripts", "docs", ".ci"]
     private static let textExtensions: Set<String> = ["swift", "c", "h", "md", "json", "py", "sh", "yaml", "yml", ""]
 
     /// The repository that this file belongs to.
