@@ -6,7 +6,8 @@ import Foundation
 struct Ratchet: Decodable {
     struct Exception: Decodable {
         let path: String
-        /// Lines of the file, lines that are too long in it, or the lines of its longest function.
+        /// Lines of the file, lines that are too long in it, the lines of its longest function, the stored properties
+        /// of its widest type, or its functions with too few labels.
         let count: Int
         let reason: String
     }
@@ -14,9 +15,14 @@ struct Ratchet: Decodable {
     let fileLinesMax: Int
     let lineCharactersMax: Int
     let functionLinesMax: Int
+    let storedPropertiesMax: Int
+    /// Parameters of one function that a call does not name.
+    let bareParametersMax: Int
     let longFiles: [Exception]
     let longLines: [Exception]
     let longFunctions: [Exception]
+    let wideTypes: [Exception]
+    let bareCalls: [Exception]
 
     static let path = "config/tidy.json"
 

@@ -74,7 +74,7 @@ struct FunctionBody: Hashable {
         }
     }
 
-    private static func declares(_ line: String) -> Bool {
+    static func declares(_ line: String) -> Bool {
         if line.containsWord("func") { return true }
         guard line.containsWord("init") || line.containsWord("deinit") else { return false }
         // A call has something before it: `.init(`, `super.init(`, `= init(`.

@@ -54,7 +54,9 @@ struct SizeTests {
     private static func ratchet(_ text: String) -> Tree.File {
         Tree.File(
             Ratchet.path,
-            "{ \"fileLinesMax\": 9, \"lineCharactersMax\": 30, \"functionLinesMax\": 4, \"longFiles\": [], \(text) }")
+            "{ \"fileLinesMax\": 9, \"lineCharactersMax\": 30, \"functionLinesMax\": 4, "
+                + "\"storedPropertiesMax\": 2, \"bareParametersMax\": 2, \"longFiles\": [], "
+                + "\"wideTypes\": [], \"bareCalls\": [], \(text) }")
     }
 
     @Test("Files, lines and functions keep their sizes, but for the exceptions that config/tidy.json names")
@@ -84,6 +86,67 @@ struct SizeTests {
             try findings("package init() {\n    self = .init(\n    a: {\n   })\n}"), at: ["Sources/A/A.swift:1"],
             saying: "function of 5")
         expectNone(try findings("protocol A {\n    func a()\n    func b()\n}\nlet c = 1\nlet d = 2"))
+    }
+
+    @Test("Types stay narrow and calls say what they pass, but for the exceptions that config/tidy.json names")
+    func types() throws {
+        expectNone(TypeRules.findings(in: .repository, try Ratchet(reading: .repository)))
+    }
+
+    @Test(
+        "A type with too many stored properties is refused",
+        arguments: [
+            // Of a type with the limit of two: what is in it, and how many are stored.
+            ("let a = 1\nvar b: Int", 2), ("let a = 1\nvar b: Int\nlet c: Int", 3), ("var a, b, c: Int", 3),
+            ("let a: Int\nlet b: Int\nvar c: Int { 1 }\nstatic let d = 1\nvar e: Int {\n  get { 1 }\n}", 2),
+            ("let a: Int\nlet b: Int\nvar c = 1 {\n  didSet { d() }\n}", 3),
+            ("let a: Int\nlet b: Int\nvar c: Int {\n  willSet { d() }\n}", 3),
+            ("let a: Int\nlet b: Int\nlazy var c: Int = { 1 }()", 3),
+            ("let a: Int\nstruct B {\n  let c: Int\n  let d: Int\n}\nlet e: Int", 2),
+            ("let a: Int\nlet b: Int\nfunc c() {\n  let d = 1\n  var e = [\n  1: { 2 }]\n}", 2),
+            (
+                "private(set) var a: Int\n@Box(1) var b: [Int: (Int) -> Void] = [:]\npackage internal(set) var c: Int?",
+                3
+            ),
+            ("let a: (Int, Int) -> Void\nlet b: [Int]\nclass func c() {}\nvar d:\n  Int", 3),
+            ("let a: Int\nlet b: Int\nvar c:\n  Int\n{\n  1\n}", 2),
+        ])
+    func wideTypes(body: String, count: Int) throws {
+        for kind in ["struct", "public final class", "actor"] {
+            let text = "\n\(kind) A<B>: C where D == E {\n\(body)\n}\nextension A {\nvar x: Int { 1 }\n}"
+            let types = TypeBody.all(in: Tree.File("Sources/A/A.swift", text))
+            #expect(types.first?.storedProperties == count, "\(text)")
+            #expect(types.first?.line == 2 && types.first?.name == "A")
+            let tree = Tree([
+                Self.ratchet("\"longLines\": [], \"longFunctions\": []"), Tree.File("Sources/A/A.swift", text),
+            ])
+            let findings = TypeRules.findings(in: tree, try Ratchet(reading: tree))
+            if count <= 2 {
+                expectNone(findings)
+            } else {
+                expectBites(findings, at: ["Sources/A/A.swift:2"], saying: "\(count) stored properties")
+            }
+        }
+    }
+
+    @Test(
+        "A function with too many parameters without a label is refused",
+        arguments: [
+            ("func a(_ b: Int, _ c: Int) {}", 2), ("func a(_ b: Int, c: Int, _ d: Int) {}", 2),
+            ("func a(_ b: Int, _ c: Int, _ d: Int) {}", 3), ("init(\n  _ b: Int,\n  _ c: Int,\n  _ d: Int) {}", 3),
+            ("func a<B>(_ b: (_ c: Int, _ d: Int) -> Void, _ e: [Int]) {}", 2),
+            ("func a(_ b: B<C, D>, _ e: Int, _ f: Int = g(1, 2)) {}", 3),
+        ])
+    func bareCalls(text: String, bare: Int) throws {
+        let tree = Tree([
+            Self.ratchet("\"longLines\": [], \"longFunctions\": []"), Tree.File("Sources/A/A.swift", text),
+        ])
+        let findings = TypeRules.findings(in: tree, try Ratchet(reading: tree))
+        if bare <= 2 {
+            expectNone(findings)
+        } else {
+            expectBites(findings, at: ["Sources/A/A.swift:1"], saying: "3 parameters")
+        }
     }
 
     @Test("An exception has a reason, and becomes no wider than it must be")
