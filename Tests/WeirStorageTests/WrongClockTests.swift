@@ -149,7 +149,7 @@ import WeirTestKit
                 try rig.append(["\(put) " + filler], to: ref)
                 try rig.write()
                 put += 1
-                if rig.core.retentionIsDue(nowNanos: rig.core.lastRetentionNanos) {
+                if rig.core.retentionIsDue(nowNanos: rig.core.deletionWaits.lastLookNanos) {
                     rig.core.retain(rig.clock.moment, space: try rig.disk.space())
                 }
                 try rig.doUpkeep()

@@ -74,7 +74,7 @@ extension LogCore {
             self.follow(event, lsn: self.open.lsn)
             self.leases.follow(event)
             self.leaseLSN = self.open.lsn
-            if case .trimStream = command { self.noteTrim(event) }
+            self.noteDeletable(event, of: command)
             self.catalogLSN = self.open.lsn
             self.comingCatalogs.removeAll { $0.lsn == self.open.lsn }
             self.comingCatalogs.append((self.open.lsn, self.catalog))

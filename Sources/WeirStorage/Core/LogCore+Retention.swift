@@ -33,16 +33,11 @@ extension LogCore {
             upTo: LSN(stream.cappedPosition))
     }
 
-    /// Records that arrived before may be deleted. Later than hiding by min(1 h, a tenth of the retention), except
-    /// where an operator or a size cap decided. A start does not know who raised a stored horizon, so it waits once
-    /// more.
+    /// Records that arrived before may be deleted.
     private func deletable(of stream: StreamState, nowMillis: Int64) -> Int64 {
-        let retention = stream.settings.retentionMillis
-        let grace = min(3_600_000, retention / 10)
-        let waited = Int64((self.lastRetentionNanos - min(self.lastRetentionNanos, self.foundNanos)) / 1_000_000)
-        let found = waited >= grace ? self.foundHorizons[stream.id] ?? 0 : 0
-        return max(
-            self.trimmed[stream.id] ?? 0, found, self.time.destroying(nowMillis) - retention - grace)
+        self.deletionWaits.deletableBefore(
+            stream.id, retentionMillis: stream.settings.retentionMillis,
+            destroyingMillis: self.time.destroying(nowMillis))
     }
 
     /// Looks at the clocks, as `retain` does too.
@@ -57,8 +52,7 @@ extension LogCore {
     /// the disk now, when it could be asked. Returns what the clock holds back.
     @discardableResult
     package func retain(_ now: LogTime.Moment, space: (free: Int64, total: Int64)?) -> LogTime.HeldBack? {
-        self.retentionDue = false
-        self.lastRetentionNanos = now.nanos
+        self.deletionWaits.look(nowNanos: now.nanos)
         self.time.observe(now)
         if let space { self.diskSpace = space }
         for segment in self.footersDue { segment.footerWait = max(0, segment.footerWait - 1) }
@@ -76,9 +70,14 @@ extension LogCore {
         return self.time.heldBack
     }
 
-    /// Streams whose horizon an operator raised: what is below may be deleted at once.
-    func noteTrim(_ event: CatalogEvent) {
-        if case .horizonRaised(let raised) = event { self.trimmed[raised.stream] = raised.horizonMillis }
+    /// What an event of an operator's command changes of the waits before deletion.
+    func noteDeletable(_ event: CatalogEvent, of command: CatalogCommand) {
+        switch (command, event) {
+        case (.trimStream, .horizonRaised(let raised)):
+            self.deletionWaits.trim(raised.stream, before: raised.horizonMillis)
+        case (_, .streamDeleted): self.deletionWaits.forget(event.stream)
+        default: break
+        }
     }
 
     private func capSizes(nowMillis: Int64) {

@@ -156,7 +156,7 @@ extension LogCore {
     func footerDone(_ segment: Segment, size: Int) {
         segment.footerWritten = true
         // What its missing end kept may go: now is the time to look.
-        self.retentionDue = true
+        self.deletionWaits.demand()
         segment.size = size
         self.trimIndexes()
     }

@@ -88,15 +88,8 @@ package final class LogCore {
     /// The last acknowledged commit that held anything.
     var lastContentLSN: LSN
     var lastActivityNanos: UInt64 = 0
-    /// Up to where a trim or a size cap of this run has hidden: deletable at once.
-    var trimmed: [StreamID: Int64] = [:]
-    /// Stored horizons as the run found them, whatever raised them, and when: deletable when their wait has passed
-    /// since.
-    var foundHorizons: [StreamID: Int64] = [:]
-    var foundNanos: UInt64 = 0
-    /// A full segment has its footer: look at once whether an older one can go, not only at the next tick.
-    var retentionDue = false
-    var lastRetentionNanos: UInt64 = 0
+    /// From when on the records of a stream may be deleted.
+    package internal(set) var deletionWaits = DeletionWaits(found: [:], nanos: 0)
     var state = State.serving
     package private(set) var counters = Counters()
 

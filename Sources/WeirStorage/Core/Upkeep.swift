@@ -83,8 +83,6 @@ extension UpkeepTask {
 }
 
 extension LogCore {
-    private static let retentionNanos: UInt64 = 1_000_000_000
-
     /// The most urgent upkeep, or nothing. One task at a time; `finished` reports it. Without a time nothing is filled
     /// ahead.
     package func nextUpkeep(nowNanos: UInt64? = nil) -> UpkeepTask? {
@@ -120,9 +118,7 @@ extension LogCore {
     }
 
     /// Whether `retain` should be called: every second, and when a segment filled up.
-    package func retentionIsDue(nowNanos: UInt64) -> Bool {
-        self.retentionDue || nowNanos >= self.lastRetentionNanos + Self.retentionNanos
-    }
+    package func retentionIsDue(nowNanos: UInt64) -> Bool { self.deletionWaits.isDue(nowNanos: nowNanos) }
 
     /// No more requests are taken; what was admitted becomes durable, with a snapshot that makes the next start short.
     package func beginClosing() {

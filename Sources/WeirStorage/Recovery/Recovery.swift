@@ -234,10 +234,9 @@ package struct Recovery {
             .init(file: $0.file, useCount: max($0.useCount, self.dropped[$0.file] ?? 0), size: $0.size)
         }
         core.lastActivityNanos = self.clock.monotonicNanos
-        core.foundNanos = self.clock.monotonicNanos
-        for stream in self.catalog.streams(after: nil, limit: Int.max) {
-            core.foundHorizons[stream.id] = stream.horizonMillis
-        }
+        let horizons = self.catalog.streams(after: nil, limit: Int.max).map { ($0.id, $0.horizonMillis) }
+        core.deletionWaits = DeletionWaits(
+            found: Dictionary(uniqueKeysWithValues: horizons), nanos: self.clock.monotonicNanos)
         // A node that never fills a segment between its crashes would never take one otherwise, and keep every segment.
         let covered = self.snapshotPoint?.lsn ?? .none
         if self.wantsSnapshot || self.segments.count(where: { $0.last.lsn > covered }) >= Self.uncoveredMax {
