@@ -21,7 +21,7 @@ import WeirModel
                 let golden = try Golden.footer.bytes().withUnsafeBytes { weir_crc32c(0, $0.baseAddress, $0.count) }
                 return read != nil && weir_crc32c(0, raw.baseAddress, raw.count) == golden
             case .trailer: return SegmentFooter.Trailer(reading: raw) != nil
-            case .snapshot: return (try? SnapshotFile(reading: raw)) != nil
+            case .snapshot, .snapshotWithoutEnds: return (try? SnapshotFile(reading: raw)) != nil
             }
         }
     }

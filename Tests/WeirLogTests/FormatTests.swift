@@ -80,6 +80,14 @@ import WeirModel
         #expect(SnapshotFile.checksum(of: golden) == golden[12...15].reversed().reduce(0) { $0 << 8 | UInt32($1) })
     }
 
+    /// Folders of older versions hold such.
+    @Test func aSnapshotWithoutTheEndsOfItsSegmentsIsRead() throws {
+        let old = try Golden.snapshotWithoutEnds.bytes().withUnsafeBytes { try SnapshotFile(reading: $0) }
+        #expect(old.live.map(\.use) == Sample.snapshot.live.map(\.use))
+        #expect(old.live.allSatisfy { $0.end == .none })
+        #expect(old.leases == Sample.snapshot.leases && old.positions == Sample.snapshot.positions)
+    }
+
     @Test func anIndexEntryTakesTheBytesThatTheFooterReserves() {
         func length(_ entries: Int) -> Int {
             var index = ShardIndex()

@@ -13,6 +13,8 @@ enum Golden: String, CaseIterable {
     case footer
     case trailer
     case snapshot
+    /// As older versions wrote it, and as it is still read.
+    case snapshotWithoutEnds = "snapshot-without-ends"
 
     func bytes() throws -> [UInt8] { try self.fields().flatMap(\.bytes) }
 
@@ -115,5 +117,7 @@ enum Sample {
             .init(stream: StreamID(0x0103), shard: ShardNumber(0), nextIndex: 0),
         ],
         dropped: [.init(file: 8, useCount: 2)],
-        live: [.init(file: 9, useCount: 3), .init(file: 10, useCount: 1)], catalog: [1, 2, 3, 4, 5], leases: [6, 7])
+        live: [
+            .init(.init(file: 9, useCount: 3), end: LSN(639)), .init(.init(file: 10, useCount: 1), end: .none),
+        ], catalog: [1, 2, 3, 4, 5], leases: [6, 7])
 }

@@ -16,12 +16,12 @@ import Testing
 
     /// A snapshot of commit 50 when there is one; commits up to `seen` were read.
     private static func proof(
-        snapshot: Bool = true, seen: UInt64, isListed: Bool = true, isBeginning: Bool = true
+        snapshot: Bool = true, seen: UInt64, isListed: Bool = true, end: UInt64 = 0, isBeginning: Bool = true
     ) -> LossProof {
         LossProof(
             snapshot: snapshot ? Self.point(50) : nil, seen: LSN(seen),
             last: Self.point(snapshot ? max(seen, 50) : seen),
-            isListed: isListed, isBeginning: isBeginning)
+            isListed: isListed, listedEnd: LSN(end), isBeginning: isBeginning)
     }
 
     @Test func aSegmentThatTheSnapshotDoesNotListHeldNothingThatItCovers() {
@@ -31,6 +31,14 @@ import Testing
             Self.proof(seen: 20, isListed: false).judge(laterSegmentWith: later, atBeginning: true) == .nothingMissing)
         #expect(
             Self.proof(seen: 20, isListed: false).judge(laterSegmentWith: later, atBeginning: false) == .nothingMissing)
+    }
+
+    /// Commits up to `seen` were read; the snapshot says that the segment ends with `end`, or does not say.
+    @Test(arguments: [
+        (20, 0, false), (20, 19, true), (20, 20, true), (20, 21, false), (0, 0, false), (0, 1, false), (50, 50, true),
+    ])
+    func aSegmentThatWasReadUpToItsListedEndMissesNothing(_ seen: UInt64, _ end: UInt64, _ isExcluded: Bool) {
+        #expect(Self.proof(seen: seen, end: end, isBeginning: false).isExcluded == isExcluded)
     }
 
     @Test func aListedSegmentWithoutAWholeCommitIsDamaged() {

@@ -116,6 +116,6 @@ import WeirTestKit
             rig.commits(of: file.name).contains { $0.header.lsn <= snapshot.point.lsn }
         }
         #expect(holding.count > 1)
-        #expect(snapshot.live == holding.map { .init(file: $0.header.file, useCount: $0.header.useCount) })
+        #expect(snapshot.live.map(\.use) == holding.map { .init(file: $0.header.file, useCount: $0.header.useCount) })
     }
 }

@@ -7,7 +7,7 @@ import WeirModel
 /// ```
 /// 0 u64 magic "WEIRSNP1" | u32 format version | u32 CRC-32C of all behind byte 16 | u64 length of all behind byte 24
 /// 24 log id, LSN and checksum of the commit, time, next file number, next indexes per shard,
-///    dropped and live segments, catalog, lease table
+///    dropped and live segments, catalog, lease table, ends of the live segments
 /// ```
 package struct SnapshotFile: Hashable, Sendable {
     static let magic: UInt64 = 0x3150_4e53_5249_4557
@@ -35,6 +35,19 @@ package struct SnapshotFile: Hashable, Sendable {
         }
     }
 
+    /// A segment with commits up to that of the snapshot.
+    package struct Live: Hashable, Sendable {
+        package let use: Use
+        /// Its last commit, when it takes no more; `none` of one that may still grow, and in snapshots of older
+        /// versions.
+        package let end: LSN
+
+        package init(_ use: Use, end: LSN) {
+            self.use = use
+            self.end = end
+        }
+    }
+
     package let logID: UInt64
     package let point: CommitPoint
     package let timeMillis: Int64
@@ -45,13 +58,13 @@ package struct SnapshotFile: Hashable, Sendable {
     package let dropped: [Use]
     /// With commits up to this one, and only these: a start misses a file that is gone, and one that is not listed held
     /// none of them.
-    package let live: [Use]
+    package let live: [Live]
     package let catalog: [UInt8]
     package let leases: [UInt8]
 
     package init(
         logID: UInt64, point: CommitPoint, timeMillis: Int64, nextFile: UInt64, positions: [Position],
-        dropped: [Use], live: [Use], catalog: [UInt8], leases: [UInt8]
+        dropped: [Use], live: [Live], catalog: [UInt8], leases: [UInt8]
     ) {
         self.logID = logID
         self.point = point
@@ -81,7 +94,7 @@ package struct SnapshotFile: Hashable, Sendable {
             writer.write(position.shard.rawValue)
             writer.write(position.nextIndex)
         }
-        for uses in [self.dropped, self.live] {
+        for uses in [self.dropped, self.live.map(\.use)] {
             writer.write(UInt32(uses.count))
             for use in uses {
                 writer.write(use.file)
@@ -92,6 +105,7 @@ package struct SnapshotFile: Hashable, Sendable {
         writer.append(self.catalog)
         writer.write(UInt32(self.leases.count))
         writer.append(self.leases)
+        for segment in self.live { writer.write(segment.end.rawValue) }
         writer.overwrite(UInt64(writer.count - 24), at: 16)
         let checksum = writer.bytes.withUnsafeBytes { weir_crc32c(0, $0.baseAddress! + 16, $0.count - 16) }
         writer.overwrite(checksum, at: 12)
@@ -136,10 +150,16 @@ package struct SnapshotFile: Hashable, Sendable {
             let live = try Self.readUses(&reader)
             let catalog = Array(try reader.readBytes(Int(try reader.read(UInt32.self))))
             let leases = Array(try reader.readBytes(Int(try reader.read(UInt32.self))))
+            var ends: [LSN] = []
+            if reader.remaining > 0 {
+                for _ in live { ends.append(LSN(try reader.read())) }
+            }
             try reader.expectEnd()
             self.init(
                 logID: logID, point: point, timeMillis: timeMillis, nextFile: nextFile, positions: positions,
-                dropped: dropped, live: live, catalog: catalog, leases: leases)
+                dropped: dropped,
+                live: live.enumerated().map { Live($0.element, end: ends.isEmpty ? .none : ends[$0.offset]) },
+                catalog: catalog, leases: leases)
         } catch {
             throw FormatError("a snapshot: \(error)")
         }

@@ -25,14 +25,20 @@ package struct LossProof: Hashable, Sendable {
     private let last: CommitPoint
     /// The place is the beginning of a segment that no commit up to `covered` was written to.
     private let heldNothingCovered: Bool
+    /// Nothing is missing here, whatever comes later: the snapshot lists the last commit of the file, and it was read.
+    /// The segments behind it may have been dropped and used again, so that nothing there follows it.
+    package let isExcluded: Bool
 
-    /// `isListed`: the snapshot lists the use of the file in which the history stops. `isBeginning`: it stops at the
-    /// beginning of that file.
-    package init(snapshot: CommitPoint?, seen: LSN, last: CommitPoint, isListed: Bool, isBeginning: Bool) {
+    /// `isListed`: the snapshot lists the use of the file in which the history stops, with the last commit `listedEnd`
+    /// when it says one. `isBeginning`: it stops at the beginning of that file.
+    package init(
+        snapshot: CommitPoint?, seen: LSN, last: CommitPoint, isListed: Bool, listedEnd: LSN, isBeginning: Bool
+    ) {
         self.covered = snapshot?.lsn ?? .none
         self.seen = seen
         self.last = last
         self.heldNothingCovered = isBeginning && !isListed
+        self.isExcluded = listedEnd > .none && seen >= listedEnd
     }
 
     /// Whether a commit proves that something above what was seen had been acknowledged. What a snapshot covers was.

@@ -16,11 +16,11 @@ package struct PendingSnapshot {
     let positions: [SnapshotFile.Position]
     let dropped: [SnapshotFile.Use]
     /// The segments with commits up to `lsn`: known when that commit is durable, for its own may have been in none.
-    private(set) var live: [SnapshotFile.Use] = []
+    private(set) var live: [SnapshotFile.Live] = []
     let logID: UInt64
 
     /// Its commit is durable, and with it every one before.
-    mutating func settle(checksum: UInt32, live: [SnapshotFile.Use]) {
+    mutating func settle(checksum: UInt32, live: [SnapshotFile.Live]) {
         self.checksum = checksum
         self.live = live
     }
@@ -74,8 +74,12 @@ extension LogCore {
         let live = self.dropping.filter { $0.lsn > lsn }.map(\.segment) + self.segments
         self.pendingSnapshot?.settle(
             checksum: checksum,
-            live: live.filter { $0.last.lsn > .none || $0.isDamaged }.map {
-                .init(file: $0.header.file, useCount: $0.header.useCount)
+            live: live.filter { $0.last.lsn > .none || $0.isDamaged }.map { segment in
+                // What is damaged is found and told again at every start.
+                let isEnded = segment.last.lsn <= lsn && !segment.isDamaged && self.isFinished(segment)
+                return .init(
+                    .init(file: segment.header.file, useCount: segment.header.useCount),
+                    end: isEnded ? segment.last.lsn : .none)
             })
     }
 

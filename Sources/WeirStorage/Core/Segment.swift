@@ -134,7 +134,6 @@ package final class ShardState {
     var currentSegment: Segment?
 
     /// Records that damage has taken, as far as its size tells: each range ends where a stretch begins, or at the end.
-    /// Any other gap between stretches is of segments that were dropped, and nobody misses what they held.
     var lost: [Range<UInt64>] = []
 
     /// Where reading begins that finds nothing before `index`: there, or at what damage has taken in front of it.

@@ -133,7 +133,7 @@ extension Recovery {
                 self.wantsSnapshot = true
             }
         }
-        for use in self.expected where !present.contains(use) && use.useCount > self.dropped[use.file] ?? 0 {
+        for use in self.expected.map(\.use) where !present.contains(use) && use.useCount > self.dropped[use.file] ?? 0 {
             let name = Segment.fileName(use.file)
             // What is there under the name is no free file, whatever it looks like.
             self.recyclable.removeAll { $0.file == use.file }
@@ -151,7 +151,7 @@ extension Recovery {
         else { return }
         // It may be too short for a footer, and its bytes are kept for whoever can make something of them.
         self.segments.last?.isDamaged = true
-        let file = self.segments.last?.header.file ?? self.expected.last?.file ?? 0
+        let file = self.segments.last?.header.file ?? self.expected.last?.use.file ?? 0
         self.recyclable.removeAll { $0.file == file }
         let name = Segment.fileName(file)
         self.reportDamage(
@@ -166,7 +166,7 @@ extension Recovery {
     /// Damage leaves gaps in front of the stretches of a shard, between and behind them. So do segments that were
     /// dropped before an older one: what they held had expired, and is not missed. A gap counts as damage as far as
     /// damaged bytes that lie there could have held it.
-    func noteLost(_ candidates: [Candidate]) {
+    func noteGaps(_ candidates: [Candidate]) {
         var damage: [(order: UInt64?, bytes: Int)] = []
         for range in self.report.damaged where Segment.fileNumber(range.file) != nil {
             // A file that is not there may have had its place anywhere.
@@ -176,14 +176,14 @@ extension Recovery {
         guard !damage.isEmpty else { return }
         for shard in self.shards.values {
             var (end, order) = (shard.firstIndex, UInt64.min)
-            let gaps = shard.runs.map { ($0.firstIndex, $0.endIndex, $0.segment.header.order) }
-            for (next, nextEnd, nextOrder) in gaps + [(shard.durableEnd, shard.durableEnd, .max)] {
-                let bytes = damage.reduce(0) { sum, one in
-                    (order...nextOrder).contains(one.order ?? nextOrder) ? sum + one.bytes : sum
-                }
-                if next > end, bytes > 0 {
-                    let records = UInt64(LostRecords.recordsMax(bytes: bytes))
-                    shard.lost.append(next - min(next - end, records)..<next)
+            let stretches = shard.runs.map { ($0.firstIndex, $0.endIndex, $0.segment.header.order) }
+            for (next, nextEnd, nextOrder) in stretches + [(shard.durableEnd, shard.durableEnd, .max)] {
+                if next > end {
+                    let bytes = damage.reduce(0) { sum, one in
+                        (order...nextOrder).contains(one.order ?? nextOrder) ? sum + one.bytes : sum
+                    }
+                    let lost = min(next - end, UInt64(LostRecords.recordsMax(bytes: bytes)))
+                    if lost > 0 { shard.lost.append(next - lost..<next) }
                 }
                 (end, order) = (nextEnd, nextOrder)
             }

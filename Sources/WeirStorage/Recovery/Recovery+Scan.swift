@@ -145,10 +145,12 @@ extension Recovery {
         _ offset: Int, _ scan: inout SegmentScan, _ candidate: Candidate, _ later: ArraySlice<Candidate>,
         _ cuts: TermCuts
     ) throws(FileError) -> Following {
+        let listed = self.expected.first { $0.use == candidate.use }
         let proof = LossProof(
             snapshot: self.snapshotPoint, seen: self.seen, last: self.last,
-            isListed: self.snapshotPoint == nil || self.expected.contains(candidate.use),
+            isListed: self.snapshotPoint == nil || listed != nil, listedEnd: listed?.end ?? .none,
             isBeginning: offset == SegmentHeader.bytes)
+        if proof.isExcluded { return .end }
         var firstWhole: Int?
         var position = offset + LogFormat.block
         // Where nothing before it was read but footers, the file before it may be gone: the segment itself is whole.

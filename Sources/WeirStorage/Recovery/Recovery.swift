@@ -70,7 +70,7 @@ package struct Recovery {
     /// The commit whose state was loaded.
     var snapshotPoint: CommitPoint?
     /// What the snapshot says of files: those that must be there, unless they were dropped since.
-    var expected: [SnapshotFile.Use] = []
+    var expected: [SnapshotFile.Live] = []
     /// Highest dropped use of each file.
     var dropped: [UInt64: UInt32] = [:]
     /// The highest stamp of what counts.
@@ -153,7 +153,7 @@ package struct Recovery {
             self.missAbsentFiles(candidates)
             self.missCommitsOfSnapshot(candidates)
             self.skipLostIndexes()
-            self.noteLost(candidates)
+            self.noteGaps(candidates)
             try self.rewriteUnproven()
             return try self.begin(logID: logID, nextOrder: (candidates.map(\.header.order).max() ?? 0) + 1)
         } catch {
