@@ -66,10 +66,7 @@ extension ConsumerSimulation {
         self.note("END: nothing goes wrong any more")
         self.isEnding = true
         self.node.forgetFaults()
-        self.serverPausedUntil = min(self.serverPausedUntil, self.now)
-        for worker in self.workers where worker.isAlive {
-            worker.pausedUntil = min(worker.pausedUntil, self.now)
-        }
+        // Pauses run out: what waits for the end of one has its time already.
         if !self.workers.contains(where: { $0.isAlive && !$0.isLeaving }) { try self.startWorker() }
         self.endBy = self.now + 6 * self.plan.session + 120_000
         self.scheduleEnd()

@@ -46,6 +46,7 @@ extension ConsumerSimulation {
         if self.leases.ahead.isEmpty || cause == .reset {
             for (shard, row) in rows where row != self.leases.ahead[shard] {
                 self.records.skipped(shard, to: row.checkpoint)
+                if !self.leases.ahead.isEmpty, self.leases.ahead[shard] == nil { self.records.added(shard) }
             }
         }
         if case .checkpoint(let hold, let position) = cause { try self.checkCovered(hold.shard, position) }
@@ -180,7 +181,9 @@ extension ConsumerSimulation {
         self.after(millis) { () throws(Violation) in
             guard !self.isUp else { return }
             if self.isEnding { self.node.forgetFaults() }
-            if self.node.disk.isDown { try self.node.surviveCrash() } else { try self.node.stopAndStart() }
+            if !self.node.disk.isDown { try self.node.stopAndStart() }
+            // Also one in the midst of the stop.
+            try self.node.surviveCrash()
             try self.started()
         }
     }

@@ -21,6 +21,8 @@ struct RecordAuditor {
     /// What operators and the initial position skip: nobody has to process it.
     private var skippedIndexes: [ShardNumber: UInt64] = [:]
     private var skippedMillis: [ShardNumber: Int64] = [:]
+    /// Older than where the application began, and read only because an operator took it back behind that.
+    private var addedShards: Set<ShardNumber> = []
     private(set) var processed = 0
     private(set) var repeated = 0
 
@@ -34,6 +36,9 @@ struct RecordAuditor {
         case .shardEnd: self.skippedIndexes[shard] = .max
         }
     }
+
+    /// A reset gave the application a shard that it never had: all of it must be processed, after its children though.
+    mutating func added(_ shard: ShardNumber) { self.addedShards.insert(shard) }
 
     func isSkipped(_ record: SeenRecord, of shard: ShardNumber) -> Bool {
         record.index < self.skippedIndexes[shard] ?? 0 || record.arrivalMillis < self.skippedMillis[shard] ?? .min
@@ -54,7 +59,7 @@ struct RecordAuditor {
             self.repeated += 1
             return
         }
-        guard !self.isSkipped(record, of: shard) else { return }
+        guard !self.isSkipped(record, of: shard), !self.addedShards.contains(shard) else { return }
         if let newest = self.newest[record.key], newest > record.id {
             throw Violation(
                 "record \(record.id) of '\(record.key)', index \(record.index) of \(shard), is processed for the first "
