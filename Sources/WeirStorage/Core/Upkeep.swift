@@ -58,6 +58,17 @@ extension UpkeepTask: CustomStringConvertible {
 }
 
 extension UpkeepTask {
+    /// What it is about: when a task with this subject succeeds, its earlier failures are over.
+    var subject: String {
+        switch self {
+        case .prepare: "prepare"
+        case .fill: "fill"
+        case .footer(let job): "footer of \(Segment.fileName(job.segment.header.file))"
+        case .snapshot: "snapshot"
+        case .remove: "remove"
+        }
+    }
+
     /// Does the work on the calling thread.
     package func perform(_ fileSystem: any FileSystem) throws(FileError) -> UpkeepDone {
         switch self {

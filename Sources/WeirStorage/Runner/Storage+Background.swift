@@ -77,8 +77,12 @@ extension Storage {
         }
         guard let task else { return false }
         let result = task.result(self.fileSystem)
-        if case .failure(let error) = result, self.upkeepFailures.isNews(error.description) {
-            self.handler(.notice("upkeep failed and is tried again: \(error)"))
+        switch result {
+        case .success: self.upkeepFailures.withLock { $0.succeeded(task.subject) }
+        case .failure(let error):
+            if self.upkeepFailures.withLock({ $0.failed(task.subject, error.description) }) {
+                self.handler(.notice("upkeep failed and is tried again: \(error)"))
+            }
         }
         // A recovery waits for what is under way, so the core is still the one that gave the task.
         self.monitor.withLock { running in

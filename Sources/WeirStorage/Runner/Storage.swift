@@ -33,7 +33,7 @@ package final class Storage: Sendable {
     let handler: @Sendable (Progress) -> Void
     let readers: ReaderPool
     let syncTimes = SyncTimes()
-    let upkeepFailures = Repetition()
+    let upkeepFailures = Mutex(ToldFailures())
     /// What the start said.
     package let recoveryReport: [String]
     private let pool: BufferPool
