@@ -27,6 +27,14 @@ struct HeldLease: Sendable {
     /// A checkpoint was not stored, and it is not the lease's fault: it is tried again, also when nothing new comes.
     var saveAgainAt: UInt64?
 
+    /// When something is to be tried again.
+    var againAt: UInt64? {
+        guard let handOver = self.handOverAgainAt, let save = self.saveAgainAt else {
+            return self.handOverAgainAt ?? self.saveAgainAt
+        }
+        return min(handOver, save)
+    }
+
     init(_ key: LeaseKey, _ lease: AssignedLease) {
         self.key = key
         self.progress = LeaseProgress(lease.checkpoint)

@@ -9,7 +9,7 @@ extension WorkerMachine {
     mutating func assigned(_ listed: [AssignedLease], _ now: UInt64, _ actions: inout [Action]) {
         for lease in listed { self.assigned(lease, &actions) }
         let shards = Set(listed.map(\.shard))
-        for shard in self.leases.keys.sorted() where !shards.contains(shard) {
+        for shard in self.leases.shards where !shards.contains(shard) {
             self.leases[shard]?.successor = nil
             guard self.leases[shard]?.isEnding == false else { continue }
             self.lose(shard, Self.takenAway(shard), isSuperseded: true, &actions)
@@ -80,7 +80,8 @@ extension WorkerMachine {
 
     /// Nothing of it runs: its successor may begin.
     private mutating func forget(_ shard: ShardNumber, _ error: WeirError, _ actions: inout [Action]) {
-        guard var held = self.leases.removeValue(forKey: shard) else { return }
+        guard var held = self.leases[shard] else { return }
+        self.leases[shard] = nil
         for ticket in held.progress.abandon() { actions.append(.settle(ticket: ticket, error)) }
         if let successor = held.successor { self.begin(successor, &actions) }
     }
@@ -165,7 +166,7 @@ extension WorkerMachine {
 
     /// What could not be stored: a shard that is idle from then on would show it as not processed for ever.
     mutating func retrySaves(_ now: UInt64, _ actions: inout [Action]) {
-        for shard in self.leases.keys.sorted() {
+        for shard in self.leases.shards {
             guard let held = self.leases[shard], let at = held.saveAgainAt, now >= at else { continue }
             self.leases[shard]?.saveAgainAt = nil
             guard held.isUsable, let position = self.leases[shard]?.progress.saveAgain() else { continue }
@@ -214,7 +215,7 @@ extension WorkerMachine {
     }
 
     mutating func retryHandOvers(_ now: UInt64, _ actions: inout [Action]) {
-        for shard in self.leases.keys.sorted() {
+        for shard in self.leases.shards {
             if let at = self.leases[shard]?.handOverAgainAt, now >= at { self.handOver(shard, &actions) }
         }
     }

@@ -26,7 +26,7 @@ package struct WorkerMachine: Sendable {
 
     let settings: Settings
     var phase = Phase.idle
-    var leases: [ShardNumber: HeldLease] = [:]
+    var leases = HeldLeases()
     /// Until when leases may be used; `nil` without a session.
     var aliveUntil: UInt64?
     /// The highest counters of leases that the server gave to others.
@@ -53,10 +53,9 @@ package struct WorkerMachine: Sendable {
     /// When to send `.tick`, at the latest.
     package var nextDeadline: UInt64? {
         guard self.phase != .finished else { return nil }
-        var deadlines = [self.aliveUntil, self.retryAt]
-        if case .draining(let until, _) = self.phase { deadlines.append(until) }
-        deadlines += self.leases.values.flatMap { [$0.handOverAgainAt, $0.saveAgainAt] }
-        return deadlines.compactMap { $0 }.min()
+        var deadline = min(self.aliveUntil ?? .max, self.retryAt ?? .max, self.leases.againAt ?? .max)
+        if case .draining(let until, _) = self.phase { deadline = min(deadline, until) }
+        return deadline < .max ? deadline : nil
     }
 
     /// Whether records may be processed under this lease now.
@@ -76,7 +75,7 @@ package struct WorkerMachine: Sendable {
     /// Whether the server's last word is not too old to go by.
     package func isInSession(now: UInt64) -> Bool { self.aliveUntil.map { now < $0 } ?? false }
     /// Leases that are being processed.
-    package var usableCount: Int { self.leases.values.count { $0.isUsable } }
+    package var usableCount: Int { self.leases.counts.usable }
 
     // MARK: Events
 
@@ -109,6 +108,7 @@ package struct WorkerMachine: Sendable {
         case .tick:
             self.retryHandOvers(now, &actions)
             self.retrySaves(now, &actions)
+            self.leases.settleTimes()
         case .joined(let number, let assignment):
             guard let call = self.answered(number) else { return }
             self.hasJoined = true
@@ -179,7 +179,7 @@ package struct WorkerMachine: Sendable {
         // Its answer would say what has changed, when all of it is wanted.
         self.call = nil
         let millis = self.settings.sessionTimeout / 1_000_000
-        for shard in self.leases.keys.sorted() {
+        for shard in self.leases.shards {
             let error = WeirError(.leaseLost, "no heartbeat of this worker was answered for \(millis) ms")
             // It was given in this session, and must not begin outside of one.
             self.leases[shard]?.successor = nil
@@ -195,7 +195,7 @@ package struct WorkerMachine: Sendable {
         case .running: break
         case .draining(let until, let error):
             if now >= until { self.abandonAll(&actions) }
-            if now >= until || !self.leases.values.contains(where: \.isBusy) { return self.leave(error, now, &actions) }
+            if now >= until || self.leases.counts.busy == 0 { return self.leave(error, now, &actions) }
         }
         if let retryAt, now < retryAt { return }
         guard self.call == nil else { return }
@@ -222,7 +222,7 @@ package struct WorkerMachine: Sendable {
         case .draining, .leaving, .finished: return
         }
         self.phase = .draining(until: now + self.settings.drainTimeout, error)
-        for shard in self.leases.keys.sorted() { self.stop(shard, .shutdown, &actions) }
+        for shard in self.leases.shards { self.stop(shard, .shutdown, &actions) }
     }
 
     private mutating func leave(_ error: WeirError?, _ now: UInt64, _ actions: inout [Action]) {
@@ -235,20 +235,20 @@ package struct WorkerMachine: Sendable {
 
     private mutating func abandonAll(_ actions: inout [Action]) {
         let error = WeirError(.leaseLost, "the worker leaves without waiting any longer")
-        for shard in self.leases.keys.sorted() { self.lose(shard, error, isSuperseded: false, &actions) }
+        for shard in self.leases.shards { self.lose(shard, error, isSuperseded: false, &actions) }
     }
 
     private mutating func finish(_ error: WeirError?, _ actions: inout [Action]) {
         guard self.phase != .finished else { return }
         self.phase = .finished
         let lost = WeirError(.leaseLost, "the worker has ended" + (error.map { ": \($0.message)" } ?? ""))
-        for shard in self.leases.keys.sorted() {
+        for shard in self.leases.shards {
             self.lose(shard, lost, isSuperseded: false, &actions)
             for ticket in self.leases[shard]?.progress.abandon() ?? [] {
                 actions.append(.settle(ticket: ticket, lost))
             }
         }
-        self.leases = [:]
+        self.leases.removeAll()
         actions.append(.finish(error))
     }
 

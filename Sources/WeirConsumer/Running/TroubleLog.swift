@@ -6,6 +6,8 @@ struct TroubleLog: Sendable {
     enum Trouble: Hashable, Sendable {
         case joining
         case heartbeat
+        /// A checkpoint, by the code of the error.
+        case storing(WeirError.Code)
         /// By the code of the error; `nil`: it has none.
         case reading(WeirError.Code?)
     }

@@ -236,7 +236,8 @@ final class WorkerCore: Sendable {
             self.handle(.checkpointSaved(key))
         } catch {
             self.count { $0.checkpointFailures += 1 }
-            self.logger?.warning("the checkpoint \(checkpoint) of \(key.shard) was not stored: \(error.message)")
+            self.warn(
+                .storing(error.code), "the checkpoint \(checkpoint) of \(key.shard) was not stored: \(error.message)")
             self.handle(.checkpointFailed(key, error))
         }
     }
