@@ -16,6 +16,7 @@ enum ConsumeFaults {
         FaultCase("without dead letters it stops its shard, and nothing else", Self.stoppedShard),
         FaultCase("consumers of what is not there", Self.missing),
         FaultCase("two workers with one id", Self.twins),
+        FaultCase("one worker with 10,000 shards processes each record once", Self.manyShards),
         FaultCase("leases that are held are reset only by force, and then all comes again", Self.reset),
     ]
 
@@ -76,6 +77,30 @@ enum ConsumeFaults {
         let cause = try letters[0].text("cause")
         try require(cause.contains("3"), "the cause does not tell how the program ended: \(cause)")
         return "cause: \(cause)"
+    }
+
+    /// A session is five seconds here: a worker that is too slow for its shards loses them, and reads them again.
+    private static func manyShards(_ scene: Scene) async throws -> String {
+        let (shards, count) = (10_000, 20_000)
+        let server = try await scene.serve()
+        try await server.weir.succeed("stream", "create", "s", "--shards", "\(shards)")
+        let lines = (0..<count).map { "record \($0)" }
+        try await server.weir.run(["put", "s", "--key-random"], input: Self.records(lines)).expect(0)
+        let worker = try await scene.start(["consume", "s", "--app", "a", "--from", "trim-horizon"], server: server)
+        try await Waiting.until("\(count) records of \(shards) shards", within: .seconds(120)) {
+            if let ending = worker.ending { throw HarnessError("weir consume ended with \(ending)") }
+            return worker.output.lineCount >= count
+        }
+        worker.send(SIGTERM)
+        try require(try await worker.ended() == .exit(0), "weir consume ended badly: \(worker.errors.text)")
+        // The data stands behind sequence number and key.
+        let read = worker.output.lines.map { String($0.split(separator: "\t").last ?? "") }
+        try require(
+            read.count == count && Set(read) == Set(lines),
+            "\(read.count) records, \(Set(read).count) of them different")
+        let warnings = worker.errors.text.split(separator: "\n").filter { $0.contains("warning") }
+        try require(warnings.count <= 3, "\(warnings.count) warnings, first: \(warnings.first ?? "")")
+        return "\(count) records once, \(warnings.count) warnings"
     }
 
     private static func stoppedShard(_ scene: Scene) async throws -> String {
