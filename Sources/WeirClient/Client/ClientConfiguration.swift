@@ -25,12 +25,16 @@ public struct ClientConfiguration: Sendable {
     /// For the server's log and status, at most 128 bytes.
     public var name: String
     public var logger: Logger?
+    /// Hears when the server cannot be connected to any more, and when it can be again: once each, however often it is
+    /// tried. On a thread of the client, which it must not block. That the first attempt fails is thrown, not told.
+    public var onConnection: (@Sendable (ConnectionNotice) -> Void)?
 
     public init(
         host: String = "127.0.0.1", port: Int = 7411, connectionsMax: Int = 64, readerConnections: Int = 4,
         callTimeout: Duration = .seconds(10), connectTimeout: Duration = .seconds(5),
         pingInterval: Duration = .seconds(5), retry: RetryPolicy = RetryPolicy(), threads: Int = 1,
-        name: String = "weir-client", logger: Logger? = nil
+        name: String = "weir-client", logger: Logger? = nil,
+        onConnection: (@Sendable (ConnectionNotice) -> Void)? = nil
     ) {
         self.host = host
         self.port = port
@@ -43,6 +47,7 @@ public struct ClientConfiguration: Sendable {
         self.threads = threads
         self.name = name
         self.logger = logger
+        self.onConnection = onConnection
     }
 
     /// Refuses what is outside the ranges above with `invalidArgument`.

@@ -13,6 +13,7 @@ public final class WeirClient: Sendable {
     let transport: any Transport
     let clock: any ClientClock
     let dice: Dice
+    let watch: ConnectionWatch?
     private let control: ConnectionKeeper
     private let readers: [ConnectionKeeper]
     private let state = Mutex(State())
@@ -41,9 +42,11 @@ public final class WeirClient: Sendable {
         self.transport = transport
         self.clock = clock
         self.dice = dice
+        let watch = configuration.onConnection.map { ConnectionWatch($0) }
+        self.watch = watch
         let open: @Sendable () async throws -> ClientConnection = {
             try await ClientConnection.open(
-                transport, try Self.settings(configuration, clock: clock, sessionID: 0, putSink: nil))
+                transport, try Self.settings(configuration, clock: clock, sessionID: 0, putSink: nil, watch: watch))
         }
         self.control = ConnectionKeeper(open: open)
         self.readers = (0..<configuration.readerConnections).map { _ in ConnectionKeeper(open: open) }
@@ -51,13 +54,13 @@ public final class WeirClient: Sendable {
 
     static func settings(
         _ configuration: ClientConfiguration, clock: any ClientClock, sessionID: UInt64, connectionNumber: UInt64 = 0,
-        putSink: (any PutSink)?
+        putSink: (any PutSink)?, watch: ConnectionWatch?
     ) throws(WeirError) -> ClientConnection.Settings {
         ClientConnection.Settings(
             hello: try Hello(
                 clientName: configuration.name, sessionID: sessionID, connectionNumber: connectionNumber), clock: clock,
             connectTimeout: configuration.connectTimeout, pingInterval: configuration.pingInterval,
-            logger: configuration.logger, putSink: putSink)
+            logger: configuration.logger, watch: watch, putSink: putSink)
     }
 
     /// Connects and says hello.

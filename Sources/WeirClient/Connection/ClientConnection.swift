@@ -20,6 +20,8 @@ final class ClientConnection: FrameReceiver {
         let connectTimeout: Duration
         let pingInterval: Duration
         let logger: Logger?
+        /// Hears how attempts to connect went.
+        var watch: ConnectionWatch?
         /// Hears of the end, if anybody puts over this connection.
         var putSink: (any PutSink)?
     }
@@ -54,6 +56,17 @@ final class ClientConnection: FrameReceiver {
 
     /// Connects and says hello. Throws `unavailable`, `timedOut`, `unsupportedVersion`, `notAuthorized`.
     static func open(_ transport: any Transport, _ settings: Settings) async throws -> ClientConnection {
+        do {
+            let connection = try await Self.connect(transport, settings)
+            settings.watch?.attempted(nil)
+            return connection
+        } catch {
+            settings.watch?.attempted(error as? WeirError)
+            throw error
+        }
+    }
+
+    private static func connect(_ transport: any Transport, _ settings: Settings) async throws -> ClientConnection {
         let connection = ClientConnection(settings)
         let frames = try await transport.connect(to: connection, timeout: settings.connectTimeout)
         connection.arm(at: connection.opening.deadline)

@@ -84,7 +84,7 @@ extension ProducerCore {
                 }
                 let settings = try WeirClient.settings(
                     self.client.configuration, clock: self.client.clock, sessionID: self.sessionID,
-                    connectionNumber: number, putSink: link)
+                    connectionNumber: number, putSink: link, watch: self.client.watch)
                 let connection = try await ClientConnection.open(self.client.transport, settings)
                 self.connected(connection, link, generation)
                 return

@@ -105,7 +105,7 @@ struct ConsumeCommand: AsyncParsableCommand {
 
     func run() async throws {
         let program = try self.exec.map { try ProgramCommand($0, self.arguments) }
-        let status = try await self.connection.withClient { client in
+        let status = try await self.connection.withClient(trying: "until it is there or this is ended") { client in
             let configuration = self.workerConfiguration(
                 serverMillis: try await client.serverMillis(for: self.from))
             if let program { return try await self.run(program, client, configuration) }
@@ -155,8 +155,18 @@ struct ConsumeCommand: AsyncParsableCommand {
             PrintingProcessor(queue: queue)
         }
         stop.worker.withLock { $0 = worker }
-        try await Interrupts.whileRunning(finish: { worker.shutdown() }) { try await worker.run() }
+        let finish: @Sendable () -> Void = {
+            worker.shutdown()
+            queue.giveUp(after: PrintQueue.patience)
+        }
+        try await Interrupts.whileRunning(finish: finish) { try await worker.run() }
         if let failure = queue.failure { throw failure }
+        guard !queue.hasLeftOut else {
+            throw Failure(
+                .tryAgain,
+                "processed \(CountText.describe(Int(clamping: worker.status.records), "record")); nobody has read the "
+                    + "output in time, and what was not written comes again")
+        }
         return worker.status
     }
 }

@@ -92,8 +92,10 @@ struct PutCommand: AsyncParsableCommand {
         let progress = Progress(
             "put", isShown: Messages.isTerminal && !input.isTerminal && !(self.format.json && StandardOutput.isTerminal)
         )
-        var configuration = try self.connection.clientConfiguration()
-        configuration.callTimeout = self.timeout ?? .seconds(10)
+        let patience = self.timeout ?? .seconds(10)
+        let text = DurationText.describe(Int64(clamping: patience.nanos / 1_000_000))
+        var configuration = try self.connection.clientConfiguration(trying: "for \(text) while lines wait for it")
+        configuration.callTimeout = patience
         let client = try WeirClient(configuration)
         let outcome: PutOutcome
         do {

@@ -87,7 +87,7 @@ struct GetCommand: AsyncParsableCommand {
 
     func run() async throws {
         let progress = Progress("read", isShown: Messages.isTerminal && !StandardOutput.isTerminal)
-        let count = try await self.connection.withClient { client in
+        let count = try await self.connection.withClient(trying: ReadSession.patience) { client in
             let stream = try await client.describeStream(self.stream)
             let task = Task { try await self.read(client, stream, progress) }
             return try await Interrupts.whileRunning(finish: { task.cancel() }, patience: .seconds(10)) {
@@ -176,7 +176,7 @@ struct TailCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        try await self.connection.withClient { client in
+        try await self.connection.withClient(trying: ReadSession.patience) { client in
             let stream = try await client.describeStream(self.stream)
             let progress = Progress("read", isShown: false)
             let task = Task { try await self.follow(client, stream, progress) }

@@ -15,6 +15,13 @@ struct ReadSession: ~Copyable {
 
     private struct Enough: Error {}
 
+    /// How long reading goes on trying to reach a server that went away, for people.
+    static var patience: String {
+        let nanos = ReaderConfiguration().timeout?.nanos
+        return nanos.map { "for at most \(DurationText.describe(Int64(clamping: $0 / 1_000_000)))" }
+            ?? "until it is ended"
+    }
+
     private let output: StandardOutput
     private let bound: Bound
     private let progress: Progress

@@ -35,11 +35,28 @@ struct ConnectionOptions: ParsableArguments {
         return ClientConfiguration(host: address.host, port: address.port, name: "weir-cli \(Version.number)")
     }
 
-    /// Runs `body` with a client that is connected.
-    func withClient<R>(
-        _ change: (inout ClientConfiguration) -> Void = { _ in }, _ body: (WeirClient) async throws -> R
-    ) async throws -> R {
+    /// For a command that goes on while the server is away: `trying` says for how long. It tells so once, and when the
+    /// server is back.
+    func clientConfiguration(trying: String) throws -> ClientConfiguration {
         var configuration = try self.clientConfiguration()
+        let address = try self.address()
+        configuration.onConnection = { notice in
+            switch notice {
+            case .lost(let error): Messages.write("\(error.message); it is tried again \(trying)")
+            case .restored: Messages.write("connected to \(address) again")
+            }
+        }
+        return configuration
+    }
+
+    /// Runs `body` with a client that is connected. `trying`: see `clientConfiguration`; `nil` for commands that end
+    /// when the server does.
+    func withClient<R>(
+        trying: String? = nil, _ change: (inout ClientConfiguration) -> Void = { _ in },
+        _ body: (WeirClient) async throws -> R
+    ) async throws -> R {
+        var configuration =
+            try trying.map { try self.clientConfiguration(trying: $0) } ?? self.clientConfiguration()
         change(&configuration)
         let client = try await WeirClient.connect(configuration)
         do {

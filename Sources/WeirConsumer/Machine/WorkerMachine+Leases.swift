@@ -155,6 +155,11 @@ extension WorkerMachine {
         if let error, error.code == .leaseLost {
             return self.lose(key.shard, error, isSuperseded: true, &actions)
         }
+        // The session ended while the end of the shard was being stored. It was not, so the lease is lost after all.
+        if let error, self.aliveUntil == nil, held.isUsable {
+            let lost = WeirError(.leaseLost, "the end of \(key.shard) could not be stored: \(error.message)")
+            return self.lose(key.shard, lost, isSuperseded: false, &actions)
+        }
         if let next, !held.isLost {
             actions.append(.save(key, next))
         } else if case .settling(let handsOver) = held.stage {

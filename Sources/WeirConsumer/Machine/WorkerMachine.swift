@@ -43,6 +43,8 @@ package struct WorkerMachine: Sendable {
     private var failingSince: UInt64?
     /// Joins in a row without a heartbeat that was answered.
     private var joins = 0
+    /// Since when every lease that is held stands still.
+    private var standsStillSince: UInt64?
 
     package init(_ settings: Settings) {
         self.settings = settings
@@ -55,6 +57,9 @@ package struct WorkerMachine: Sendable {
         guard self.phase != .finished else { return nil }
         var deadline = min(self.aliveUntil ?? .max, self.retryAt ?? .max, self.leases.againAt ?? .max)
         if case .draining(let until, _) = self.phase { deadline = min(deadline, until) }
+        if self.phase == .running, let standsStillSince {
+            deadline = min(deadline, standsStillSince + self.settings.sessionTimeout)
+        }
         return deadline < .max ? deadline : nil
     }
 
@@ -74,6 +79,8 @@ package struct WorkerMachine: Sendable {
     package var isFinished: Bool { self.phase == .finished }
     /// Whether the server's last word is not too old to go by.
     package func isInSession(now: UInt64) -> Bool { self.aliveUntil.map { now < $0 } ?? false }
+    /// Whether the answer to this call still matters.
+    package func awaits(call number: UInt64) -> Bool { self.call?.number == number }
     /// Leases that are being processed.
     package var usableCount: Int { self.leases.counts.usable }
 
@@ -183,16 +190,41 @@ package struct WorkerMachine: Sendable {
             let error = WeirError(.leaseLost, "no heartbeat of this worker was answered for \(millis) ms")
             // It was given in this session, and must not begin outside of one.
             self.leases[shard]?.successor = nil
-            guard self.leases[shard]?.isEnded == false else { continue }
+            // One whose end is being stored has nothing left to process: what the store says decides.
+            guard self.leases[shard]?.isEnding == false else { continue }
             self.lose(shard, error, isSuperseded: false, &actions)
         }
+    }
+
+    /// Why the worker ends although nobody has asked for it: it holds leases, and for a session timeout has not been
+    /// able to process any of them. Shorter than that it may be about to get others.
+    private mutating func standstill(_ now: UInt64) -> WeirError? {
+        let failed = self.leases.counts.failed
+        guard failed > 0, self.leases.counts.resting == self.leases.count else {
+            self.standsStillSince = nil
+            return nil
+        }
+        let since = self.standsStillSince ?? now
+        self.standsStillSince = since
+        guard now - since >= self.settings.sessionTimeout else { return nil }
+        return WeirError(
+            .internalFailure,
+            failed == 1
+                ? "the only shard of this worker stands still, because its records could not be processed: they are "
+                    + "where they were, and come first when the shard is taken again"
+                : "all \(failed) shards of this worker stand still, because their records could not be processed: they "
+                    + "are where they were, and come first when the shards are taken again")
     }
 
     /// Sends what is to be sent now.
     private mutating func advance(_ now: UInt64, _ actions: inout [Action]) {
         switch self.phase {
         case .idle, .finished, .leaving: return
-        case .running: break
+        case .running:
+            if let error = self.standstill(now) {
+                self.shutdown(error, now, &actions)
+                return self.advance(now, &actions)
+            }
         case .draining(let until, let error):
             if now >= until { self.abandonAll(&actions) }
             if now >= until || self.leases.counts.busy == 0 { return self.leave(error, now, &actions) }

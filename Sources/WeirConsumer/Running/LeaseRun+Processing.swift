@@ -22,10 +22,11 @@ extension LeaseRun {
             case .batch(let batch):
                 if batch.missedRecords > 0 {
                     self.core.count { $0.missedRecords += batch.missedRecords }
+                    let noun = batch.missedRecords == 1 ? "record" : "records"
                     self.core.logger?.warning(
                         """
-                        missed \(batch.missedRecords) records of \(self.key.shard): they expired before they could be \
-                        read, or are damaged on the server's disk
+                        missed \(batch.missedRecords) \(noun) of \(self.key.shard): \
+                        expired before they could be read, or damaged on the server's disk
                         """)
                 }
                 if let end = await self.process(batch, &processed) { return end }

@@ -70,6 +70,11 @@ final class WorkerCore: Sendable {
         self.logger?.warning("\(message)\(untold > 0 ? "; the same \(untold) times more since the last time" : "")")
     }
 
+    /// The same for a call of the session. One that nobody waits for any more was ended, by leaving for example.
+    private func warn(_ trouble: TroubleLog.Trouble, of call: UInt64, _ message: String) {
+        if self.state.withLock({ $0.machine.awaits(call: call) }) { self.warn(trouble, message) }
+    }
+
     // MARK: Events
 
     func handle(_ event: Event) {
@@ -79,7 +84,7 @@ final class WorkerCore: Sendable {
         for (continuation, error) in decided.settled {
             if let error { continuation.resume(throwing: error) } else { continuation.resume() }
         }
-        for (key, error) in decided.lost { self.logger?.warning("\(key) is lost: \(error.message)") }
+        if let told = Self.describe(lost: decided.lost) { self.logger?.warning("\(told)") }
         if let deadline { self.alarm.withLock { $0 }?.arm(at: deadline) }
     }
 
@@ -87,6 +92,13 @@ final class WorkerCore: Sendable {
     private struct Decided {
         var settled: [(CheckedContinuation<Void, any Error>, WeirError?)] = []
         var lost: [(LeaseKey, WeirError)] = []
+    }
+
+    /// One sentence however many leases one event has lost.
+    static func describe(lost: [(LeaseKey, WeirError)]) -> String? {
+        guard let (key, error) = lost.first else { return nil }
+        guard lost.count > 1 else { return "\(key) is lost: \(error.message)" }
+        return "\(lost.count) leases are lost, first that of \(key.shard): \(error.message)"
     }
 
     /// Actions enter the stream under the lock, so that they are carried out in the order of the decisions.
@@ -209,7 +221,9 @@ final class WorkerCore: Sendable {
             self.state.withLock { $0.rates.tellAgain() }
             self.handle(.joined(call: call, assignment))
         } catch {
-            self.warn(.joining, "joining \(self.configuration.application) failed: \(error.message)")
+            self.warn(
+                .joining, of: call,
+                "joining \(self.configuration.application) failed, and is tried again: \(error.message)")
             self.handle(.joinFailed(call: call, error))
         }
     }
@@ -224,7 +238,7 @@ final class WorkerCore: Sendable {
             self.handle(.heartbeatAnswered(call: call, assignment))
         } catch {
             self.state.withLock { $0.rates.tellAgain() }
-            self.warn(.heartbeat, "a heartbeat failed: \(error.message)")
+            self.warn(.heartbeat, of: call, "a heartbeat failed, and is tried again: \(error.message)")
             self.handle(.heartbeatFailed(call: call, error))
         }
     }

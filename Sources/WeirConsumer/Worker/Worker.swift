@@ -35,8 +35,9 @@ public final class Worker: Sendable {
     /// given to others, and it returns. Can be called once.
     ///
     /// Throws `WeirError`: `streamNotFound`, also for the dead-letter stream; `resourceInUse` when another worker of
-    /// this id is alive; `streamDeleted`, `applicationNotFound` when it was deleted meanwhile; and when the server is
-    /// away for longer than `patience`.
+    /// this id is alive; `streamDeleted`, `applicationNotFound` when it was deleted meanwhile; `consumerNotFound` when
+    /// the registered consumer is not there; `internalFailure` when all shards that it holds have stood still for a
+    /// session timeout (`ProcessorRetry.Exhausted.stopShard`); and when the server is away for longer than `patience`.
     public func run() async throws {
         // A task of its own: cancelling the caller's must not cut off what is being processed.
         let task = Task { try await self.work() }

@@ -7,7 +7,8 @@ import WeirModel
 public struct ProcessorRetry: Hashable, Sendable {
     public enum Exhausted: Hashable, Sendable {
         /// The shard stands still on this worker, which keeps its lease; the others go on. `WorkerStatus` counts it,
-        /// and the next worker that gets the shard, or this one when it starts again, tries again.
+        /// and the next worker that gets the shard, or this one when it starts again, tries again. A worker whose
+        /// shards all stand still for a session timeout ends: `Worker.run` throws.
         case stopShard
         /// The records are given one by one, with as many attempts each; one that fails is put into this stream with
         /// its cause, and processing goes on behind it.

@@ -27,7 +27,7 @@ enum DamageFaults {
     }
 
     /// Flips one bit where `text` stands in a file whose name begins so. Returns the file's name.
-    private static func flip(_ scene: Scene, _ prefix: String, at text: String) throws -> String {
+    static func flip(_ scene: Scene, _ prefix: String, at text: String) throws -> String {
         for name in try Files.names(in: scene.data) where name.hasPrefix(prefix) {
             let path = scene.data + "/" + name
             var bytes = try Files.bytes(of: path)
