@@ -7,6 +7,8 @@ package enum ConsumerBreakage: String, CaseIterable, Sendable {
     case checkpointsWithoutCounter
     /// A child is assigned while its parents are being processed.
     case childrenBeforeParents
+    /// A child is assigned when its parents are finished, whatever is left to do of the shards that they came of.
+    case childrenBeforeGrandparents
     /// What was decided is told before it is durable.
     case answersBeforeDurable
     /// Workers expire by silence that the server's own pause is to blame for.

@@ -16,8 +16,10 @@ struct ConsumerPlan: CustomStringConvertible {
     let slowProcessorEvery: Int
     let automatic: Bool
     let resets: Bool
+    /// Operators take a shard and its grandparent back and let the parent between them be.
+    let skipsGenerations: Bool
 
-    init(_ random: inout SplitMix64) {
+    init(_ random: inout SplitMix64, seed: UInt64) {
         self.session = random.pick([2_000, 5_000, 5_000, 20_000, 60_000])
         self.trouble = self.session * UInt64(random.within(3...7))
         self.workers = random.within(1...4)
@@ -27,6 +29,9 @@ struct ConsumerPlan: CustomStringConvertible {
         self.slowProcessorEvery = random.pick([0, 0, 20])
         self.automatic = random.chance(1, of: 2)
         self.resets = random.chance(1, of: 3)
+        // Drawn apart, so that other histories stay what they were, those of the fixed seeds of the tests among them.
+        var apart = SplitMix64(seed: seed &* 0x2545_f491_4f6c_dd1d &+ 765)
+        self.skipsGenerations = self.resets && apart.chance(1, of: 4)
     }
 
     /// How often the server looks at its groups. As often as the product, or a bit less where nothing is that fast.
@@ -41,5 +46,6 @@ struct ConsumerPlan: CustomStringConvertible {
             + "from \(self.start), checkpoints \(self.automatic ? "automatic" : "now and then")"
             + "\(self.slowEvery > 0 ? ", one message in \(self.slowEvery) is slow" : "")"
             + "\(self.slowProcessorEvery > 0 ? ", slow processors" : "")\(self.resets ? ", resets" : "")"
+            + "\(self.skipsGenerations ? " that skip generations" : "")"
     }
 }

@@ -27,12 +27,26 @@ extension ConsumerSimulation {
         var unheld: [LeaseAuditor.Hold] = []
         for (number, row) in self.leases.ahead where !row.isFinished {
             if let owner = row.owner, owners.contains(owner) { continue }
-            guard let shard = stream.shard(number), self.core.leases.mayBegin(shard, of: self.ref, in: stream) else {
-                continue
-            }
+            guard stream.shard(number) != nil,
+                self.ancestors(of: number).allSatisfy({ self.leases.ahead[$0]?.isFinished ?? true })
+            else { continue }
             unheld.append(LeaseAuditor.Hold(shard: number, counter: row.counter))
         }
         try self.watch.look(unheld, now: self.now, atMost: self.plan.unheldMax)
+    }
+
+    /// All shards that a shard came of, parents first, as far as they are there. Not as the engine looks for them.
+    func ancestors(of shard: ShardNumber) -> [ShardNumber] {
+        let stream = self.core.catalog.stream(self.stream)
+        var found: [ShardNumber] = []
+        var next = stream?.shard(shard)?.parents ?? []
+        while !next.isEmpty {
+            let parent = next.removeFirst()
+            guard !found.contains(parent) else { continue }
+            found.append(parent)
+            next += stream?.shard(parent)?.parents ?? []
+        }
+        return found
     }
 
     /// Everything up to a checkpoint that was accepted was processed.

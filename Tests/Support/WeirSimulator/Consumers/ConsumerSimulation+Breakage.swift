@@ -45,13 +45,25 @@ extension ConsumerSimulation {
                 arrivalSecond: UInt64(self.node.now) / 1000), subSequence: nil)
     }
 
+    /// Whether the broken engine lets a shard begin which a right one would not.
+    private func beginsEarly(_ shard: ShardNumber) -> Bool {
+        let isUnfinished = { (ancestor: ShardNumber) in self.leases.ahead[ancestor].map { !$0.isFinished } ?? false }
+        guard self.ancestors(of: shard).contains(where: isUnfinished) else { return false }
+        switch self.breakage {
+        case .childrenBeforeParents: return true
+        case .childrenBeforeGrandparents:
+            let parents = self.core.catalog.stream(self.stream)?.shard(shard)?.parents ?? []
+            return !parents.contains(where: isUnfinished)
+        default: return false
+        }
+    }
+
     func assignChildrenEarly() throws(Violation) {
-        guard let stream = self.core.catalog.stream(self.stream),
+        guard self.breakage == .childrenBeforeParents || self.breakage == .childrenBeforeGrandparents,
             let member = self.groups.groups[self.ref]?.members.values.filter(\.hasJoined)
                 .min(by: { $0.owner.worker < $1.owner.worker }),
             let child = self.leases.ahead.sorted(by: { $0.key < $1.key }).first(where: { number, row in
-                row.owner == nil && !row.isFinished
-                    && stream.shard(number).map { !self.core.leases.mayBegin($0, of: self.ref, in: stream) } ?? false
+                row.owner == nil && !row.isFinished && self.beginsEarly(number)
             })?.key
         else { return }
         let ref = self.ref!

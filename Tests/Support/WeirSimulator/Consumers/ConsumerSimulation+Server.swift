@@ -46,24 +46,12 @@ extension ConsumerSimulation {
         if self.leases.ahead.isEmpty || cause == .reset {
             for (shard, row) in rows where row != self.leases.ahead[shard] {
                 self.records.skipped(shard, to: row.checkpoint)
-                if !self.leases.ahead.isEmpty, self.leases.ahead[shard] == nil { self.records.added(shard) }
             }
+            if !self.leases.ahead.isEmpty { self.records.reset(self.leases.ahead, rows) }
         }
         if case .checkpoint(let hold, let position) = cause { try self.checkCovered(hold.shard, position) }
-        let stream = core.catalog.stream(self.stream)
         try self.leases.observe(
-            rows, cause, lsn: max(core.leaseLSN, core.catalogLSN),
-            ancestors: { shard in
-                var found: [ShardNumber] = []
-                var next = stream?.shard(shard)?.parents ?? []
-                while !next.isEmpty {
-                    let parent = next.removeFirst()
-                    guard !found.contains(parent) else { continue }
-                    found.append(parent)
-                    next += stream?.shard(parent)?.parents ?? []
-                }
-                return found
-            },
+            rows, cause, lsn: max(core.leaseLSN, core.catalogLSN), ancestors: self.ancestors(of:),
             isExcused: { owner, shard in
                 // Not a member any more: whether that is right is judged when it expires.
                 guard let group, group.member(owner) != nil,
@@ -88,7 +76,7 @@ extension ConsumerSimulation {
         guard !self.node.disk.isDown, self.groups.takeTick(nowNanos: self.nanos) else { return }
         guard self.breakage != .neverExpires else { return try self.checkHolders() }
         try self.tickGroups(nanos: self.nanos)
-        if self.breakage == .childrenBeforeParents { try self.assignChildrenEarly() }
+        try self.assignChildrenEarly()
         try self.checkHolders()
     }
 

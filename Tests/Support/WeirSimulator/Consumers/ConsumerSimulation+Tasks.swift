@@ -81,7 +81,7 @@ extension ConsumerSimulation {
         let start = self.leases.holdings[hold].map(\.start) ?? task.lease.checkpoint
         self.note("\(worker.owner) has processed \(count) records of \(task.key.shard) at \(task.inHand[0].index)")
         for record in task.inHand.prefix(count) {
-            try self.records.processed(record, of: task.key.shard, start: start, by: "\(worker.owner)")
+            try self.records.processed(record, of: hold, start: start, by: "\(worker.owner)")
         }
     }
 

@@ -37,6 +37,7 @@ extension ConsumerSimulation {
             // Two workers with one id.
             if let worker, alive.count < Self.workersMax { try self.startWorker(worker.owner.worker.description) }
         }
+        if self.plan.skipsGenerations, self.random.chance(1, of: 4) { try self.skipGeneration() }
         if self.node.plan.clockJumps, self.random.chance(1, of: 10) {
             self.node.setClock(by: Int64(self.random.within(-3_600_000...3_600_000)))
         }
@@ -95,6 +96,31 @@ extension ConsumerSimulation {
         let reset = Groups.Reset(
             shard: self.random.chance(1, of: 2) ? shard : nil, target: self.random.pick(targets),
             isForced: self.random.chance(2, of: 3), isDryRun: false, reason: "drill")
+        try self.reset(reset)
+    }
+
+    /// A shard is processed again from its beginning, and so is its grandparent, but not the parent between them: the
+    /// shard must wait for the grandparent all the same.
+    private func skipGeneration() throws(Violation) {
+        guard self.isUp, self.now >= self.serverPausedUntil, let rows = self.core.leases.application(self.ref)?.rows,
+            let stream = self.core.catalog.stream(self.stream)
+        else { return }
+        for shard in rows.keys.sorted() {
+            guard let parent = stream.shard(shard)?.parents.first(where: { rows[$0] != nil }),
+                let grandparent = stream.shard(parent)?.parents.first(where: { rows[$0] != nil })
+            else { continue }
+            let steps: [(ShardNumber, ResetTarget)] = [
+                (grandparent, .trimHorizon), (parent, .latest), (shard, .trimHorizon),
+            ]
+            for (number, target) in steps {
+                try self.reset(
+                    Groups.Reset(shard: number, target: target, isForced: true, isDryRun: false, reason: "drill"))
+            }
+            return
+        }
+    }
+
+    private func reset(_ reset: Groups.Reset) throws(Violation) {
         let ref = self.ref!
         let outcome: Told<[LeaseReset]> = try self.withGroups({ (told: Told<[LeaseReset]>) in
             if case .success = told.value { .reset } else { nil }

@@ -52,7 +52,7 @@ package final class ConsumerSimulation {
         self.seed = seed
         self.breakage = breakage
         var random = SplitMix64(seed: seed &* 0x5851_f42d_4c95_7f2d &+ 3)
-        self.plan = ConsumerPlan(&random)
+        self.plan = ConsumerPlan(&random, seed: seed)
         var plan = Plan(&random).forConsumers(&random)
         plan.drawBorders(seed)
         self.node = Simulation(
