@@ -8,7 +8,7 @@ extension Catalog {
     ) throws(WeirError) -> [CatalogEvent] {
         let shard = try stream.open(number, toBe: "split")
         let (lower, upper) = (shard.range.lower.value, shard.range.upper.value)
-        // The service's rule (contract 2.7): above the first key + 1 and below the last.
+        // Kinesis' rule (docs/kinesis-semantics.md, Resharding): above the first key + 1 and below the last.
         guard shard.range.canBeSplit else {
             throw WeirError(
                 .invalidArgument,
@@ -85,7 +85,8 @@ extension Catalog {
 }
 
 extension HashKeyRange {
-    /// The service's rule (contract 2.7): a shard is split above its first key + 1 and below its last.
+    /// Whether a key is left to split at: above the first key + 1 and below the last
+    /// (docs/kinesis-semantics.md, Resharding).
     package var canBeSplit: Bool { self.upper.value - self.lower.value >= 3 }
 
     /// Where it is split in the middle.

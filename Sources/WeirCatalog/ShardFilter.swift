@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import WeirModel
 
-/// Which shards a listing shows (contract 2.8). Times are milliseconds since 1970; one before the stream's horizon or
-/// its creation counts as that. `at...` answers always cover every hash key exactly once.
+/// Which shards a listing shows (docs/kinesis-semantics.md, Listing shards). Times are milliseconds since 1970; one
+/// before the stream's horizon or its creation counts as that. `at...` answers always cover every hash key exactly
+/// once.
 package enum ShardFilter: Hashable, Sendable {
     /// Every shard that has not expired.
     case fromTrimHorizon

@@ -2,13 +2,15 @@
 
 /// Every fixed limit in one place. Those that an operator may change are defaults of `weir.yaml`.
 public enum Limits {
-    /// Characters of a partition key (contract 2.2); its UTF-8 form can take four bytes each.
+    /// Characters of a partition key (docs/kinesis-semantics.md, Partition keys and hashing);
+    /// its UTF-8 form can take four bytes each.
     public static let partitionKeyCharacters = 1...256
     public static let partitionKeyBytes = 1024
-    /// Bytes of data and partition key together, per stream: default and highest (contract 2.3).
+    /// Bytes of data and partition key together, per stream: default and highest
+    /// (docs/kinesis-semantics.md, Limits).
     public static let recordBytesDefault = 1_048_576
     public static let recordBytesMax = 10_485_760
-    /// Records of one put request (contract 1.3), and bytes of data and keys in it.
+    /// Records of one put request, and bytes of data and keys in it (docs/kinesis-semantics.md, Limits).
     public static let putRecordsMax = 500
     public static let putBytesMax = 10_485_760
     /// A frame of the binary protocol, header excluded; before Hello only `helloFrameBytesMax`.
@@ -25,12 +27,12 @@ public enum Limits {
     public static let retentionMillisDefault: Int64 = 86_400_000
     /// Smallest size cap of a stream, in bytes.
     public static let streamBytesMin: Int64 = 1 << 20
-    /// One answer to GetRecords (contract 2.6).
+    /// One answer to GetRecords (docs/kinesis-semantics.md, Limits).
     public static let getRecordsMax = 10_000
     public static let getBytesMax = 10_485_760
     /// How long a GetRecords may wait for records, in milliseconds.
     public static let longPollMillisMax = 60_000
-    /// How long a shard iterator is valid (contract 2.5).
+    /// How long a shard iterator is valid (docs/kinesis-semantics.md, Limits).
     public static let iteratorMillis: Int64 = 300_000
     public static let iteratorBytesMax = 512
     public static let workerCharacters = 1...256
@@ -44,7 +46,7 @@ public enum Limits {
     public static let sessionTimeoutMillisDefault = 5_000
     /// Why a lease was reset, in bytes of UTF-8.
     public static let reasonBytesMax = 256
-    /// Registered consumers of one stream (contract 2.7).
+    /// Registered consumers of one stream (docs/kinesis-semantics.md, Limits).
     public static let consumersPerStream = 20
     /// A commit closes here; a request is never divided.
     public static let commitBytes = 2 << 20

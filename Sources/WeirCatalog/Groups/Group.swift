@@ -4,9 +4,10 @@ package import WeirModel
 /// The workers of one application, and which of them should hold which lease. A machine without I/O, clock or
 /// randomness: elapsed time comes as an argument, in nanoseconds of a clock that never falls.
 ///
-/// It is not logged. Who holds what is in the lease table, which is; the group decides changes of it, and begins anew
-/// from it after a restart. Owners that the table names and that have not joined yet are *expected*: they have a full
-/// session timeout to come back before their leases go to others, so that a restart of the server moves nothing.
+/// The group itself is not logged. The lease table is, and says who holds what; the group decides how the table
+/// changes, and begins from it after a restart. Owners that the table names and that have not joined yet are
+/// *expected*: they have a full session timeout to come back before their leases go to others, so that a restart of the
+/// server moves nothing.
 package struct Group: Sendable {
     package struct Member: Sendable {
         package let owner: LeaseOwner
@@ -42,13 +43,14 @@ package struct Group: Sendable {
     private var lookedNanos: UInt64
     private var nextVersion: UInt64 = 1
 
-    /// How long a worker may take to give up a lease that it was asked for (contract 4.6).
+    /// How long a worker may take to give up a lease that it was asked for, as in KCL
+    /// (docs/kinesis-semantics.md, Leases and checkpoints).
     package static let handOverNanos: UInt64 = 30_000_000_000
-    /// Of owners that are expected and have not said how long they may be silent.
+    /// How long an expected owner may be silent while it has not said its own session timeout.
     package static let expectedTimeoutNanos = UInt64(Limits.sessionTimeoutMillisDefault) * 1_000_000
-    /// Bytes a second of one shard; what is claimed above counts as this.
+    /// The highest load of one shard that counts, in bytes a second; a higher claim counts as this.
     private static let measuredMax: UInt64 = 1 << 40
-    /// A pause of the server below this is none, whatever the session timeout.
+    /// A pause of the server shorter than this does not count as one, whatever the session timeout is.
     private static let pauseNanosMin: UInt64 = 300_000_000
 
     /// Begins from the table.
@@ -76,8 +78,8 @@ package struct Group: Sendable {
 
     // MARK: What workers say
 
-    /// A worker comes, or comes back. One whose id was another's is refused while that one may be alive; a connection
-    /// that has ended says that it is not.
+    /// A worker comes, or comes back. The group refuses a worker whose id an earlier one used while the earlier one
+    /// may be alive; when the connection of the earlier one has ended, it counts as gone.
     package mutating func join(
         _ owner: LeaseOwner, timeoutNanos: UInt64, nowNanos: UInt64
     ) throws(WeirError) {

@@ -14,8 +14,8 @@ package struct ApplicationRef: Hashable, Sendable, CustomStringConvertible {
     package var description: String { "application '\(self.name)' of \(self.stream)" }
 }
 
-/// A row of the lease table: one shard for one application (KCL's columns, contract 4.1, as far as they are not the
-/// shard's own).
+/// A row of the lease table: one shard for one application (KCL's columns, as far as they are not the shard's own:
+/// docs/kinesis-semantics.md, Leases and checkpoints).
 package struct LeaseRow: Hashable, Sendable {
     package internal(set) var owner: LeaseOwner?
     /// Rises whenever the owner changes or the row is reset: what checkpoints and reads are fenced by.

@@ -43,7 +43,7 @@ extension WeirClient {
     }
 }
 
-/// Which shards to list (contract 2.8).
+/// Which shards to list (docs/kinesis-semantics.md, Listing shards).
 public enum ShardFilter: Hashable, Sendable {
     /// Every shard that can still be read.
     case fromTrimHorizon

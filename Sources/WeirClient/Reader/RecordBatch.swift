@@ -97,7 +97,7 @@ public struct RecordBatch: Sendable {
         }
     }
 
-    /// The records without copies of them.
+    /// The records in order, not copied: they lie in the memory of this batch, which the result keeps alive.
     public var lying: BatchRecords {
         var entries: [BatchRecords.Memory.Entry] = []
         entries.reserveCapacity(self.count)

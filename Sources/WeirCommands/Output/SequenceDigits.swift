@@ -3,8 +3,9 @@ import WeirModel
 
 /// The 56 decimal digits of sequence numbers, for many records in a row.
 ///
-/// One index more in the same shard and second is 2^80 more (contract 2.4: the index stands above 80 bits of arrival,
-/// shard and version), so the next number is an addition on the digits, which costs a tenth of making them anew.
+/// One index more in the same shard and second is 2^80 more (docs/kinesis-semantics.md, Sequence numbers: the index
+/// stands above 80 bits of arrival, shard and version), so the next number is an addition on the digits, which costs a
+/// tenth of making them anew.
 struct SequenceDigits: ~Copyable {
     static let count = 56
     /// 2^80, last digit first.

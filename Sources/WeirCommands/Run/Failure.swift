@@ -21,7 +21,7 @@ package struct Failure: Error, Hashable, Sendable, CustomStringConvertible {
         self.description = description
     }
 
-    /// The way that an error of the client or the server ends the program.
+    /// How an error of the client or the server ends the program.
     package init(_ error: WeirError) {
         self.init(error.exitStatus, error.message)
     }
@@ -34,13 +34,14 @@ package struct Failure: Error, Hashable, Sendable, CustomStringConvertible {
 struct OutputClosed: Error {}
 
 extension WeirError {
-    /// The error of a request for this stream: what has only the stream's id says its name.
+    /// The same error with the stream's name in its message, where the thrower knew only the stream's id.
     func naming(_ stream: StreamName) -> WeirError {
         guard self.code == .streamDeleted else { return self }
         return WeirError(self.code, "stream '\(stream)' was deleted", verdict: self.verdict)
     }
 
-    /// What is in use until somebody does something about it, as leases are that workers hold, is no matter of waiting.
+    /// The status with which a script should react: it tries again only where waiting can help. A lease that a worker
+    /// holds, for example, stays in use until somebody stops the worker.
     var exitStatus: ExitStatus {
         self.code == .resourceInUse && self.verdict.retry == .never ? .failed : self.code.exitStatus
     }

@@ -2,14 +2,15 @@
 import WeirClient
 import WeirModel
 
-/// The user records that a producer library has packed into one record (contract 5.1):
+/// The user records that a producer library has packed into one record
+/// (docs/kinesis-semantics.md, Aggregated records):
 ///
 /// ```
 /// F3 89 9A C2 | AggregatedRecord, protobuf | MD5 of the protobuf bytes, 16 bytes
 /// ```
 ///
 /// All of it is checked when it is opened, so that taking a user record out cannot fail. What does not check is no
-/// aggregate: it is delivered as the ordinary record that it may well be (contract 5.2), so nothing is lost by it.
+/// aggregate: it is delivered as the ordinary record that it may well be, so nothing is lost by it.
 struct Aggregate: Sendable {
     static let magic: [UInt8] = [0xf3, 0x89, 0x9a, 0xc2]
     static let digestBytes = 16

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import WeirModel
 
-/// Walks over the fields of one protobuf message. Reads what the aggregated records of contract 5.1 need: varints and
-/// length-delimited fields; fixed-size fields are passed over. Groups, which that form does not have, are refused.
+/// Walks over the fields of one protobuf message. Reads what aggregated records need
+/// (docs/kinesis-semantics.md, Aggregated records): varints and length-delimited fields;
+/// fixed-size fields are passed over. Groups, which that form does not have, are refused.
 /// Never reads outside of its range, and never holds more than one field.
 struct ProtobufReader {
     enum Value: Equatable {

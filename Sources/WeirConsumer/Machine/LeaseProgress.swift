@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import WeirModel
 
-/// The checkpoints of one lease (rule 4.8 of the contract): which are allowed, which must be written, and who waits for
-/// them. One is under way at a time; what is asked for meanwhile is written together, by its newest. Pure.
+/// The checkpoints of one lease (docs/kinesis-semantics.md, Leases and checkpoints): which are allowed, which must be
+/// written, and who waits for them. One is under way at a time; what is asked for meanwhile is
+/// written together, by its newest. Pure.
 package struct LeaseProgress: Sendable {
     /// Who waits for a checkpoint: a number that the caller chose.
     package typealias Ticket = UInt64

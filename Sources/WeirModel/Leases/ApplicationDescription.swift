@@ -21,7 +21,8 @@ public struct ApplicationDescription: Hashable, Sendable {
     }
 }
 
-/// A registered consumer of a stream: it has a read budget of its own (contract 2.7).
+/// A registered consumer of a stream: it has a read budget of its own
+/// (docs/kinesis-semantics.md, Registered consumers).
 public struct ConsumerDescription: Hashable, Sendable {
     public let name: ConsumerName
     /// In milliseconds since 1970.

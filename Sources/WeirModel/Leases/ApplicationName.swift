@@ -13,8 +13,8 @@ public struct ApplicationName: Hashable, Sendable, Comparable, CustomStringConve
     public static func < (left: Self, right: Self) -> Bool { left.description < right.description }
 }
 
-/// The name of a registered consumer, which has a read budget of its own (contract 2.7). 1 to 128 of
-/// `a-z A-Z 0-9 _ . -`.
+/// The name of a registered consumer, which has a read budget of its own
+/// (docs/kinesis-semantics.md, Registered consumers). 1 to 128 of `a-z A-Z 0-9 _ . -`.
 public struct ConsumerName: Hashable, Sendable, Comparable, CustomStringConvertible {
     public let description: String
 

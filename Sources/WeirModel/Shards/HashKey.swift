@@ -2,7 +2,8 @@
 import CWeir
 
 /// A point in the 128-bit key space that shards divide among themselves: the MD5 of a partition key, read as an
-/// unsigned big-endian number, or the explicit hash key of a record (contract 2.2).
+/// unsigned big-endian number, or the explicit hash key of a record
+/// (docs/kinesis-semantics.md, Partition keys and hashing).
 public struct HashKey: Hashable, Sendable, Comparable, CustomStringConvertible {
     public let value: UInt128
 

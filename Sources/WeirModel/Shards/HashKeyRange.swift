@@ -16,7 +16,8 @@ public struct HashKeyRange: Hashable, Sendable, CustomStringConvertible {
     @inlinable
     public func contains(_ key: HashKey) -> Bool { self.lower <= key && key <= self.upper }
 
-    /// The ranges of a new stream: width floor(2^128 / count), the last one takes the rest (contract 2.2.4).
+    /// The ranges of a new stream: width floor(2^128 / count), the last one takes the rest
+    /// (docs/kinesis-semantics.md, Partition keys and hashing).
     public static func tiling(_ count: Int) -> [HashKeyRange] {
         precondition(count >= 1, "a stream has at least one shard")
         guard count > 1 else { return [.all] }

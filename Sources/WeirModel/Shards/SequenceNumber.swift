@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The external number of a record: the contract's layout, version 2 (section 2.4 there): 188 bits, of which the
-/// two highest are 0, as decimal text.
+/// The external number of a record, in Kinesis' layout, version 2 (docs/kinesis-semantics.md, Sequence numbers):
+/// 188 bits, of which the two highest are 0, as decimal text.
 ///
 /// Inside Weir a record is its `index` in the shard. The layout puts the creation second of the shard first, so a
 /// child, created later than every parent, numbers strictly above them; within a shard the index decides.

@@ -43,14 +43,16 @@ public struct ShardDescription: Hashable, Sendable {
 
     public var isOpen: Bool { self.closed == nil }
 
-    /// Below every record of the shard, as the contract's StartingSequenceNumber.
+    /// Below every record of the shard, as Kinesis' StartingSequenceNumber is
+    /// (docs/kinesis-semantics.md, Sequence numbers).
     public var startingSequenceNumber: SequenceNumber {
         SequenceNumber(
             shardCreationSecond: self.creationSecond, shard: self.number, index: self.firstIndex,
             arrivalSecond: self.creationSecond)
     }
 
-    /// An upper bound of a closed shard's numbers, not the number of a record (contract 2.4).
+    /// An upper bound of a closed shard's numbers, not the number of a record
+    /// (docs/kinesis-semantics.md, Sequence numbers).
     public var endingSequenceNumber: SequenceNumber? {
         self.closed.map {
             SequenceNumber(

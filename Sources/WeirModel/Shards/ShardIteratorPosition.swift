@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Where reading begins: the five iterator types of the contract (2.5).
+/// Where reading begins: Kinesis' five iterator types (docs/kinesis-semantics.md, Iterators).
 public enum ShardIteratorType: Hashable, Sendable {
     /// The oldest record that is still there.
     case trimHorizon

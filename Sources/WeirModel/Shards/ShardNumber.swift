@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A shard within its stream: counted up from 0, never reused. Its text is `shardId-000000000000` (contract 2.1).
+/// A shard within its stream: counted up from 0, never reused. Its text is `shardId-000000000000`
+/// (docs/kinesis-semantics.md, Names).
 public struct ShardNumber: Hashable, Sendable, Comparable, CustomStringConvertible {
     public let rawValue: UInt32
 

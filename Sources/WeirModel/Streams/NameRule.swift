@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What the names of streams, applications and consumers have in common (contract 2.1).
+/// What the names of streams, applications and consumers have in common (docs/kinesis-semantics.md, Names).
 enum NameRule {
     static func check(_ text: String, _ what: String) throws(WeirError) {
         let allowed = text.utf8.allSatisfy { byte in

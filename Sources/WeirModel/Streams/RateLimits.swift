@@ -17,7 +17,7 @@ public struct RateLimits: Hashable, Sendable {
         self.readsOut = readsOut
     }
 
-    /// The shard of the contract (2.10): 1 MiB and 1,000 records in, 2 MiB and 5 reads out.
+    /// The rates of Kinesis (docs/kinesis-semantics.md, Limits): 1 MiB and 1,000 records in, 2 MiB and 5 reads out.
     public static let kinesis = RateLimits(bytesIn: 1 << 20, recordsIn: 1000, bytesOut: 2 << 20, readsOut: 5)
     public static let open = RateLimits(bytesIn: nil, recordsIn: nil, bytesOut: nil, readsOut: nil)
 }

@@ -19,7 +19,7 @@ public struct StreamSettings: Hashable, Sendable {
         self.recordBytesMax = recordBytesMax
     }
 
-    /// Refuses what is outside the contract, saying what is allowed.
+    /// Refuses a setting outside its limits (docs/kinesis-semantics.md, Limits), saying what is allowed.
     public func validate() throws(WeirError) {
         guard Limits.retentionMillis.contains(self.retentionMillis) else {
             throw WeirError(

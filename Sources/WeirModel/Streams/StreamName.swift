@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The name of a stream: 1 to 128 of `a-z A-Z 0-9 _ . -` (contract 2.1). A name is resolved once; every handle
+/// The name of a stream: 1 to 128 of `a-z A-Z 0-9 _ . -`
+/// (docs/kinesis-semantics.md, Names). A name is resolved once; every handle
 /// holds the `StreamID`, so that a stream made anew under the same name is another stream.
 public struct StreamName: Hashable, Sendable, Comparable, CustomStringConvertible {
     public let description: String

@@ -10,7 +10,7 @@ package struct ListShards: WireCall {
     package typealias Answer = ListShardsAnswer
     package static let type = FrameType.listShards
 
-    /// The filters of the contract, by their number on the wire.
+    /// Kinesis' filters (docs/kinesis-semantics.md, Listing shards), by their number on the wire.
     package enum Filter: Hashable, Sendable {
         /// 0: every shard that is listed at all.
         case fromTrimHorizon

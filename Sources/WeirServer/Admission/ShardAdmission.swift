@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import WeirModel
 
-/// What one shard may still take in and give out now: the stream's rates as token buckets (contract 2.6, 2.10).
+/// What one shard may still take in and give out now: the stream's rates as token buckets
+/// (docs/kinesis-semantics.md, Limits).
 package struct ShardAdmission: Hashable, Sendable {
     private var limits: RateLimits
     private var recordBytesMax: Int

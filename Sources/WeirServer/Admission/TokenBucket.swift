@@ -44,8 +44,8 @@ package struct TokenBucket: Hashable, Sendable {
     }
 
     /// Takes `count` tokens that were already used. What is more than there were puts the bucket into debt by the
-    /// whole of it: the rest that was left does not shorten the wait (contract 2.6: after a reply of 10 MiB at
-    /// 2 MiB/s the calls of the next 5 s are refused).
+    /// whole of it: the rest that was left does not shorten the wait (docs/kinesis-semantics.md, Reads:
+    /// after an answer of 10 MiB at 2 MiB/s the calls of the next 5 s are refused).
     package mutating func overdraw(_ count: Int64, nowNanos: UInt64) {
         self.refill(nowNanos)
         let used = Int128(count) * Self.nanosPerSecond

@@ -15,9 +15,9 @@ struct ParkedRequest {
 }
 
 extension Connection {
-    /// Any request but puts and what keeps a connection going. What is kept is the request and not its answer: while
-    /// the client does not read, or answers wait for the log, one that comes is served later, so that a few small
-    /// requests cannot make the node hold many large answers.
+    /// Serves any request except puts and those that keep a connection going. While the client does not read, or
+    /// answers wait for the log, the node keeps a new request and serves it later. It never keeps the answer instead,
+    /// so that a few small requests cannot make it hold many large answers.
     func serve(_ type: FrameType, _ correlation: UInt64, _ payload: UnsafeRawBufferPointer) {
         switch type {
         case .unsubscribe: return self.unsubscribe(correlation, payload)
@@ -41,7 +41,7 @@ extension Connection {
             && self.deferredAnswers < self.node.configuration.waitingRequestsMax
     }
 
-    /// The same for a heartbeat, whose answer has room that other requests cannot take.
+    /// Whether there is room for the answer to a heartbeat, which has room of its own that other requests cannot take.
     var mayAnswerHeartbeat: Bool {
         max(self.pending.otherBytes, self.holdings[.unread]) < Holdings.heartbeatBytesMax && self.holdings.mayGrow
     }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import WeirModel
 
-/// Whether bytes are a partition key: 1 to 256 characters, that is code points, in UTF-8 (contract 2.2).
+/// Whether bytes are a partition key: 1 to 256 characters, that is code points, in UTF-8
+/// (docs/kinesis-semantics.md, Partition keys and hashing).
 enum PartitionKeyCheck {
     /// True for nearly every key there is; when it is false, `problem` tells.
     @inline(__always)

@@ -16,7 +16,7 @@ extension PutBatch {
     }
 
     /// Asks the shard's rates. Records that a client grouped are admitted up to the first refused one, ordered ones
-    /// too; of others a smaller one may still pass (contract 2.3: each record is judged alone).
+    /// too; of others a smaller one may still pass, as in Kinesis (docs/kinesis-semantics.md, Puts).
     mutating func admit(_ commit: PartCommit, _ stream: StreamState, _ around: PutSurroundings) -> Verdict {
         let part = commit.part
         let limits = stream.settings.limits

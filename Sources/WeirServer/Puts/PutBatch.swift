@@ -6,9 +6,10 @@ import WeirStorage
 
 /// The puts of one connection that arrived together, from their bytes to their answers.
 ///
-/// What needs no lock is done first and for all of them at once: form, checksums, lengths, hash keys in one call, which
-/// shard takes what. Then the log's lock is taken once for all (`PutBatch+Commit`). The memory is kept for the next
-/// batch; a batch ends with `removeAll`, until then the bytes of the puts must stay where they are.
+/// The batch first does all work that needs no lock, for all puts at once: it checks forms, checksums and lengths,
+/// computes the hash keys in one call, and finds the shard of each record. Then it takes the log's lock once for all of
+/// them (`PutBatch+Commit`). `removeAll` ends a batch and keeps its memory for the next one; until then the caller must
+/// leave the bytes of the puts where they are.
 struct PutBatch: ~Copyable {
     /// One put.
     struct Request {
@@ -21,11 +22,11 @@ struct PutBatch: ~Copyable {
         let recordCount: Int
         let totals: RecordTotals
         var parts: Range<Int>
-        /// By what its parts were made, or judged.
+        /// The route table by which the server made its parts, or judged them.
         var route: RouteTable?
-        /// Why it is refused whole: position in `failures`; -1 when it is not.
+        /// The position in `failures` of the error that refuses the whole put; -1 when none does.
         var failure: Int
-        /// What is known when it was committed.
+        /// Known only once the put is committed: from when on its answer may be told, and where its results lie.
         var mark = Mark.none
         var mapVersion: UInt64 = 0
         var entries = 0..<0

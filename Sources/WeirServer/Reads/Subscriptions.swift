@@ -34,7 +34,8 @@ struct SubscriptionReader: Hashable {
 
     /// It ends when the lease is no more the one that it began with.
     let lease: Lease?
-    /// A registered consumer has a read budget of its own (contract 2.7); without one it is the shard's.
+    /// A registered consumer has a read budget of its own (docs/kinesis-semantics.md, Registered consumers);
+    /// without one it is the shard's.
     let consumer: ConsumerName?
 
     init(_ request: Subscribe) throws(WeirError) {

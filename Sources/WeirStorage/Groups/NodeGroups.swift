@@ -14,11 +14,11 @@ package struct GroupMoment: Sendable {
     }
 }
 
-/// The groups of a node's applications: brings together what workers say, the machines that decide, and the log, where
-/// what was decided becomes true. Without locks, clocks and connections, so that the simulator plays the same one.
+/// The groups of a node's applications: it brings together the calls of workers, the machines that decide, and the log,
+/// which makes a decision true. It has no locks, clocks or connections, so the simulator plays this same code.
 ///
-/// Everything runs under the log's lock, after `begin`. What is decided is logged; what workers are told waits until
-/// that is durable. `Waiter`: whom the owner of this can wake because there is news for a worker.
+/// Every call runs under the log's lock, after `begin`. A decision is logged, and workers hear of it only when it is
+/// durable. A `Waiter` is what the owner wakes when there is news for a worker.
 package struct NodeGroups<Waiter: Sendable>: Sendable {
     struct Waiting: Sendable {
         let waiter: Waiter
@@ -31,7 +31,7 @@ package struct NodeGroups<Waiter: Sendable>: Sendable {
     private var term: UInt64 = 0
     private var tickedNanos: UInt64 = 0
     private var balancedNanos: UInt64 = 0
-    /// Those who are to be told, once the locks are given back.
+    /// The waiters that the owner wakes once it has given the locks back.
     var wakes: [Waiter] = []
 
     /// How often `tick` has something to do.
@@ -41,8 +41,9 @@ package struct NodeGroups<Waiter: Sendable>: Sendable {
 
     package init() {}
 
-    /// Before anything else under the log's lock. A new term of the log: what was decided and did not become durable is
-    /// gone, so everybody is told anew. At the start of the node the owners that the table names are expected back.
+    /// The owner calls this first whenever it takes the log's lock. In a new term of the log, decisions that did not
+    /// become durable are gone, so every worker is told its leases again. At the start of the node, the groups expect
+    /// the owners that the lease table names to come back.
     package mutating func begin(_ log: LogCore, _ moment: GroupMoment) {
         guard self.term != log.term else { return }
         self.term = log.term

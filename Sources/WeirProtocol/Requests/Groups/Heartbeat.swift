@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import WeirModel
 
-/// The sign of life of a worker, and how it hears of its leases: answered when they are others than it knows, at the
-/// latest after `waitMillis`.
+/// A worker's sign of life, by which it also learns of its leases. The server answers as soon as the worker's leases
+/// differ from those that the worker knows, and after `waitMillis` at the latest.
 ///
 /// ```
 /// member | u64 seen version | u32 wait, ms | u32 n, n x (u32 shard | u64 bytes a second)
@@ -11,10 +11,10 @@ package struct Heartbeat: WireCall {
     package typealias Answer = HeartbeatAnswer
     package static let type = FrameType.heartbeat
 
-    /// What a worker measured of one shard: the balance is judged by it.
+    /// The load of one shard as its worker measured it; the server balances shards by it.
     package struct Measurement: Hashable, Sendable {
         package let shard: ShardNumber
-        /// Delivered to the processor.
+        /// Bytes that the processor was given in a second.
         package let bytesPerSecond: UInt64
 
         static let wireBytes = 4 + 8
@@ -26,7 +26,7 @@ package struct Heartbeat: WireCall {
     }
 
     package let member: Member
-    /// Of the assignment that the worker knows; 0: of none.
+    /// The version of the assignment that the worker knows; 0 when it knows none.
     package let seenVersion: UInt64
     /// How long the server may wait for a change: 0 to 60,000 ms.
     package let waitMillis: UInt32
@@ -40,7 +40,7 @@ package struct Heartbeat: WireCall {
         self.measured = measured
     }
 
-    /// What is left to remember of it once its measurements are taken.
+    /// The same heartbeat without its measurements: the server keeps this one while it waits.
     package var withoutMeasurements: Heartbeat {
         Heartbeat(member: self.member, seenVersion: self.seenVersion, waitMillis: self.waitMillis)
     }
