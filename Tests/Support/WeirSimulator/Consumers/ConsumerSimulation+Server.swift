@@ -85,6 +85,8 @@ extension ConsumerSimulation {
         try self.withGroups({ _ in nil }) { groups, log, moment in
             groups.tick(log, GroupMoment(wallMillis: moment.wallMillis, nanos: nanos))
         }
+        // A failed write may have taken the application itself: then nobody has expired, and all join anew.
+        guard self.core.leases.application(self.ref) != nil else { return }
         let left = self.groups.groups[self.ref]?.members ?? [:]
         for member in members.values.sorted(by: { $0.owner.worker < $1.owner.worker })
         where left[member.owner.worker] == nil {
