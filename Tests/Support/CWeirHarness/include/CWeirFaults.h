@@ -26,8 +26,10 @@ enum weir_fault {
 
     /// 1 when the program has the library.
     WEIR_FAULT_LOADED,
-    /// Writes that were let fail, and the true time of the last of them in milliseconds since 1970.
+    /// Writes that were let fail.
     WEIR_FAULT_FAILED_WRITES,
+    /// The commits among them, and before that is counted the true time of the last one, in milliseconds since 1970.
+    WEIR_FAULT_FAILED_COMMITS,
     WEIR_FAULT_LAST_FAILED_MILLIS,
     /// Reads that were let fail.
     WEIR_FAULT_FAILED_READS,

@@ -30,12 +30,17 @@ static int take(enum weir_fault fault) {
 static void true_time(struct timespec *time) { syscall(SYS_clock_gettime, CLOCK_REALTIME, time); }
 
 static ssize_t fail_write(void) {
-    struct timespec time;
-    true_time(&time);
-    page->numbers[WEIR_FAULT_LAST_FAILED_MILLIS] = (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
     page->numbers[WEIR_FAULT_FAILED_WRITES]++;
     errno = EIO;
     return -1;
+}
+
+static ssize_t fail_commit(void) {
+    struct timespec time;
+    true_time(&time);
+    page->numbers[WEIR_FAULT_LAST_FAILED_MILLIS] = (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
+    page->numbers[WEIR_FAULT_FAILED_COMMITS]++;
+    return fail_write();
 }
 
 static int is_named(int file, const char *part) {
@@ -69,10 +74,10 @@ static ssize_t write_at(int file, const void *bytes, size_t count, off_t offset)
                 page->numbers[WEIR_FAULT_WAITING]--;
             }
             if (begins(bytes, count, "WCM1")) {
-                if (take(WEIR_FAULT_COMMITS_LOST)) return fail_write();
+                if (take(WEIR_FAULT_COMMITS_LOST)) return fail_commit();
                 if (take(WEIR_FAULT_COMMITS_LANDED)) {
                     syscall(SYS_pwrite64, file, bytes, count, offset);
-                    return fail_write();
+                    return fail_commit();
                 }
             } else if (begins(bytes, count, "WIRFOOT1") && is_named(file, page->name) && take(WEIR_FAULT_FOOTERS)) {
                 return fail_write();

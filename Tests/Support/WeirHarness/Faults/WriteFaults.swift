@@ -160,9 +160,9 @@ enum WriteFaults {
         let report = try await Traffic.run("failing commits", server, rate: 3000) { traffic in
             var failed: [Int64] = []
             for round in 0..<6 {
-                let before = faults.failedWrites
+                let before = faults.failedCommits
                 faults.failCommits(1, round % 2 == 0 ? .lost : .landed)
-                try await Waiting.until("a write that fails") { faults.failedWrites > before }
+                try await Waiting.until("a commit that fails") { faults.failedCommits > before }
                 failed.append(faults.lastFailedMillis)
                 // More than was on its way: then the log serves again.
                 let acknowledged = traffic.load.acknowledged

@@ -92,8 +92,10 @@ package final class FaultPage: @unchecked Sendable {
     // MARK: What happened
 
     package var failedWrites: Int64 { self[WEIR_FAULT_FAILED_WRITES] }
+    /// The commits among them.
+    package var failedCommits: Int64 { self[WEIR_FAULT_FAILED_COMMITS] }
     package var failedReads: Int64 { self[WEIR_FAULT_FAILED_READS] }
-    /// The true time, in milliseconds since 1970.
+    /// Of the last commit that failed: the true time, in milliseconds since 1970. It stands when that is counted.
     package var lastFailedMillis: Int64 { self[WEIR_FAULT_LAST_FAILED_MILLIS] }
     package var waitingWrites: Int64 { self[WEIR_FAULT_WAITING] }
 }
