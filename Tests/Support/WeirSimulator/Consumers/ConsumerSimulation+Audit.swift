@@ -23,7 +23,9 @@ extension ConsumerSimulation {
         }
         guard here.contains(where: { !$0.isLeaving }) else { return self.watch.reset() }
         // Those who finish their work before they leave are holders still.
-        let owners = Set(here.map(\.owner))
+        // So is one that is awake again and has spoken: if it dies before it is answered, its silence counts from then
+        // on.
+        let owners = Set(self.workers.filter { $0.isAlive && self.now >= $0.pausedUntil }.map(\.owner))
         var unheld: [LeaseAuditor.Hold] = []
         for (number, row) in self.leases.ahead where !row.isFinished {
             if let owner = row.owner, owners.contains(owner) { continue }
