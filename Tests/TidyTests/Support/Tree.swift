@@ -48,6 +48,9 @@ struct Tree: Sendable {
         self.paths = paths
     }
 
+    /// What ships, and what stands beside the tests: modules, and no test itself.
+    var ofModules: [File] { ["Sources", "Examples", "Tests/Support", "Tests/Tools"].flatMap(self.under) }
+
     func file(_ path: String) -> File? { self.files.first { $0.path == path } }
     func under(_ folder: String) -> [File] { self.files.filter { $0.path.hasPrefix(folder + "/") } }
 }

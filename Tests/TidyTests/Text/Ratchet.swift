@@ -31,8 +31,35 @@ struct Ratchet: Decodable {
         self = try JSONDecoder().decode(Ratchet.self, from: Data(file.text.utf8))
     }
 
-    /// Compares what was counted over the limit with what is excepted.
-    static func findings(_ counts: [String: Int], _ exceptions: [Exception], what: String) -> [Finding] {
+    /// Something in a file that is too large.
+    struct Excess {
+        /// Where it is, from 1; 0: the whole file.
+        var line = 0
+        /// How much of it counts against the exception of the file.
+        let amount: Int
+        let message: String
+    }
+
+    /// What is too large and not excepted, and what is wrong with the exceptions. `counted`: how the excesses of one
+    /// file make the number of its exception.
+    static func findings(
+        in files: [Tree.File], _ exceptions: [Exception], what: String, counted: (Int, Int) -> Int,
+        _ excesses: (Tree.File) -> [Excess]
+    ) -> [Finding] {
+        var findings: [Finding] = []
+        var counts: [String: Int] = [:]
+        for file in files {
+            for excess in excesses(file) {
+                counts[file.path] = counted(counts[file.path] ?? 0, excess.amount)
+                if !exceptions.contains(where: { $0.path == file.path }) {
+                    findings.append(Finding(file.path, line: excess.line, excess.message))
+                }
+            }
+        }
+        return findings + Self.compare(counts, exceptions, what)
+    }
+
+    private static func compare(_ counts: [String: Int], _ exceptions: [Exception], _ what: String) -> [Finding] {
         var findings: [Finding] = []
         for exception in exceptions {
             let count = counts[exception.path] ?? 0

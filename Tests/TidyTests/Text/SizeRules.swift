@@ -2,60 +2,40 @@
 
 /// Files hold one thing, lines fit a screen, functions fit a head.
 enum SizeRules {
-    /// Of tests only the lines are counted.
-    private static let modules = ["Sources", "Examples", "Tests/Support", "Tests/Tools"]
-
     static func findings(in tree: Tree, _ ratchet: Ratchet) -> [Finding] {
         self.files(in: tree, ratchet) + self.lines(in: tree, ratchet) + self.functions(in: tree, ratchet)
     }
 
     private static func files(in tree: Tree, _ ratchet: Ratchet) -> [Finding] {
-        var findings: [Finding] = []
-        var counts: [String: Int] = [:]
-        for file in Self.modules.flatMap(tree.under) where file.isSource {
+        Ratchet.findings(in: tree.ofModules.filter(\.isSource), ratchet.longFiles, what: "lines", counted: max) {
+            file in
             // The part behind the last newline is no line.
             let count = file.lines.count - (file.text.hasSuffix("\n") ? 1 : 0)
-            guard count > ratchet.fileLinesMax else { continue }
-            counts[file.path] = count
-            if !ratchet.longFiles.contains(where: { $0.path == file.path }) {
-                findings.append(Finding(file.path, "\(count) lines; at most \(ratchet.fileLinesMax): divide it"))
-            }
+            guard count > ratchet.fileLinesMax else { return [] }
+            return [.init(amount: count, message: "\(count) lines; at most \(ratchet.fileLinesMax): divide it")]
         }
-        return findings + Ratchet.findings(counts, ratchet.longFiles, what: "lines")
     }
 
     private static func lines(in tree: Tree, _ ratchet: Ratchet) -> [Finding] {
-        var findings: [Finding] = []
-        var counts: [String: Int] = [:]
-        for file in tree.files where file.isSource {
-            for (position, line) in file.lines.enumerated() where line.count > ratchet.lineCharactersMax {
-                counts[file.path, default: 0] += 1
-                if !ratchet.longLines.contains(where: { $0.path == file.path }) {
-                    findings.append(
-                        Finding(
-                            file.path, line: position + 1,
-                            "\(line.count) characters; at most \(ratchet.lineCharactersMax): break the line"))
-                }
+        Ratchet.findings(in: tree.files.filter(\.isSource), ratchet.longLines, what: "long lines", counted: +) { file in
+            file.lines.enumerated().filter { $0.element.count > ratchet.lineCharactersMax }.map { position, line in
+                .init(
+                    line: position + 1, amount: 1,
+                    message: "\(line.count) characters; at most \(ratchet.lineCharactersMax): break the line")
             }
         }
-        return findings + Ratchet.findings(counts, ratchet.longLines, what: "long lines")
     }
 
     private static func functions(in tree: Tree, _ ratchet: Ratchet) -> [Finding] {
-        var findings: [Finding] = []
-        var counts: [String: Int] = [:]
-        for file in Self.modules.flatMap(tree.under) where file.isSwift {
-            for function in FunctionBody.all(in: file) where function.lines > ratchet.functionLinesMax {
-                counts[file.path] = max(counts[file.path] ?? 0, function.lines)
-                if !ratchet.longFunctions.contains(where: { $0.path == file.path }) {
-                    findings.append(
-                        Finding(
-                            file.path, line: function.line,
-                            "a function of \(function.lines) lines; at most \(ratchet.functionLinesMax): divide it"))
-                }
+        Ratchet.findings(
+            in: tree.ofModules.filter(\.isSwift), ratchet.longFunctions, what: "lines in a function", counted: max
+        ) { file in
+            FunctionBody.all(in: file).filter { $0.lines > ratchet.functionLinesMax }.map { function in
+                .init(
+                    line: function.line, amount: function.lines,
+                    message: "a function of \(function.lines) lines; at most \(ratchet.functionLinesMax): divide it")
             }
         }
-        return findings + Ratchet.findings(counts, ratchet.longFunctions, what: "lines in a function")
     }
 }
 

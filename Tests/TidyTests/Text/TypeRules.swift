@@ -2,45 +2,33 @@
 
 /// A type sees little, and a call says what its arguments are.
 enum TypeRules {
-    private static let modules = ["Sources", "Examples", "Tests/Support", "Tests/Tools"]
-
     static func findings(in tree: Tree, _ ratchet: Ratchet) -> [Finding] {
         self.properties(in: tree, ratchet) + self.labels(in: tree, ratchet)
     }
 
     private static func properties(in tree: Tree, _ ratchet: Ratchet) -> [Finding] {
-        var findings: [Finding] = []
-        var counts: [String: Int] = [:]
-        for file in Self.modules.flatMap(tree.under) where file.isSwift {
-            for type in TypeBody.all(in: file) where type.storedProperties > ratchet.storedPropertiesMax {
-                counts[file.path] = max(counts[file.path] ?? 0, type.storedProperties)
-                if !ratchet.wideTypes.contains(where: { $0.path == file.path }) {
-                    findings.append(
-                        Finding(
-                            file.path, line: type.line,
-                            "\(type.name) has \(type.storedProperties) stored properties; at most "
-                                + "\(ratchet.storedPropertiesMax): divide it"))
-                }
+        Ratchet.findings(
+            in: tree.ofModules.filter(\.isSwift), ratchet.wideTypes, what: "stored properties", counted: max
+        ) { file in
+            TypeBody.all(in: file).filter { $0.storedProperties > ratchet.storedPropertiesMax }.map { type in
+                .init(
+                    line: type.line, amount: type.storedProperties,
+                    message: "\(type.name) has \(type.storedProperties) stored properties; at most "
+                        + "\(ratchet.storedPropertiesMax): divide it")
             }
         }
-        return findings + Ratchet.findings(counts, ratchet.wideTypes, what: "stored properties")
     }
 
     private static func labels(in tree: Tree, _ ratchet: Ratchet) -> [Finding] {
-        var findings: [Finding] = []
-        var counts: [String: Int] = [:]
-        for file in Self.modules.flatMap(tree.under) where file.isSwift {
-            for (line, bare) in Self.bareParameters(in: file) where bare > ratchet.bareParametersMax {
-                counts[file.path, default: 0] += 1
-                if !ratchet.bareCalls.contains(where: { $0.path == file.path }) {
-                    findings.append(
-                        Finding(
-                            file.path, line: line,
-                            "\(bare) parameters without a label; at most \(ratchet.bareParametersMax): name them"))
-                }
+        Ratchet.findings(
+            in: tree.ofModules.filter(\.isSwift), ratchet.bareCalls, what: "functions with too few labels", counted: +
+        ) { file in
+            Self.bareParameters(in: file).filter { $0.bare > ratchet.bareParametersMax }.map { line, bare in
+                .init(
+                    line: line, amount: 1,
+                    message: "\(bare) parameters without a label; at most \(ratchet.bareParametersMax): name them")
             }
         }
-        return findings + Ratchet.findings(counts, ratchet.bareCalls, what: "functions with too few labels")
     }
 
     /// Of each function and initializer: its line, and how many of its parameters have no label.
