@@ -65,7 +65,53 @@ import WeirTestKit
         }
         // 8 MiB went in. Beside the cap: what waits for its snapshots, and what is ready.
         #expect(most < cap + 20 * (64 << 10), "\(most) bytes")
+    }
 
+    /// Segments grow with the log, and a cap goes by segments: the one must not feed the other.
+    @Test func segmentsDoNotOutgrowASizeCap() throws {
+        let cap: Int64 = 1 << 20
+        var configuration = LogRig.small
+        configuration.segmentBytesMax = 16 << 20
+        let rig = try LogRig(configuration: configuration)
+        let ref = try rig.create("orders", StreamSettings(maxBytes: cap, limits: .open))
+        var most: Int64 = 0
+        for number in 0..<2000 {
+            try rig.append(["\(number) " + String(repeating: "x", count: 30_000)], to: ref)
+            try rig.write()
+            if number % 4 == 0 { try rig.retain() }
+            try rig.doUpkeep()
+            most = max(most, rig.core.logBytes)
+        }
+        // 57 MiB went in.
+        #expect(most < 6 * cap, "\(most) bytes")
+    }
+
+    /// Whatever a segment holds of the cap, and wherever a start finishes it: the newest records stay, as many as the
+    /// cap allows.
+    @Test(arguments: [1, 2, 16], [-1, 0, 1, 40])
+    func aSizeCapLeavesWhatFillsIt(segmentsOfACap: Int, recordsOver: Int) throws {
+        let cap: Int64 = 1 << 20
+        var configuration = LogRig.small
+        configuration.segmentBytesMin = Int(cap) / segmentsOfACap * 5 / 4
+        configuration.segmentBytesMax = configuration.segmentBytesMin
+        let rig = try LogRig(configuration: configuration)
+        let ref = try rig.create("orders", StreamSettings(maxBytes: cap, limits: .open))
+        let text = String(repeating: "x", count: 4000)
+        var put = 0
+        for round in 0..<5 {
+            for _ in 0..<(Int(cap) / 4000 + recordsOver) / (round == 0 ? 1 : 3) {
+                try rig.put(["\(put) " + text], to: ref)
+                put += 1
+            }
+            try rig.restart()
+            for _ in 0..<3 { try rig.retain() }
+            let reading = rig.read(ref)
+            let bytes = Int64(reading.texts.count * 4000)
+            let last = "round \(round), \(put) records"
+            #expect(reading.end == UInt64(put), "\(last)")
+            #expect(bytes >= min(cap, Int64(put * 4000)) * 9 / 10, "\(last): \(bytes) bytes are left")
+            #expect(bytes <= cap + 2 * Int64(configuration.segmentBytesMin), "\(last): \(bytes) bytes are left")
+        }
     }
 
     /// Segments of a capped stream are dropped behind an older one in which another stream lives, where the capped one

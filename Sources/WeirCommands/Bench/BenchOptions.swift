@@ -14,7 +14,7 @@ struct BenchOptions: ParsableArguments {
         transform: Arguments.shardCount)
     var shards: Int?
     @Option(
-        help: ArgumentHelp("Bytes on disk of the stream that is made (default: no cap).", valueName: "size"),
+        help: ArgumentHelp("Bytes that the stream that is made keeps (default: no cap).", valueName: "size"),
         transform: Arguments.sizeCap)
     var maxSize: Int64?
     @Option(

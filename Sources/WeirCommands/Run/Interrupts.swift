@@ -34,7 +34,13 @@ enum Interrupts {
         var handlers: Handlers?
     }
 
-    private static let state = Mutex(State())
+    /// A class, because the optimizer of Swift 6.3 makes a static `Mutex` all zeros, whatever it is to hold: then each
+    /// status is 0, and the first signal ends the program. A test of the style allows no static `Mutex`.
+    private final class Shared: Sendable {
+        let state = Mutex(State())
+    }
+
+    private static let shared = Shared()
     private static let ignored = [SIGUSR1, SIGUSR2]
 
     private static func signals() -> sigset_t {
@@ -74,7 +80,7 @@ enum Interrupts {
     }
 
     private static func step(_ change: (inout Interruption) -> Interruption.Step) {
-        let (step, handlers, deadline, status) = Self.state.withLock { state in
+        let (step, handlers, deadline, status) = Self.shared.state.withLock { state in
             let step = change(&state.interruption)
             return (step, state.handlers, state.interruption.deadline, state.interruption.signalStatus)
         }
@@ -111,12 +117,12 @@ enum Interrupts {
     static func whileRunning<R>(
         _ handlers: Handlers, isolation: isolated (any Actor)? = #isolation, _ body: () async throws -> R
     ) async rethrows -> R {
-        Self.state.withLock { state in
+        Self.shared.state.withLock { state in
             state.handlers = handlers
             state.interruption.begins(Interruption.Patience(nanos: handlers.patience?.nanos))
         }
         defer {
-            Self.state.withLock { state in
+            Self.shared.state.withLock { state in
                 state.handlers = nil
                 state.interruption.ends()
             }
@@ -133,11 +139,11 @@ enum Interrupts {
     }
 
     /// Whether a signal has asked the command to finish.
-    static var isFinishing: Bool { Self.state.withLock { $0.interruption.isFinishing } }
+    static var isFinishing: Bool { Self.shared.state.withLock { $0.interruption.isFinishing } }
 
     /// The command has ended early because of a signal: the status of the program says so.
-    static func cutShort() { Self.state.withLock { $0.interruption.cutsShort() } }
+    static func cutShort() { Self.shared.state.withLock { $0.interruption.cutsShort() } }
 
     /// The status with which the program ends whatever the command says; `nil`: the command's.
-    static var status: Int32? { Self.state.withLock { $0.interruption.status } }
+    static var status: Int32? { Self.shared.state.withLock { $0.interruption.status } }
 }

@@ -19,7 +19,7 @@ struct StreamUpdateCommand: AsyncParsableCommand {
     @Option(help: "How long records are kept, 1h to 8760h.", transform: Arguments.retention)
     var retention: Int64?
     @Option(
-        help: ArgumentHelp("Bytes on disk above which the oldest records go, or none.", valueName: "size|none"),
+        help: ArgumentHelp(MaxSizeHelp.text + ", or none.", valueName: "size|none"),
         transform: { $0 == "none" ? .none : .bytes(try Arguments.sizeCap($0)) })
     var maxSize: StreamChange.SizeCap?
     @Option(help: LimitsHelp.text, transform: Arguments.limits)

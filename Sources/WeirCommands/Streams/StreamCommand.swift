@@ -36,7 +36,7 @@ struct StreamCreateCommand: AsyncParsableCommand {
     @Option(help: "How long records are kept, 1h to 8760h (default: 24h).", transform: Arguments.retention)
     var retention: Int64?
     @Option(
-        help: ArgumentHelp("Bytes on disk above which the oldest records go (default: no cap).", valueName: "size"),
+        help: ArgumentHelp(MaxSizeHelp.text + " (default: no cap).", valueName: "size"),
         transform: Arguments.sizeCap)
     var maxSize: Int64?
     @Option(help: LimitsHelp.text, transform: Arguments.limits)
@@ -59,6 +59,10 @@ struct StreamCreateCommand: AsyncParsableCommand {
         }
         try StandardOutput.write("created \(StreamText.summary(stream))\n")
     }
+}
+
+enum MaxSizeHelp {
+    static let text = "Bytes of the newest records that stay; older ones go, a segment of the log at a time"
 }
 
 enum LimitsHelp {

@@ -5,7 +5,7 @@ import WeirModel
 enum StreamText {
     static func summary(_ stream: StreamDescription) -> String {
         let settings = stream.settings
-        let cap = settings.maxBytes.map { ", at most \(SizeText.describe($0))" } ?? ""
+        let cap = settings.maxBytes.map { ", newest \(SizeText.describe($0))" } ?? ""
         return "\(stream.name): \(CountText.describe(stream.openShards, "open shard")), retention "
             + "\(DurationText.describe(settings.retentionMillis))\(cap), limits \(settings.limits)"
     }

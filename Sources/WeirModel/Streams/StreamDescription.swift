@@ -3,7 +3,7 @@
 /// What an operator may set of a stream.
 public struct StreamSettings: Hashable, Sendable {
     public var retentionMillis: Int64
-    /// Bytes on disk above which the oldest records are dropped; `nil` is no cap.
+    /// Bytes of the newest records that stay; older ones are dropped, a segment of the log at a time. `nil` is no cap.
     public var maxBytes: Int64?
     public var limits: RateLimits
     /// Data and partition key of one record, in bytes.

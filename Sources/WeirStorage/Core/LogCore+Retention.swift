@@ -81,19 +81,27 @@ extension LogCore {
     }
 
     private func capSizes(nowMillis: Int64) {
+        let isShort = self.isShortOfSpace
         for stream in self.catalog.streams(after: nil, limit: Int.max) {
-            guard let cap = stream.settings.maxBytes else { continue }
-            var bytes: Int64 = 0
-            // From the newest: what lies below the cap goes. What age hides counts too as long as it takes space.
+            guard let maxBytes = stream.settings.maxBytes else { continue }
+            var cap = SizeCap(maxBytes: maxBytes, isShortOfSpace: isShort)
+            // From the newest. What age hides counts too as long as it takes space.
             for segment in self.segments.reversed() where segment.last.lsn.rawValue > stream.cappedPosition {
                 guard let share = segment.streams[stream.id] else { continue }
-                bytes += share.bytes
-                guard bytes > cap, self.isFinished(segment) else { continue }
+                guard cap.takesNext(share.bytes), self.isFinished(segment) else { continue }
                 _ = try? self.submit(
                     .capStream(stream.id, upTo: segment.last.lsn.rawValue), nowMillis: nowMillis)
                 break
             }
         }
+    }
+
+    /// Its streams were deleted or have a size cap that took it, so it only waits to be dropped. By age others do too.
+    func isBeyondCaps(_ segment: Segment) -> Bool {
+        segment.closed
+            && segment.streams.allSatisfy { id, _ in
+                self.catalog.stream(id).map { segment.last.lsn.rawValue <= $0.cappedPosition } ?? true
+            }
     }
 
     /// No commit of it is on its way: its last one stays the last, so a position at its end hides all of it for ever.

@@ -42,12 +42,18 @@ extension LogCore {
         self.configuration.freeBytesFloor ?? min(2 << 30, self.diskSpace.total / 20)
     }
 
-    /// Segments start small and double with the log, from 4 to 256 MiB by default; where space is short they are
-    /// smaller.
+    /// Segments start small and grow with the log, to a quarter of it at most, from 4 to 256 MiB by default; where
+    /// space is short they are smaller. Larger ones would feed themselves under a size cap: a whole segment goes when
+    /// the next one holds the cap, and a log of two segments that asks for half of it doubles with each. What only
+    /// waits to be dropped is no part of the log for the same reason.
     private func nextSegmentBytes(atLeast bytes: Int) -> Int {
-        let used = self.segments.reduce(0) { $0 + $1.plannedEnd }
+        let enough = self.configuration.segmentBytesMax * 4
+        var used = 0
+        for segment in self.segments.reversed() where used < enough && !self.isBeyondCaps(segment) {
+            used += segment.plannedEnd
+        }
         var size = self.configuration.segmentBytesMin
-        while size < used, size < self.configuration.segmentBytesMax { size *= 2 }
+        while size < used / 4, size < self.configuration.segmentBytesMax { size *= 2 }
         while size > self.configuration.segmentBytesMin, !self.mayGrow(by: size) { size /= 2 }
         // The disk has less than that: what there is must do.
         while Int64(size) > self.diskSpace.free, size / 2 >= Self.segmentBytesLeast { size /= 2 }

@@ -31,4 +31,6 @@ package enum Breakage: String, CaseIterable, Sendable {
     case stopsWithTheClock
     /// Nothing is deleted by age, also when the clock is right.
     case neverDeletes
+    /// A size cap takes the newest full segment of a stream too, as soon as it is beyond the cap with it.
+    case capsTakeWhatFillsThem
 }

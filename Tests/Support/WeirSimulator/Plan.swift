@@ -28,6 +28,8 @@ struct Plan: CustomStringConvertible {
     private(set) var hasNearBorders = false
     /// Clients change leases, too.
     private(set) var hasLeases = false
+    /// All streams have size caps, which are reached.
+    private(set) var hasCaps = false
 
     init(_ random: inout SplitMix64) {
         self.direct = random.chance(1, of: 2)
@@ -70,6 +72,17 @@ struct Plan: CustomStringConvertible {
             waitingBytes: random.pick([0, 64, 300, 2000, 8192]), bufferBytes: random.pick([4096, 8192, 16_384]))
     }
 
+    /// In one of eight histories all streams have size caps, and records are large enough to reach them. From a seed of
+    /// its own as well, which leaves the histories that tests name what they were.
+    mutating func drawCaps(_ seed: UInt64) {
+        var random = SplitMix64(seed: seed ^ 0xcac0)
+        guard random.below(8) == 0 else { return }
+        self.hasCaps = true
+        self.recordBytesMax = random.pick([20_000, 60_000])
+        self.recordsMax = random.pick([5, 20])
+        self.configuration.segmentBytesMax = random.pick([64 << 10, 512 << 10, 2 << 20])
+    }
+
     /// For histories of consumers: nothing expires and the disk does not fill, so that all records must be processed.
     func forConsumers(_ random: inout SplitMix64) -> Plan {
         var plan = self
@@ -99,6 +112,6 @@ struct Plan: CustomStringConvertible {
             + "a crash every \(self.crashEvery) and a failure every \(self.failEvery) changes of the disk"
             + "\(self.clockText)\(self.fillsDisk ? ", the disk fills" : ""), records up to "
             + "\(self.recordBytesMax) bytes, \(self.recordsMax) a put, \(self.keys) keys"
-            + "\(self.hasLeases ? ", leases" : "")\(self.hasNearBorders ? ", \(self.configuration.commitBounds)" : "")"
+            + "\(self.hasCaps ? ", size caps" : "")\(self.hasLeases ? ", leases" : "")\(self.hasNearBorders ? ", \(self.configuration.commitBounds)" : "")"
     }
 }

@@ -43,6 +43,19 @@ extension Simulation {
         }
     }
 
+    /// Down to the segment that fills the cap, and with it.
+    func capTooMuch() {
+        for stream in self.core.catalog.streams(after: nil, limit: .max) {
+            var left = stream.settings.maxBytes ?? .max
+            let beyond = self.core.fullSegments.last { segment in
+                left -= segment.shares[stream.id]?.bytes ?? 0
+                return left < 0
+            }
+            guard let beyond else { continue }
+            _ = try? self.core.submit(.capStream(stream.id, upTo: beyond.last.rawValue), nowMillis: self.now)
+        }
+    }
+
     /// Shown once, it leaves a trusted time behind that never holds anything back.
     var farFuture: LogTime.Moment { .init(wallMillis: self.now, nanos: .max / 2, isSynchronized: false) }
 

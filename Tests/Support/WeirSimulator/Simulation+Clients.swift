@@ -258,7 +258,7 @@ extension Simulation {
         guard let name = try? StreamName("stream-\(self.nextName % 7)") else { return }
         let settings = StreamSettings(
             retentionMillis: Int64(self.random.within(1...3)) * 3_600_000,
-            maxBytes: self.random.chance(1, of: 3) ? 1 << 20 : nil, limits: .open)
+            maxBytes: self.random.chance(1, of: 3) || self.plan.hasCaps ? 1 << 20 : nil, limits: .open)
         try self.submit(.createStream(name: name, shards: self.random.within(1...4), settings: settings))
     }
 

@@ -100,17 +100,23 @@ extension Simulation {
         return max(shown, self.trueTime.error < 0 ? self.kept(stream) : self.trueTime.givenUp(stream.id))
     }
 
-    /// Size caps hold whatever the clock says, as far as full segments go.
+    /// Size caps hold whatever the clock says, as far as full segments go: without the oldest of them a stream takes
+    /// less than its cap. And a cap that took something left what fills it, or half of it in a full log.
     func judgeCaps() throws(Violation) {
         // A disk that stands still takes no change of a cap either.
         guard self.core.unavailable() == nil, (try? self.core.checkMayLog()) != nil else { return }
         for stream in self.core.catalog.streams(after: nil, limit: .max) {
+            let capped = stream.cappedPosition
             guard let cap = stream.settings.maxBytes else { continue }
-            let bytes = self.core.fullSegments.filter { $0.last.rawValue > stream.cappedPosition }
-                .reduce(Int64(0)) { $0 + ($1.shares[stream.id]?.bytes ?? 0) }
-            guard bytes <= cap else {
-                throw Violation("\(stream.id) takes \(bytes) bytes, its cap is \(cap), and the clock is no excuse")
+            let shares = self.core.fullSegments.filter { $0.last.rawValue > capped }
+                .compactMap { $0.shares[stream.id]?.bytes }
+            let bytes = shares.dropFirst().reduce(0, +)
+            guard bytes < cap else {
+                throw Violation(
+                    "\(stream.id) takes \(bytes) bytes beside its oldest segment, its cap is \(cap), and the clock is "
+                        + "no excuse")
             }
+            try self.checker.sizeCap(of: stream.id, tookUpTo: capped, leaving: cap / 2)
         }
     }
 

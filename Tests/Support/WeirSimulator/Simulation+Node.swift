@@ -139,6 +139,7 @@ extension Simulation: LogHolder {
             }
             if self.breakage == .recyclesEarly { self.recycleEarly() }
             if self.breakage == .storesWhatItHides { self.storeWhatIsHidden() }
+            if self.breakage == .capsTakeWhatFillsThem { self.capTooMuch() }
             try self.judgeCaps()
         }
         self.core.closeIdle(nowNanos: nanos, after: 50_000_000)

@@ -77,6 +77,7 @@ package final class Simulation: @unchecked Sendable {
         var random = SplitMix64(seed: seed)
         var plan = Plan(&random)
         plan.drawBorders(seed)
+        plan.drawCaps(seed)
         self.init(seed: seed, steps: steps, traces: traces, breakage: breakage, plan: plan, random: random)
     }
 

@@ -50,7 +50,7 @@ import WeirModel
                 + "\"maxSizeBytes\":8589934592,\"limits\":\"open\",\"maxRecordBytes\":1048576,\"mapVersion\":3,"
                 + "\"createdAt\":1700000000.000,\"trimHorizon\":null}\n")
         #expect(
-            StreamText.summary(stream) == "access: 4 open shards, retention 24h, at most 8GiB, limits open")
+            StreamText.summary(stream) == "access: 4 open shards, retention 24h, newest 8GiB, limits open")
     }
 
     @Test func aStatusForPeopleHasUnits() {

@@ -70,6 +70,8 @@ package struct HistoryChecker: Sendable {
     private var shards: [ShardRef: Shard] = [:]
     private var pending: [Batch] = []
     private var firstPending = 0
+    /// The last commit that a size cap took.
+    private var capped: [StreamID: UInt64] = [:]
     package private(set) var acknowledged = 0
     package private(set) var observed = 0
 
@@ -224,6 +226,20 @@ package struct HistoryChecker: Sendable {
                 "record \(id), index \(state.firstIndex + UInt64(position)) of \(shard), came at "
                     + "\(self.entries[id].bornMillis) and is kept from \(bornFrom) on, by the true time, and is gone "
                     + "although the clock is right: \(indexes.lowerBound)..<\(indexes.upperBound) can be read")
+        }
+    }
+
+    /// The size cap of a stream has taken what lies up to the commit `lsn`. When that is more than before, it must have
+    /// left `least` bytes of what was put behind it.
+    package mutating func sizeCap(of stream: StreamID, tookUpTo lsn: UInt64, leaving least: Int64) throws(Violation) {
+        guard lsn > self.capped.updateValue(lsn, forKey: stream) ?? 0 else { return }
+        // A record's frame and key, and those of its group when it is alone in it.
+        let overhead = 256
+        let left = self.entries.reduce(0) {
+            $0 + ($1.lsn > lsn && $1.shard.stream == stream ? Int64($1.record.length + overhead) : 0)
+        }
+        guard left >= least else {
+            throw Violation("the size cap of \(stream) left \(left) of the newest bytes, and must leave \(least)")
         }
     }
 
