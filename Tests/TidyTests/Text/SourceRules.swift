@@ -4,7 +4,7 @@
 enum SourceRules {
     static func findings(in tree: Tree) -> [Finding] {
         tree.files.filter(\.isSource).flatMap { file in
-            Self.licence(of: file) + Self.leftovers(in: file) + Self.unreasoned(in: file)
+            Self.licence(of: file) + Self.leftovers(in: file) + Self.unreasoned(in: file) + Self.staticLocks(in: file)
         }
     }
 
@@ -48,6 +48,19 @@ enum SourceRules {
             }
         }
         return findings
+    }
+
+    /// The optimizer of Swift 6.3 makes such a lock and what it holds all zeros, whatever its value was to be.
+    static func staticLocks(in file: Tree.File) -> [Finding] {
+        guard file.isSwift else { return [] }
+        return file.masked.code.enumerated().compactMap { position, line in
+            guard line.containsWord("static"), ["Mutex", "Atomic"].contains(where: line.containsWord) else {
+                return nil
+            }
+            return Finding(
+                file.path, line: position + 1,
+                "a static lock loses its value in a release build: let a class hold it, and make that static")
+        }
     }
 
     /// A comment of several words; documentation counts when it speaks of it.

@@ -47,6 +47,15 @@ struct SourceTests {
         expectNone(findings("\(head)\n\(line)\n    // One owner at a time, by the rules above."))
         expectNone(findings("\(head)\nlet text = \"\(line)\""))
     }
+
+    @Test(
+        "Static locks are refused, those of instances are let through",
+        arguments: ["private static let state = Mutex(State())", "static let count: Atomic<Int> = Atomic(1)"])
+    func staticLocks(line: String) {
+        func findings(_ text: String) -> [Finding] { SourceRules.findings(in: tree(["Sources/A/A.swift": text])) }
+        expectBites(findings("\(head)\n\(line)"), at: ["Sources/A/A.swift:2"], saying: "loses its value")
+        expectNone(findings("\(head)\n\(line.replacing("static ", with: ""))"))
+    }
 }
 
 @Suite("Sizes")
