@@ -64,6 +64,15 @@ extension ByteReader {
         return millis
     }
 
+    /// A time of leases. Versions before stored what a clock said that was beyond the year 4147 as it was, and must
+    /// find it again.
+    mutating func readClockMillis() throws(MalformedBytes) -> Int64 { EventTime.clamp(try self.read(Int64.self)) }
+
+    /// The same for the second in which a record arrived.
+    mutating func readClockSecond() throws(MalformedBytes) -> UInt64 {
+        min(try self.read(UInt64.self), EventTime.secondMax)
+    }
+
     mutating func readSecond() throws(MalformedBytes) -> UInt64 {
         let second = try self.read(UInt64.self)
         guard second <= EventTime.secondMax else { throw MalformedBytes("\(second) is not a creation second") }

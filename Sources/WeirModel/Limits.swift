@@ -22,6 +22,10 @@ public enum Limits {
     public static let streamsMax = 4096
     public static let shardsPerStream = 1...10_000
     public static let openShardsMax = 20_000
+    /// What a node takes for the time, in milliseconds since 1970: to the end of the year 2199. A clock that says
+    /// something else counts as the nearest of these. Sequence numbers hold times to the year 4147, so whatever such a
+    /// clock stamped, there are seconds left to count up.
+    public static let clockMillis: ClosedRange<Int64> = 0...7_258_118_399_999
     /// Retention in milliseconds: 1 h to 8,760 h, default 24 h.
     public static let retentionMillis: ClosedRange<Int64> = 3_600_000...31_536_000_000
     public static let retentionMillisDefault: Int64 = 86_400_000

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import WeirModel
 
 @testable import WeirLog
 
@@ -34,6 +35,29 @@ import Testing
         #expect(time.stamp(5) == 5)
         #expect(time.stamp(3) == 5)
         #expect(time.stamp(6) == 6)
+    }
+
+    /// Whatever the clock says, its reading can be stored, and there are later times.
+    @Test(arguments: [.min, -1, 0, 7_258_118_399_999, 7_258_118_400_000, 94_000_000_000_000, .max] as [Int64])
+    func aClockOutsideOfWhatCanBeStoredCountsAsTheNearestTime(_ wall: Int64) {
+        let allowed = Limits.clockMillis
+        let moment = LogTime.Moment(wallMillis: wall, nanos: 5, isSynchronized: true)
+        #expect(allowed.contains(moment.wallMillis))
+        var time = LogTime(lastStampMillis: 0, trustedMillis: nil, isEmpty: true, now: moment)
+        #expect(allowed.contains(time.stamp(wall)))
+        time.observe(.init(wallMillis: wall, nanos: .max, isSynchronized: true))
+        time.confirm(moment)
+        #expect(allowed.contains(time.note()))
+        #expect(!allowed.contains(wall) || moment.wallMillis == wall)
+    }
+
+    @Test func stampsThatAreAheadOfTheClockAreTold() {
+        var time = self.begin(World())
+        _ = time.stamp(Self.start + LogTime.toldMillisMin)
+        #expect(time.stampsAheadMillis(Self.start + 1) == nil)
+        #expect(time.stampsAheadMillis(Self.start) == LogTime.toldMillisMin)
+        _ = time.stamp(.max)
+        #expect(time.stampsAheadMillis(.min) == Limits.clockMillis.upperBound)
     }
 
     @Test func hidingFollowsTheClockAndNoStamp() {

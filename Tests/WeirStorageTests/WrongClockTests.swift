@@ -43,6 +43,30 @@ import WeirTestKit
         #expect(rig.read(ref) == before)
     }
 
+    /// One put and one new application while the clock is beyond what a sequence number can hold, or before 1970.
+    @Test(arguments: [-3000 * 365 * day, -60 * 365 * day, 200 * 365 * day, 3000 * 365 * day])
+    func aClockOutsideOfAllTimeLeavesALogThatOpensAndGoesOn(jump: Int64) throws {
+        let rig = try LogRig()
+        let ref = try rig.create("orders", Self.daily)
+        try rig.put(["before"], to: ref)
+        rig.clock.jump(millis: jump)
+        try rig.put(["meanwhile"], to: ref)
+        let application = ApplicationRef(stream: ref.stream, name: try ApplicationName("billing"))
+        try rig.core.submit(.createApplication(application, from: .latest), nowMillis: rig.now)
+        try rig.write()
+        rig.clock.jump(millis: -jump)
+        for round in 0..<3 {
+            try rig.fill(segments: 4, to: ref)
+            try rig.restart()
+            #expect(rig.core.leases.application(application)?.rows.count == 1, "round \(round)")
+            let next = try rig.create("next-\(round)", Self.daily)
+            try rig.submit(.splitShard(next.stream, next.shard, at: nil))
+            try rig.submit(.deleteStream(next.stream))
+            try rig.write()
+        }
+        #expect(rig.core.time.stampsAheadMillis(rig.now) != nil || jump < 0)
+    }
+
     @Test(arguments: [true, false]) func aJumpThatIsCorrectedTakesNoShardAndHidesNothingForGood(puts: Bool) throws {
         let rig = try LogRig()
         let ref = try rig.create("orders", Self.daily)

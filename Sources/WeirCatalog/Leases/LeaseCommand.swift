@@ -47,7 +47,7 @@ package struct LeaseSurroundings {
 
     package init(stream: StreamState, nowMillis: Int64, nextIndex: @escaping (ShardNumber) -> UInt64) {
         self.stream = stream
-        self.nowMillis = nowMillis
+        self.nowMillis = EventTime.clamp(nowMillis)
         self.nextIndex = nextIndex
     }
 }

@@ -98,7 +98,7 @@ extension LeaseEvent {
         case 32:
             return .applicationCreated(
                 ApplicationCreated(
-                    application: try reader.readApplication(), atMillis: try reader.readMillis(),
+                    application: try reader.readApplication(), atMillis: try reader.readClockMillis(),
                     rows: try reader.readRows()))
         case 33: return .applicationDeleted(try reader.readApplication())
         case 34: return .leasesAssigned(try Self.decodeAssigned(&reader))
@@ -110,11 +110,11 @@ extension LeaseEvent {
         case 36:
             return .leasesReset(
                 LeasesReset(
-                    application: try reader.readApplication(), atMillis: try reader.readMillis(),
+                    application: try reader.readApplication(), atMillis: try reader.readClockMillis(),
                     reason: try reader.readString(maxBytes: Limits.reasonBytesMax), rows: try reader.readRows()))
         case 37:
             return .consumerRegistered(
-                try reader.readStream(), try reader.readConsumer(), atMillis: try reader.readMillis())
+                try reader.readStream(), try reader.readConsumer(), atMillis: try reader.readClockMillis())
         default: return .consumerDeregistered(try reader.readStream(), try reader.readConsumer())
         }
     }
@@ -215,13 +215,13 @@ extension ByteReader {
 
     mutating func readCheckpoint() throws(MalformedBytes) -> LeaseCheckpoint {
         switch try self.read(UInt8.self) {
-        case 0: return .atTimestamp(try self.readMillis())
+        case 0: return .atTimestamp(try self.readClockMillis())
         case 1: return .trimHorizon
         case 2:
             let second = try self.readSecond()
             let shard = try self.readShard()
             let index = try self.readIndex()
-            let arrival = try self.readSecond()
+            let arrival = try self.readClockSecond()
             let number = SequenceNumber(
                 shardCreationSecond: second, shard: shard, index: index, arrivalSecond: arrival)
             guard number.arrivalSecond == arrival else {

@@ -100,7 +100,7 @@ extension LeaseTable {
             rows.append(.init(shard: shard.number, checkpoint: try Self.resolve(start, shard, around)))
         }
         return .applicationCreated(
-            ApplicationCreated(application: ref, atMillis: max(0, around.nowMillis), rows: rows))
+            ApplicationCreated(application: ref, atMillis: around.nowMillis, rows: rows))
     }
 
     /// Where a shard begins. LATEST becomes the number of the last record now, so that what comes before the first
@@ -132,7 +132,7 @@ extension LeaseTable {
         return .sequenceNumber(
             SequenceNumber(
                 shardCreationSecond: shard.creationSecond, shard: shard.number, index: index - 1,
-                arrivalSecond: UInt64(max(0, around.nowMillis)) / 1000),
+                arrivalSecond: UInt64(around.nowMillis) / 1000),
             subSequence: nil)
     }
 
@@ -221,7 +221,7 @@ extension LeaseTable {
             rows.append(.init(shard: number, checkpoint: checkpoint))
         }
         return .leasesReset(
-            LeasesReset(application: ref, atMillis: max(0, around.nowMillis), reason: reason, rows: rows))
+            LeasesReset(application: ref, atMillis: around.nowMillis, reason: reason, rows: rows))
     }
 
     /// What a reset is of: whatever the target makes the application process, which can be shards that were closed
@@ -273,6 +273,6 @@ extension LeaseTable {
                 "stream '\(around.stream.name)' has \(registered) registered consumers; "
                     + "\(Limits.consumersPerStream) are allowed")
         }
-        return .consumerRegistered(stream, name, atMillis: max(0, around.nowMillis))
+        return .consumerRegistered(stream, name, atMillis: around.nowMillis)
     }
 }

@@ -86,7 +86,7 @@ extension LeaseTable {
         self.init()
         for _ in 0..<(try reader.readCount(ofAtLeast: Self.applicationBytesMin)) {
             let ref = try reader.readApplication()
-            let createdAtMillis = try reader.readMillis()
+            let createdAtMillis = try reader.readClockMillis()
             var rows: [ShardNumber: LeaseRow] = [:]
             for _ in 0..<(try reader.readCount(ofAtLeast: Self.rowBytesMin)) {
                 let (shard, row) = try Self.decodeRow(&reader)
@@ -103,7 +103,8 @@ extension LeaseTable {
         for _ in 0..<(try reader.readCount(ofAtLeast: Self.consumerBytesMin)) {
             let stream = try reader.readStream()
             let name = try reader.readConsumer()
-            guard self.consumers[stream, default: [:]].updateValue(try reader.readMillis(), forKey: name) == nil else {
+            guard self.consumers[stream, default: [:]].updateValue(try reader.readClockMillis(), forKey: name) == nil
+            else {
                 throw MalformedBytes("consumer '\(name)' of \(stream) is there twice")
             }
         }
@@ -131,7 +132,7 @@ extension LeaseTable {
         row.ownerSwitches = try reader.read()
         if try reader.readBool() {
             row.reset = LeaseDescription.Reset(
-                reason: try reader.readString(maxBytes: Limits.reasonBytesMax), atMillis: try reader.readMillis())
+                reason: try reader.readString(maxBytes: Limits.reasonBytesMax), atMillis: try reader.readClockMillis())
         }
         return (shard, row)
     }

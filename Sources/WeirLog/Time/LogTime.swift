@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import WeirModel
 
 /// The time of a log. A wall clock can be wrong, so each use of it has a reading of its own, and no caller picks a
 /// clock:
@@ -58,8 +59,13 @@ package struct LogTime: Sendable {
         /// Whether the system says that the wall clock follows a time server.
         package let isSynchronized: Bool
 
+        /// A wall clock counts as within `Limits.clockMillis`: whatever is derived from it can be stored.
+        package static func believable(_ wallMillis: Int64) -> Int64 {
+            min(max(wallMillis, Limits.clockMillis.lowerBound), Limits.clockMillis.upperBound)
+        }
+
         package init(wallMillis: Int64, nanos: UInt64, isSynchronized: Bool) {
-            self.wallMillis = wallMillis
+            self.wallMillis = Self.believable(wallMillis)
             self.nanos = nanos
             self.isSynchronized = isSynchronized
         }
@@ -85,7 +91,7 @@ package struct LogTime: Sendable {
 
     /// For arrivals and events.
     package mutating func stamp(_ wallMillis: Int64) -> Int64 {
-        self.lastStampMillis = max(self.lastStampMillis, wallMillis)
+        self.lastStampMillis = max(self.lastStampMillis, Moment.believable(wallMillis))
         return self.lastStampMillis
     }
 
@@ -181,6 +187,12 @@ package struct LogTime: Sendable {
         package let sinceMillis: Int64
         /// For how long the clock must be watched in all.
         package let neededMillis: Int64
+    }
+
+    /// By how much stamps are ahead of the wall clock, in milliseconds, once that is worth telling.
+    package func stampsAheadMillis(_ wallMillis: Int64) -> Int64? {
+        let ahead = Self.difference(self.lastStampMillis, Moment.believable(wallMillis))
+        return ahead >= Self.toldMillisMin ? ahead : nil
     }
 
     package var heldBack: HeldBack? {

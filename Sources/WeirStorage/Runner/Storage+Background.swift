@@ -8,12 +8,12 @@ extension Storage {
     /// The upkeep thread: segments ahead, footers, snapshots, retention, the idle commit. Nothing here is on the way of
     /// a put.
     func runBackground() {
-        var held: LogTime.HeldBack?
+        var clock = ToldOfClock()
         var goodbye = false
         var scrubber = Scrubber()
         while true {
             let now = self.clock.monotonicNanos
-            self.retain(now, &held)
+            self.retain(now, &clock)
             let closing = self.monitor.withLock { $0.closing }
             if closing, !goodbye {
                 goodbye = true
@@ -31,18 +31,14 @@ extension Storage {
         self.monitor.wakeAll()
     }
 
-    private func retain(_ now: UInt64, _ held: inout LogTime.HeldBack?) {
+    private func retain(_ now: UInt64, _ told: inout ToldOfClock) {
         guard self.monitor.withLock({ $0.core.retentionIsDue(nowNanos: now) }) else { return }
         let space = try? self.fileSystem.space()
         let moment = self.clock.moment
-        let before = held
-        held = self.withLog { $0.retain(moment, space: space) }
-        switch (before, held) {
-        case (nil, let now?): self.handler(.notice(now.sentence))
-        case (.some, nil): self.handler(.notice("the clock is believed again: expired records are deleted"))
-        case (let before?, let now?) where before.sinceMillis != now.sinceMillis: self.handler(.notice(now.sentence))
-        default: break
+        let (held, stampsAhead) = self.withLog {
+            ($0.retain(moment, space: space), $0.time.stampsAheadMillis(moment.wallMillis))
         }
+        for sentence in told.news(held, stampsAheadMillis: stampsAhead) { self.handler(.notice(sentence)) }
     }
 
     /// No more requests; a snapshot makes the next start short, an empty commit proves what was acknowledged.
@@ -91,6 +87,34 @@ extension Storage {
         }
         self.monitor.wakeAll()
         return true
+    }
+}
+
+/// What the operator was told of the clock, and what is news.
+struct ToldOfClock {
+    private var held: LogTime.HeldBack?
+    private var stampsAreAhead = false
+
+    mutating func news(_ held: LogTime.HeldBack?, stampsAheadMillis: Int64?) -> [String] {
+        var news: [String] = []
+        switch (self.held, held) {
+        case (nil, let now?): news.append(now.sentence)
+        case (.some, nil): news.append("the clock is believed again: expired records are deleted")
+        case (let before?, let now?) where before.sinceMillis != now.sinceMillis: news.append(now.sentence)
+        default: break
+        }
+        if let stampsAheadMillis, !self.stampsAreAhead, held == nil { news.append(Self.ahead(stampsAheadMillis)) }
+        self.held = held
+        // While the clock itself is doubted nobody knows which of the two is wrong.
+        self.stampsAreAhead = stampsAheadMillis != nil && (self.stampsAreAhead || held == nil)
+        return news
+    }
+
+    private static func ahead(_ millis: Int64) -> String {
+        "records get arrival times \(millis / 1000) s ahead of the wall clock, because the clock was so far ahead once "
+            + "and arrival times never fall: until the clock has caught up such records stay that much longer than their "
+            + "retention, and readers from a time find them that much later; size caps, trims and deletions of streams "
+            + "take them as ever"
     }
 }
 

@@ -4,7 +4,7 @@ import WeirLog
 
 /// Time as an argument: production and the simulator.
 package protocol Clock: Sendable {
-    /// Milliseconds since 1970; may jump.
+    /// Milliseconds since 1970, within `Limits.clockMillis`; may jump.
     var wallMillis: Int64 { get }
     /// Nanoseconds since some start; never falls, and goes on while the system sleeps.
     var monotonicNanos: UInt64 { get }
@@ -23,7 +23,7 @@ extension Clock {
 
 package struct SystemClock: Clock {
     package init() {}
-    package var wallMillis: Int64 { weir_wall_milliseconds() }
+    package var wallMillis: Int64 { LogTime.Moment.believable(weir_wall_milliseconds()) }
     package var monotonicNanos: UInt64 { weir_monotonic_nanoseconds() }
     package var isSynchronized: Bool { weir_clock_is_synchronized() }
 }

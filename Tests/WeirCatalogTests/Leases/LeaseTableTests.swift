@@ -51,6 +51,20 @@ import WeirModel
         #expect(try node.row(0).counter == 1)
     }
 
+    /// What is planned can be read again, as an event and in a snapshot, whatever the clock says.
+    @Test(arguments: [.min, -1, 0, 68_719_476_735_999, 68_719_476_736_000, 94_000_000_000_000, .max] as [Int64])
+    func `No clock makes an event or a snapshot that cannot be read`(_ nowMillis: Int64) throws {
+        var node = try LeaseNode(shards: 2)
+        node.node.nowMillis = nowMillis
+        node.node.append(7, to: 1, of: node.stream)
+        try node.run(.createApplication(node.application, from: .latest))
+        try node.run(.reset(node.application, shard: nil, to: .latest, force: true, reason: "moved"))
+        try node.run(.registerConsumer(node.stream, try ConsumerName("fast")))
+        let again = try node.table.encodeSnapshot().withUnsafeBytes { try LeaseTable(snapshot: $0) }
+        #expect(again.encodeSnapshot() == node.table.encodeSnapshot())
+        #expect(again.application(node.application)?.rows == node.rows)
+    }
+
     // MARK: Lineage
 
     @Test func `Children have leases in the commit that splits, and begin when the parents are finished`() throws {
