@@ -95,7 +95,13 @@ final class ClientConnection: FrameReceiver {
         self.state.withLock { if case .open(let answer) = $0.session.state { answer } else { nil } }
     }
 
-    var isOpen: Bool { self.helloAnswer != nil }
+    /// Whether Hello was answered and no reason to end it has come up.
+    var isOpen: Bool {
+        self.state.withLock { state in
+            guard case .open = state.session.state else { return false }
+            return state.reason == nil
+        }
+    }
 
     /// Subscriptions that are running.
     var subscriptionCount: Int { self.state.withLock { $0.subscriptions.count } }

@@ -15,6 +15,7 @@ struct Lane {
     var blockedThrough: UInt64 = 0
     /// In nanoseconds.
     var retryAt: UInt64 = 0
+    var pace = RetryPace()
     /// Chunks with records of this lane that failed: what is younger waits until their failure has been reported.
     var gates: [UInt64] = []
     /// Whether it stands in the machine's line of lanes that have something to send.

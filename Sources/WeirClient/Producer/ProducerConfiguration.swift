@@ -14,10 +14,13 @@ public struct ProducerConfiguration: Sendable {
     /// Requests without an answer, 1 to 1,024; the server may allow fewer.
     public var requestsInFlight: Int
     /// How long the server may be silent while records wait for it: those that have waited as long fail with
-    /// `timedOut`. Every answer starts the time anew, also one that throttles. `nil` waits for ever.
+    /// `timedOut`. Every answer starts the time anew, also one that throttles, but a connection that is made does not.
+    /// `nil` waits for ever.
     public var timeout: Duration?
-    /// How long the server may refuse records of a shard and store none, for a reason that is not the shard's rate,
-    /// such as a full log: those that have waited as long fail with the server's error. `nil` waits for ever.
+    /// How long records may be tried in vain, since the last one of their shard, or of all shards, was acknowledged:
+    /// whether the server refuses them for a reason that is not the shard's rate, such as a full log, or connections
+    /// end before it has answered. Those that have waited as long fail with the error that tells why. `nil` waits for
+    /// ever.
     public var progressTimeout: Duration?
     /// Hears when the server holds records back, and when it goes on; on a thread of the client, which it must not
     /// block. The client's logger hears of it too.

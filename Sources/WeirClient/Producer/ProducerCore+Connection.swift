@@ -65,7 +65,8 @@ extension ProducerCore {
         }
     }
 
-    /// Connects, again and again if need be, until there is a connection or nothing to connect for.
+    /// Connects, again and again if need be, until there is a connection or nothing to connect for. The machine says
+    /// when, as it knows what the connections before were good for.
     func connect(_ generation: Int) {
         // Belongs to the producer, not to whoever happened to need a connection; `cancel` ends it.
         let task = Task { await self.connectLoop(generation) }
@@ -73,12 +74,19 @@ extension ProducerCore {
     }
 
     private func connectLoop(_ generation: Int) async {
-        var attempts = 0
         while !Task.isCancelled {
+            let dice = self.client.dice()
+            let (at, isWanted) = self.state.withLock { state in
+                (state.machine.connectAt(dice: dice), state.machine.wantsConnection)
+            }
+            guard isWanted else { break }
+            if at > self.now, (try? await self.client.clock.sleep(until: at)) == nil { break }
             do {
                 let link = ProducerLink(self, generation: generation)
                 // The server may read the Hello of an attempt that was given up after that of a later one.
+                let now = self.now
                 let number = self.state.withLock { state in
+                    state.machine.connecting(now: now)
                     state.connectionNumber += 1
                     return state.connectionNumber
                 }
@@ -95,11 +103,9 @@ extension ProducerCore {
                 }
                 return
             } catch {
-                attempts += 1
                 self.client.configuration.logger?.info("cannot connect: \(error)")
-                let pause = self.client.configuration.retry.pauseNanos(attempt: attempts, dice: self.client.dice())
-                let wantsMore = self.state.withLock { $0.machine.wantsConnection }
-                guard wantsMore, (try? await self.client.clock.sleep(until: self.now + pause)) != nil else { break }
+                let reason = error as? WeirError ?? WeirError(.unavailable, "connecting was cancelled")
+                self.state.withLock { $0.machine.connectFailed(reason) }
             }
         }
         self.update { state, _ in state.isConnecting = false }
@@ -133,7 +139,12 @@ extension ProducerCore {
                 let listing = try await ShardListing.fetch(self.stream.id, .atLatest) { request in
                     try await connection.call(request, deadline: deadline)
                 }
-                let map = try listing.map(of: self.stream.id)
+                let map: ShardMap
+                do throws(WeirError) {
+                    map = try listing.map(of: self.stream.id)
+                } catch {
+                    throw connection.violated(error.message)
+                }
                 self.update { state, now in
                     if state.connection === connection { state.machine.mapFetched(map, now: now) }
                 }

@@ -103,7 +103,10 @@ extension ProducerMachine {
         case .stored(let position):
             let slot = run.chunk.slot(entry.shard, position)
             run.chunk.store(run, slot: slot, firstIndex: position.firstIndex + UInt64(offset))
-            self.standing.stored(self.lanes[lane].shard)
+            self.obstacles.stored(lane)
+            self.lanes[lane].pace.stored()
+            self.connectPace.stored()
+            self.mapPace.stored()
             self.settled(run)
         case .refused(let code, let verdict):
             self.refuse(run, lane: lane, code, verdict, nil, sequence, now: now)
@@ -154,15 +157,24 @@ extension ProducerMachine {
         if let failure { return self.fail(run, lane: nil, failure) }
         switch self.configuration.retry.disposition(code, verdict, unknown: self.configuration.unknownOutcome) {
         case .again(let millis):
-            if StandingRefusals.isStanding(code, verdict) {
-                let shard = self.lanes[lane].shard
-                self.standing.refused(
-                    shard, WeirError(code, message ?? PutRefusal.message(code, shard: shard), verdict: verdict),
-                    now: now)
+            let pause = self.lanes[lane].pace.refused(afterMillis: millis, self.configuration.retry)
+            let retryAt = pause == 0 ? 0 : now + pause
+            let why = message ?? PutRefusal.message(code, shard: self.lanes[lane].shard)
+            switch code {
+            case .throughputExceeded:
+                self.obstacles.throttled(lane, from: max(now, self.lanes[lane].retryAt), through: retryAt)
+            case .behind:
+                // The order of what was refused for another reason; but now all of that is answered.
+                guard self.lanes[lane].pace.isFruitless else { break }
+                self.obstacles.refused(
+                    lane, WeirError(.unavailable, "the server refuses what is in order: \(why)"), now: now)
+            default: self.obstacles.refused(lane, WeirError(code, why, verdict: verdict), now: now)
             }
             self.lanes[lane].returned.append(run)
-            self.block(lane, through: sequence, retryAt: millis == 0 ? 0 : now + UInt64(millis) * 1_000_000)
+            self.block(lane, through: sequence, retryAt: retryAt)
         case .refreshMap:
+            let why = message ?? PutRefusal.message(code, shard: self.lanes[lane].shard)
+            self.obstacles.refused(lane, WeirError(.unavailable, why), now: now)
             self.lanes[lane].returned.append(run)
             self.block(lane, through: sequence, retryAt: 0)
             self.wantMap(now: now)

@@ -15,14 +15,18 @@ extension ProducerMachine {
 
     package mutating func mapFetched(_ map: ShardMap, now: UInt64) {
         guard self.failure == nil, case .fetching = self.mapState else { return }
-        self.mapAttempts += 1
+        self.mapPace.listed(isNewer: map.version >= self.mapVersionSeen && map.version > (self.map?.version ?? 0))
         self.heardFromServer(now: now)
         // What a node lists is durable and may lag behind what it answered puts by.
         if map.version < self.mapVersionSeen {
+            self.tried(
+                WeirError(
+                    .unavailable,
+                    "the server lists version \(map.version) of the shards, and answers puts by version "
+                        + "\(self.mapVersionSeen)"), now: now)
             self.mapState = .wanted(at: now + self.mapPause)
         } else {
             self.mapState = .waiting(map)
-            if map.version > (self.map?.version ?? 0) { self.mapAttempts = 0 }
             _ = self.adoptMap(now: now)
         }
         self.noteWaiting(now)
@@ -31,26 +35,38 @@ extension ProducerMachine {
     /// `isAnswer`: the server said so; otherwise there was no answer.
     package mutating func mapFailed(_ error: WeirError, isAnswer: Bool, now: UInt64) {
         guard self.failure == nil, case .fetching = self.mapState else { return }
-        if isAnswer { self.heardFromServer(now: now) }
+        defer { self.noteWaiting(now) }
+        guard isAnswer else {
+            // What became of the connection is told by its end.
+            self.mapPace.failed()
+            self.mapState = .wanted(at: now + self.mapPause)
+            return
+        }
+        self.heardFromServer(now: now)
         switch self.configuration.retry.disposition(error.code, error.verdict, unknown: .resend) {
         case .stop, .fail: self.fail(error)
         case .again(let millis):
-            self.mapAttempts += 1
+            self.tried(error, now: now)
+            self.mapPace.failed()
             self.mapState = .wanted(at: now + max(self.mapPause, UInt64(millis) * 1_000_000))
         case .refreshMap:
-            self.mapAttempts += 1
+            self.tried(error, now: now)
+            self.mapPace.failed()
             self.mapState = .wanted(at: now + self.mapPause)
         }
-        self.noteWaiting(now)
     }
 
-    private var mapPause: UInt64 { self.configuration.retry.pauseNanos(attempt: self.mapAttempts, dice: 0) }
+    /// The shards were listed in vain.
+    private mutating func tried(_ error: WeirError, now: UInt64) {
+        if self.heldCount > 0 { self.obstacles.refused(nil, error, now: now) }
+    }
+
+    private var mapPause: UInt64 { self.mapPace.pause(self.configuration.retry) }
 
     /// The map is not the server's any more. Nothing is sent until a newer one is in effect.
     mutating func wantMap(now: UInt64) {
         guard case .current = self.mapState else { return }
-        // The same map again, time after time, means that the server says one thing and lists another: go slowly.
-        self.mapState = .wanted(at: self.mapAttempts == 0 ? now : now + self.mapPause)
+        self.mapState = .wanted(at: now + self.mapPause)
     }
 
     /// Puts a fetched map into effect once nothing is under way. True when requests may be formed.
@@ -67,15 +83,12 @@ extension ProducerMachine {
 
     private mutating func adopt(_ map: ShardMap) {
         var runs = self.unrouted
-        var retryAt: [ShardNumber: UInt64] = [:]
         for position in self.lanes.indices {
             runs += self.lanes[position].takeAll()
-            if self.lanes[position].retryAt > 0 {
-                retryAt[self.lanes[position].shard] = self.lanes[position].retryAt
-            }
             // Which keys a failure concerned is not known, so it holds for all lanes.
             self.gateAll(self.lanes[position].gates)
         }
+        let before = self.lanes
         runs.sort { $0.place < $1.place }
         self.unrouted = []
         self.map = map
@@ -83,10 +96,19 @@ extension ProducerMachine {
         self.line = Queue()
         self.blocked = []
         self.lanes = map.shards.map { Lane(shard: $0.number) }
-        self.standing.keep(map.shards.lazy.map(\.number))
-        for position in self.lanes.indices {
-            if let at = retryAt[self.lanes[position].shard] { self.block(position, through: 0, retryAt: at) }
-        }
+        self.keepPaces(of: before)
         for run in runs { self.route(run) }
+    }
+
+    /// Shards that are still put to are what they were: when they may be tried again, and what keeps them.
+    private mutating func keepPaces(of before: [Lane]) {
+        var positions: [ShardNumber: Int] = [:]
+        for (position, lane) in self.lanes.enumerated() { positions[lane.shard] = position }
+        for lane in before {
+            guard let position = positions[lane.shard] else { continue }
+            self.lanes[position].pace = lane.pace
+            if lane.retryAt > 0 { self.block(position, through: 0, retryAt: lane.retryAt) }
+        }
+        self.obstacles.move { positions[before[$0].shard] }
     }
 }

@@ -75,6 +75,7 @@ extension ProducerMachine {
                 continue
             }
             self.lanes[lane].isBlocked = false
+            self.lanes[lane].pace.goesOn()
             self.putInLine(lane)
         }
         self.blocked = remaining

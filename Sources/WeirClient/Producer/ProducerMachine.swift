@@ -10,6 +10,9 @@ import WeirProtocol
 /// in front, in order, and goes on. A new shard map takes effect only when nothing at all is under way: then all
 /// waiting records are routed anew, in order. After a lost connection everything that was under way comes back to its
 /// lanes.
+///
+/// Nothing is tried for ever, and nothing without a pause. Records fail when the server has been silent, or when none
+/// was acknowledged, for as long as the configuration says, whatever the server or the network does meanwhile.
 package struct ProducerMachine {
     package struct Configuration: Hashable, Sendable {
         package var batchRecords: Int
@@ -47,8 +50,7 @@ package struct ProducerMachine {
     var mapState = MapState.wanted(at: 0)
     /// The newest version that the server has named.
     var mapVersionSeen: UInt64 = 0
-    /// Fetches in a row that brought nothing new.
-    var mapAttempts = 0
+    var mapPace = MapPace()
 
     enum MapState {
         case current
@@ -91,12 +93,9 @@ package struct ProducerMachine {
     }
 
     // Time and end
-    /// Since when something waits for the server and nothing was heard; `nil` when nothing waits.
-    var silentSince: UInt64?
-    /// What the server refuses until time or somebody lifts it.
-    var standing = StandingRefusals()
-    /// Whether the server has answered anything on this connection, or there was none before it.
-    var hasAnswered = true
+    var silence = SilenceWatch()
+    var obstacles = PutObstacles()
+    var connectPace = ConnectPace()
     package internal(set) var failure: WeirError?
     /// The connection is to be closed: the server is silent, or the machine has failed.
     package internal(set) var wantsDisconnect = false

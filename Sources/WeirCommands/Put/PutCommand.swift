@@ -15,8 +15,9 @@ struct PutCommand: AsyncParsableCommand {
             {"shardId","sequenceNumber"} or {"errorCode","errorMessage"}. A line that cannot be a record is refused by \
             its number, the others are put all the same, and the exit status is then 1.
 
-            Throttling is waited for. When the server refuses records for another reason, such as a full log, that is \
-            told on stderr, and put gives up when nothing was stored for 30 s: exit status 75.
+            Throttling is waited for. When the server refuses records for another reason, such as a full log, or \
+            connections end before it has answered, that is told on stderr, and put gives up when no record was \
+            acknowledged for 30 s: exit status 75. A record of a connection that ended may be stored more than once.
 
             Ctrl-C, SIGTERM or SIGHUP ends the input; what was read by then is finished for at most 10 s. The exit \
             status is 0 when all of it was stored, else 75, and stderr says how many records were stored, how many \
@@ -54,8 +55,8 @@ struct PutCommand: AsyncParsableCommand {
     @OptionGroup var format: JSONOption
     @Option(
         help: ArgumentHelp(
-            "Give up when the server has been silent for so long (default: 10s), or has stored nothing although it "
-                + "answers (default: 30s).", valueName: "duration"),
+            "Give up when the server has been silent for so long (default: 10s), or when it has acknowledged no record "
+                + "although it answers (default: 30s).", valueName: "duration"),
         transform: Arguments.timeout)
     var timeout: Duration?
     @OptionGroup var connection: ConnectionOptions
@@ -122,7 +123,8 @@ struct PutCommand: AsyncParsableCommand {
         configuration.progressTimeout = self.timeout ?? .seconds(30)
         configuration.onNotice = { notice in
             switch notice {
-            case .heldBack(let error): Messages.write("nothing is stored, and tried again: \(error.message)")
+            case .heldBack(let error):
+                Messages.write("no record is acknowledged, and all are tried again: \(error.message)")
             case .goesOn: Messages.write("records are stored again")
             }
         }

@@ -26,7 +26,7 @@ extension FakeConnection {
             throw error
         case .throttle(let count, let millis): (admit, retryAfter) = (count, millis)
         case .cut(storing: false): return self.way.close()
-        case .store, .silence, .cut: break
+        case .store, .silence, .wrongAnswer, .cut: break
         }
         let header = put.header
         if header.sequence > 0 {
@@ -52,6 +52,7 @@ extension FakeConnection {
         switch script {
         case .cut: self.way.close()
         case .silence: break
+        case .wrongAnswer: self.send(Ping.answerFrame(PingAnswer(serverTimeMillis: 5000), correlation: correlation))
         default:
             let version = self.node.state.withLock { $0.streams[header.stream]?.description.mapVersion ?? 0 }
             var writer = PutRecordsAnswerWriter(

@@ -19,6 +19,8 @@ final class FakeNode: Sendable {
         case cut(storing: Bool)
         /// Stored, but no answer comes.
         case silence
+        /// Stored, but the answer is one to something else.
+        case wrongAnswer
     }
 
     struct Shard: Sendable {

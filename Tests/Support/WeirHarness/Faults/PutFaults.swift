@@ -15,6 +15,7 @@ enum PutFaults {
         FaultCase("a full log is told to put, to the log and by status, and put gives up with counts", Self.fullLog),
         FaultCase("Ctrl-C on a put that is throttled finishes for ten seconds, and says what is left", Self.throttled),
         FaultCase("a second Ctrl-C on a put ends it at once, and it says what is left", Self.givenUp),
+        FaultCase("connections that end at each answer to a put end it in time, with its cause and counts", Self.cut),
         FaultCase("CRLF belongs to the record, or with --crlf to the line", Self.crlf),
     ]
 
@@ -54,6 +55,32 @@ enum PutFaults {
         try require(!after.output.contains("log full since"), "status still says it: \(after)")
         try await server.provesThatItWorks()
         return "\(stored) stored; \(put.errors)"
+    }
+
+    /// Something between the two, such as a broken load balancer: every connection can be made, and none lives until
+    /// a put is answered.
+    private static func cut(_ scene: Scene) async throws -> String {
+        let server = try await scene.serve()
+        try await server.weir.succeed("stream", "create", "s", "--shards", "1")
+        let proxy = try CuttingProxy.open(to: server)
+        defer { proxy.close() }
+        let lines = ["one", "two", "three"]
+        let put = try await Weir(path: server.weir.path, server: "127.0.0.1:\(proxy.port)").run(
+            ["put", "s", "--key", "k", "--timeout", "2s"],
+            input: .bytes(Array(lines.map { $0 + "\n" }.joined().utf8)))
+        try put.expect(75).expect(saying: "0 records put, 3 unknown (they may be stored)", "gave up: ")
+        try require((2..<10).contains(put.seconds), "it took \(put.seconds) s")
+        let told = put.errors.split(separator: "\n").filter { $0.contains("no record is acknowledged") }
+        try require(
+            told.count == 1 && told[0].contains("connections ended before puts were answered"), "it said \(put.errors)")
+        let read = try await server.weir.succeed("get", "s", "--raw").lines
+        for line in lines {
+            let copies = read.filter { $0 == line }.count
+            try require((1...20).contains(copies), "'\(line)' is stored \(copies) times")
+        }
+        try require(proxy.cuts <= 20, "\(proxy.cuts) connections were cut in \(put.seconds) s")
+        try await server.provesThatItWorks()
+        return "\(proxy.cuts) connections in \(put.seconds) s; \(put.errors)"
     }
 
     /// A put of more than a shard takes in a minute.

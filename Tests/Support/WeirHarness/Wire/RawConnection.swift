@@ -17,7 +17,8 @@ package final class RawConnection: Sendable {
     /// A frame larger than this is not one that a server may send.
     private static let frameBytesMax = Limits.frameBytesMax
 
-    private init(_ descriptor: Int32) { self.descriptor = descriptor }
+    /// One that was made by somebody else; it is closed with the last one who knows it.
+    init(_ descriptor: Int32) { self.descriptor = descriptor }
 
     deinit { Descriptors.close(self.descriptor) }
 
@@ -26,7 +27,8 @@ package final class RawConnection: Sendable {
         return try await Blocking.run("weir-connect") { try Self.connect(host, port) }
     }
 
-    private static func connect(_ host: String, _ port: Int) throws -> RawConnection {
+    /// Blocks.
+    static func connect(_ host: String, _ port: Int) throws -> RawConnection {
         #if canImport(Glibc)
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         #else
@@ -54,9 +56,12 @@ package final class RawConnection: Sendable {
 
     /// Sends all of it; throws when the server has closed.
     package func send(_ bytes: [UInt8]) async throws {
-        try await Blocking.run("weir-send") {
-            try require(Descriptors.writeAll(self.descriptor, bytes), "the server takes no more bytes")
-        }
+        try await Blocking.run("weir-send") { try self.sendNow(bytes) }
+    }
+
+    /// Blocks, as all that ends with `Now`.
+    func sendNow(_ bytes: [UInt8]) throws {
+        try require(Descriptors.writeAll(self.descriptor, bytes), "the server takes no more bytes")
     }
 
     /// The next bytes, empty at the end; throws when nothing comes for `within`.
@@ -64,7 +69,7 @@ package final class RawConnection: Sendable {
         try await Blocking.run("weir-receive") { try self.receiveNow(64 << 10, within: within) }
     }
 
-    private func receiveNow(_ count: Int, within: Duration) throws -> [UInt8] {
+    func receiveNow(_ count: Int, within: Duration) throws -> [UInt8] {
         var waiting = pollfd(fd: self.descriptor, events: Int16(POLLIN), revents: 0)
         let millis = Int32(
             clamping: within.components.seconds * 1000 + within.components.attoseconds / 1_000_000_000_000_000)
@@ -100,7 +105,7 @@ package final class RawConnection: Sendable {
         try await Blocking.run("weir-receive") { try self.frameNow(within) }
     }
 
-    private func frameNow(_ within: Duration) throws -> Frame? {
+    func frameNow(_ within: Duration) throws -> Frame? {
         guard let head = try self.exactly(FrameHeader.bytes, within) else { return nil }
         let header = try head.withUnsafeBytes { try FrameHeader(reading: $0) }
         try require(header.length <= Self.frameBytesMax, "the server sent a frame of \(header.length) bytes")
