@@ -209,7 +209,7 @@ import WeirProtocol
     @Test func `A client that does not say Hello is closed after 10 s`() {
         var session = ServerSession(Self.configuration, now: 500)
         #expect(session.nextDeadline == 10_500)
-        session.bytesReceived(incompleteFrame: true, now: 9_000)
+        session.bytesReceived(7, ofFrame: 7, now: 9_000)
         #expect(session.nextDeadline == 10_500, "a drip of bytes gains no time")
         #expect(session.deadlineReached(now: 10_499) == nil)
         let error = session.deadlineReached(now: 10_500)
@@ -225,16 +225,36 @@ import WeirProtocol
     func `A frame that stalls for 30 s closes, an idle connection does not`(_ phase: Phase) throws {
         var session = try Self.session(phase)
         #expect(session.nextDeadline == nil)
-        session.bytesReceived(incompleteFrame: true, now: 1000)
-        session.bytesReceived(incompleteFrame: true, now: 2000)
+        session.bytesReceived(1 << 20, ofFrame: 1 << 20, now: 1000)
+        session.bytesReceived(1, ofFrame: 1 << 20 + 1, now: 2000)
         #expect(session.nextDeadline == 32_000)
-        session.bytesReceived(incompleteFrame: false, now: 3000)
+        session.bytesReceived(5, ofFrame: nil, now: 3000)
         #expect(session.nextDeadline == nil)
         #expect(session.deadlineReached(now: .max) == nil)
-        session.bytesReceived(incompleteFrame: true, now: 4000)
+        session.bytesReceived(1, ofFrame: 1, now: 4000)
         #expect(session.deadlineReached(now: 33_999) == nil)
-        #expect(session.deadlineReached(now: 34_000)?.code == .timedOut)
+        let error = session.deadlineReached(now: 34_000)
+        #expect(error?.code == .timedOut && error?.message.contains("nothing of it came for 30000 ms") == true)
         #expect(session.state == .closing)
+    }
+
+    @Test func `A frame that comes drop by drop closes, frames behind each other have their own time`() throws {
+        var session = try Self.session(.open)
+        session.bytesReceived(100, ofFrame: 20, now: 0)
+        for second in 1...29 { session.bytesReceived(1, ofFrame: 20 + second, now: Int64(second) * 1000) }
+        #expect(session.nextDeadline == 30_000, "a drip of bytes gains no time")
+        // Its end and another one's beginning come together: all of that one is among them.
+        session.bytesReceived(500, ofFrame: 500, now: 29_500)
+        #expect(session.nextDeadline == 59_500)
+        // As many as have come may also be more of the same frame.
+        session.bytesReceived(500, ofFrame: 1000, now: 30_000)
+        #expect(session.deadlineReached(now: 59_514) == nil)
+        let error = session.deadlineReached(now: 59_515)
+        #expect(error?.code == .timedOut && error?.verdict.maybeStored == false)
+        #expect(
+            error?.message
+                == "a frame has begun and comes too slowly: 1000 bytes in 30015 ms; after 30000 ms it comes at 65536 "
+                + "bytes a second on average")
     }
 
     @Test func `Closing is said once, and a connection without Hello has nothing to drain`() throws {

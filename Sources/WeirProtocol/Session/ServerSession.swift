@@ -48,7 +48,8 @@ package struct ServerSession: Sendable {
     package private(set) var credit: PutCredit
     private let configuration: Configuration
     private let helloDeadline: Int64
-    private var stallDeadline: Int64?
+    /// Of a frame that has begun and is incomplete.
+    private var frame: FramePatience?
 
     /// The connection was accepted at `now`.
     package init(_ configuration: Configuration, now: Int64) {
@@ -204,17 +205,28 @@ extension ServerSession {
 // MARK: - Deadlines and the end
 
 extension ServerSession {
-    /// Bytes have arrived, and whether a frame that has begun is still incomplete behind them. Also called with `false`
-    /// when the server itself stops reading, so that it does not blame the client.
-    package mutating func bytesReceived(incompleteFrame: Bool, now: Int64) {
-        self.stallDeadline = incompleteFrame ? now + self.configuration.stallTimeoutMillis : nil
+    /// `count` bytes have been taken. `arrived`: of a frame that has begun and is still incomplete behind them, header
+    /// and payload. `nil` when there is none, and when the server itself stops reading, so that it does not blame the
+    /// client.
+    package mutating func bytesReceived(_ count: Int, ofFrame arrived: Int?, now: Int64) {
+        guard let arrived else {
+            self.frame = nil
+            return
+        }
+        // Another frame than before, if all of it is among the bytes that have just come.
+        if self.frame == nil || arrived <= count { self.frame = FramePatience(arrived: arrived, now: now) }
+        self.frame?.received(arrived, now: now)
+    }
+
+    private var frameDeadline: Int64? {
+        self.frame?.deadline(stallMillis: self.configuration.stallTimeoutMillis)
     }
 
     /// When `deadlineReached` wants to be called, if nothing happens before.
     package var nextDeadline: Int64? {
         switch self.state {
-        case .awaitingHello: min(self.helloDeadline, self.stallDeadline ?? .max)
-        case .open, .draining: self.stallDeadline
+        case .awaitingHello: min(self.helloDeadline, self.frameDeadline ?? .max)
+        case .open, .draining: self.frameDeadline
         case .closing: nil
         }
     }
@@ -226,7 +238,7 @@ extension ServerSession {
         let message =
             self.state == .awaitingHello
             ? "no Hello within \(self.configuration.helloTimeoutMillis) ms"
-            : "a frame has begun and nothing of it came for \(self.configuration.stallTimeoutMillis) ms"
+            : self.frame?.sentence(stallMillis: self.configuration.stallTimeoutMillis, now: now) ?? ""
         self.state = .closing
         return WeirError(.timedOut, message, verdict: verdict)
     }

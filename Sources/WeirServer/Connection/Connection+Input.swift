@@ -7,17 +7,18 @@ import WeirStorage
 extension Connection {
     /// Bytes have arrived. Whole frames are handled where they lie.
     func receive(_ buffer: ByteBuffer) {
-        buffer.withUnsafeReadableBytes { raw in
+        let taken = buffer.withUnsafeReadableBytes { raw in
             let consumed = self.consume(raw)
             // The puts lie in this buffer: they are copied into the log before it is given back.
             self.commitPuts()
             if consumed < raw.count, self.isOpen {
                 self.heldInput = ByteBuffer(bytes: raw.slice(consumed, raw.count - consumed))
             }
+            return consumed
         }
         // While the server itself does not read, the client is not to blame.
-        let isIncomplete = self.isOpen && !self.isInputPaused && self.assembly.isActive
-        self.session.bytesReceived(incompleteFrame: isIncomplete, now: self.node.nowMillis)
+        let arrived = self.isOpen && !self.isInputPaused ? self.assembly.arrived : nil
+        self.session.bytesReceived(taken, ofFrame: arrived, now: self.node.nowMillis)
     }
 
     /// Returns how many bytes were taken: fewer than there are only when no more may be taken now.
@@ -28,7 +29,9 @@ extension Connection {
             let rest = raw.slice(offset, raw.count - offset)
             switch self.assembly.state {
             case .payload, .skipping:
-                offset += self.assembly.takePayload(rest)
+                let taken = self.assembly.takePayload(rest)
+                offset += taken
+                self.growFrame(more: rest.count - taken)
                 self.finishFrame()
             case .header:
                 let (taken, header) = self.assembly.takeHeader(rest)
@@ -54,7 +57,7 @@ extension Connection {
                 self.handle(type, header, rest.slice(0, header.length))
                 return header.length
             }
-            guard self.gather(header, type) else {
+            guard self.gather(header, type, arrived: rest.count) else {
                 self.refuseForMemory(type, header)
                 return self.skip(header, rest)
             }
@@ -77,11 +80,29 @@ extension Connection {
         return self.assembly.takePayload(rest)
     }
 
-    /// Takes memory for the whole frame, if the node has it. Short requests are always taken.
-    private func gather(_ header: FrameHeader, _ type: FrameType) -> Bool {
-        if let budget = self.budget(type, header.length), !budget.reserve(header.length) { return false }
-        self.assembly.begin(header, type, in: self.loop.frames.take(header.length))
+    /// Takes memory for what is there of the frame and some more, if the node has it. Short requests are always taken.
+    private func gather(_ header: FrameHeader, _ type: FrameType, arrived: Int) -> Bool {
+        let capacity = FrameAssembly.capacity(length: header.length, arrived: arrived)
+        if let budget = self.budget(type, header.length), !budget.reserve(capacity) { return false }
+        self.assembly.begin(header, type, in: self.loop.frames.take(capacity), capacity: capacity)
         return true
+    }
+
+    /// Takes more memory for a frame that has filled its own, or refuses it. `more`: bytes that are there behind it.
+    private func growFrame(more: Int) {
+        guard let frame = self.assembly.full else { return }
+        let length = frame.header.length
+        let capacity = FrameAssembly.capacity(length: length, arrived: frame.have + more)
+        let budget = self.budget(frame.type, length)
+        if budget?.reserve(capacity - frame.capacity) ?? true {
+            if let before = self.assembly.grow(into: self.loop.frames.take(capacity), capacity: capacity) {
+                self.loop.frames.giveBack(before)
+            }
+        } else {
+            self.dropFrame()
+            self.refuseForMemory(frame.type, frame.header)
+            self.assembly.skip(length - frame.have, after: frame.have)
+        }
     }
 
     /// What a frame that comes in pieces is counted by. Puts cannot take the room of signs of life.
@@ -132,11 +153,14 @@ extension Connection {
 
     /// Forgets what has not been taken up.
     func dropInput() {
-        if let (header, type, memory) = self.assembly.abandon() {
-            self.loop.frames.giveBack(memory)
-            self.budget(type, header.length)?.release(header.length)
-        }
+        self.dropFrame()
         self.heldInput = nil
+    }
+
+    private func dropFrame() {
+        guard let frame = self.assembly.abandon() else { return }
+        self.loop.frames.giveBack(frame.memory)
+        self.budget(frame.type, frame.header.length)?.release(frame.capacity)
     }
 
     /// The bytes that follow cannot be told apart: what is under way before them is finished first.

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+import Synchronization
 import Testing
 import WeirModel
 import WeirProtocol
+import WeirStorage
 
 @testable import WeirServer
 
@@ -173,13 +175,16 @@ import Musl
             let large = RawClient.putFrame(stream, [(nil, [TestRecord("k", bytes: 900_000)])], correlation: 77)
             let hog = try node.connect()
             try hog.send(Array(large.prefix(10_000)))
-            #expect(try self.until(watcher, "frame-memory-bytes") { $0 > 0 } > 900_000)
+            #expect(try self.until(watcher, "frame-memory-bytes") { $0 > 0 } == 65_536)
+            try hog.send(Array(large[10_000..<300_000]))
+            #expect(try self.until(watcher, "frame-memory-bytes") { $0 > 900_000 } > 900_000)
+            // There is room for its beginning, and not for the rest.
             let client = try node.connect()
             try client.send(large)
             let error = try #require(try client.answer(to: 77).error)
             #expect(error.code == .unavailable && !error.verdict.maybeStored)
             #expect(try client.put(stream, [TestRecord("small")]).stored == 1, "the connection lives on")
-            try hog.send(Array(large.dropFirst(10_000)))
+            try hog.send(Array(large.dropFirst(300_000)))
             #expect(try PutOutcome(hog.answer(to: 77)).stored == 1)
             #expect(try Self.number(watcher, "frame-memory-bytes") == 0)
             try client.send(large)
@@ -190,6 +195,73 @@ import Musl
             hog.close()
             #expect(try self.until(watcher, "frame-memory-bytes") { $0 == 0 } == 0)
         }
+    }
+
+    /// Each of them announces as much as there is for all.
+    @Test func `What is only announced takes nobody's memory`() async throws {
+        try await TestNode.run {
+            $0.frameMemoryBytesMax = 16 << 20
+            $0.receiveBytes = 4096
+        } _: { node in
+            let (client, stream) = try node.stream()
+            var slow: [RawClient] = []
+            for _ in 0..<100 {
+                let one = try node.connect()
+                try one.send(FrameHeader(.putRecords, length: 16 << 20, correlation: 9).encoded + [1])
+                slow.append(one)
+            }
+            let held = try self.until(client, "frame-memory-bytes") { $0 >= 100 * 65_536 }
+            #expect(held == 100 * 65_536)
+            for _ in 0..<3 {
+                #expect(try client.put(stream, [TestRecord("k", bytes: 900_000)]).stored == 1)
+            }
+            for one in slow { one.close() }
+            #expect(try self.until(client, "frame-memory-bytes") { $0 == 0 } == 0)
+        }
+    }
+
+    /// Time that a test moves on.
+    private final class SteppedClock: WeirStorage.Clock {
+        private let millis = Mutex<Int64>(1_000_000)
+
+        var wallMillis: Int64 { 1_700_000_000_000 + self.millis.withLock { $0 } }
+        var monotonicNanos: UInt64 { UInt64(self.millis.withLock { $0 }) * 1_000_000 }
+        func advance(millis: Int64) { self.millis.withLock { $0 += millis } }
+    }
+
+    @Test func `A put that comes drop by drop is closed, one that keeps the least rate is taken`() async throws {
+        let folder = TestNode.makeFolder()
+        defer { TestNode.remove(folder) }
+        let clock = SteppedClock()
+        let started = try await TestNode.start(folder, clock: clock) { $0.loops = 1 }
+        let node = TestNode(node: started, folder: folder)
+        let (client, stream) = try node.stream()
+        let put = RawClient.putFrame(stream, [(nil, [TestRecord("k", bytes: 900_000)])], correlation: 77)
+        let (drip, steady) = (try node.connect(), try node.connect())
+        var sent = (drip: 17, steady: 17)
+        try drip.send(Array(put.prefix(sent.drip)))
+        try steady.send(Array(put.prefix(sent.steady)))
+        // Whatever was sent before it has come when the only loop has answered twice.
+        func settle() throws { for _ in 0..<2 { _ = try client.ask(Ping()) } }
+        try settle()
+        // A byte each 10 s is something each 10 s.
+        for step in 1...3 {
+            clock.advance(millis: 9_900)
+            try drip.send([put[sent.drip]])
+            sent.drip += 1
+            let next = min(put.count, sent.steady + (step == 1 ? 10 : 800_000))
+            try steady.send(Array(put[sent.steady..<next]))
+            sent.steady = next
+            try settle()
+        }
+        clock.advance(millis: 400)
+        let error = try #require(try drip.receiveClosing())
+        #expect(error.code == .timedOut && !error.verdict.maybeStored)
+        #expect(error.message.contains("comes too slowly: 20 bytes in 30100 ms"), "\(error)")
+        try steady.send(Array(put[sent.steady...]))
+        #expect(try PutOutcome(steady.answer(to: 77)).stored == 1)
+        #expect(node.node.core.frameMemory.reservedBytes == 0)
+        await started.shutdown(drain: .zero)
     }
 
     @Test func `Long polls and subscriptions are counted and limited over the node`() async throws {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Foundation
 import WeirClient
 import WeirModel
 import WeirProtocol
@@ -9,6 +10,7 @@ enum ConnectionFaults {
         FaultCase("garbage bytes close their connection, with a reason, and no other", Self.garbage),
         FaultCase("a client that never says hello is closed", Self.silence),
         FaultCase("half a frame and then silence is closed, while others are served", Self.halfFrame),
+        FaultCase("frames that come drop by drop are closed, and take nobody's memory meanwhile", Self.drops),
         FaultCase("a frame over the limit is refused by its header", Self.oversized),
         FaultCase("a client that reads no answers is closed, and memory stays bounded", Self.neverReads),
         FaultCase("connections cut in the middle of puts do no harm", Self.cutPuts),
@@ -102,6 +104,37 @@ enum ConnectionFaults {
         return told
     }
 
+    /// Together they announce more than all the memory for frames.
+    private static func drops(_ scene: Scene) async throws -> String {
+        let server = try await scene.serve(["connections.stall-timeout": "4s"])
+        try await server.weir.succeed("stream", "create", "s", "--shards", "1", "--limits", "open")
+        var slow: [RawConnection] = []
+        for _ in 0..<20 {
+            let connection = try await RawConnection.open(server)
+            try await connection.hello()
+            var writer = ByteWriter()
+            FrameHeader(.putRecords, length: 16 << 20 - 5000, correlation: 3).encode(into: &writer)
+            try await connection.send(writer.bytes + [1])
+            slow.append(connection)
+        }
+        let put = try await scene.start(
+            ["put", "s", "--key", "k", "--timeout", "3s"], server: server, input: .bytes(Lines.of(20, bytes: 900_000)))
+        // Something comes all the time, and it does not help them.
+        let watch = Stopwatch()
+        while watch.seconds < 8, server.process.errors.text.count("comes too slowly") < slow.count {
+            for connection in slow { try? await connection.send([2]) }
+            try await Task.sleep(for: .milliseconds(300))
+        }
+        let ending = try await put.ended()
+        try require(ending == .exit(0), "put ended with \(ending): \(put.errors.text)")
+        let closed = server.process.errors.text.count("comes too slowly")
+        try require(closed == slow.count, "\(closed) of \(slow.count) connections were closed in \(watch.seconds) s")
+        let memory = try await server.weir.succeed("status", "--json").json().first?["frame-memory-bytes"]
+        try require(memory?.integer == 0, "the memory of the cut frames is not free: \(memory ?? .null)")
+        try require(try await server.weir.succeed("get", "s", "--raw").lines.count == 20, "not all lines were stored")
+        return "\(closed) connections closed after \(watch.seconds) s"
+    }
+
     private static func oversized(_ scene: Scene) async throws -> String {
         let server = try await scene.serve()
         let connection = try await RawConnection.open(server)
@@ -188,4 +221,9 @@ enum ConnectionFaults {
         try require(Set(read).count == read.count, "a put was stored twice")
         return "\(read.count / 20) of 40 puts were stored"
     }
+}
+
+extension String {
+    /// How often `text` stands in it.
+    fileprivate func count(_ text: String) -> Int { self.components(separatedBy: text).count - 1 }
 }
