@@ -112,9 +112,9 @@ struct ToldOfClock {
 
     private static func ahead(_ millis: Int64) -> String {
         "records get arrival times \(millis / 1000) s ahead of the wall clock, because the clock was so far ahead once "
-            + "and arrival times never fall: until the clock has caught up such records stay that much longer than their "
-            + "retention, and readers from a time find them that much later; size caps, trims and deletions of streams "
-            + "take them as ever"
+            + "and arrival times never fall: until the clock has caught up such records stay that much longer than "
+            + "their retention, and readers from a time find them that much later; size caps, trims and deletions of "
+            + "streams take them as ever"
     }
 }
 

@@ -112,6 +112,7 @@ struct Plan: CustomStringConvertible {
             + "a crash every \(self.crashEvery) and a failure every \(self.failEvery) changes of the disk"
             + "\(self.clockText)\(self.fillsDisk ? ", the disk fills" : ""), records up to "
             + "\(self.recordBytesMax) bytes, \(self.recordsMax) a put, \(self.keys) keys"
-            + "\(self.hasCaps ? ", size caps" : "")\(self.hasLeases ? ", leases" : "")\(self.hasNearBorders ? ", \(self.configuration.commitBounds)" : "")"
+            + "\(self.hasCaps ? ", size caps" : "")\(self.hasLeases ? ", leases" : "")"
+            + "\(self.hasNearBorders ? ", \(self.configuration.commitBounds)" : "")"
     }
 }

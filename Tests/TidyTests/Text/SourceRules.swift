@@ -54,9 +54,8 @@ enum SourceRules {
     static func staticLocks(in file: Tree.File) -> [Finding] {
         guard file.isSwift else { return [] }
         return file.masked.code.enumerated().compactMap { position, line in
-            guard line.containsWord("static"), ["Mutex", "Atomic"].contains(where: line.containsWord) else {
-                return nil
-            }
+            let isValue = line.containsWord("static let") || line.containsWord("static var")
+            guard isValue, ["Mutex", "Atomic"].contains(where: line.containsWord) else { return nil }
             return Finding(
                 file.path, line: position + 1,
                 "a static lock loses its value in a release build: let a class hold it, and make that static")

@@ -55,6 +55,7 @@ struct SourceTests {
         func findings(_ text: String) -> [Finding] { SourceRules.findings(in: tree(["Sources/A/A.swift": text])) }
         expectBites(findings("\(head)\n\(line)"), at: ["Sources/A/A.swift:2"], saying: "loses its value")
         expectNone(findings("\(head)\n\(line.replacing("static ", with: ""))"))
+        expectNone(findings("\(head)\nstatic func add(_ amount: Int, to counter: borrowing Atomic<Int64>) {}"))
     }
 }
 
