@@ -32,6 +32,9 @@ package struct CommitPipeline: Sendable {
     package private(set) var open: LSN
     /// Bytes closed and not yet acknowledged.
     package private(set) var pendingBytes = 0
+    /// Why the disk takes no commit for now, in its own words, although its place in the log was promised; `nil`: it
+    /// does.
+    package private(set) var refusal: String?
     private var commits: [Commit] = []
     private var writing = 0
 
@@ -70,6 +73,10 @@ package struct CommitPipeline: Sendable {
         return lsn
     }
 
+    /// The disk has no room for a commit that is being written. It was not written, nothing of it counts, and the same
+    /// bytes go to the same place again: that is no failed write.
+    package mutating func refused(_ reason: String) { self.refusal = reason }
+
     /// The oldest waiting commit goes to the disk.
     package mutating func startWriting() -> LSN? {
         guard self.mayWrite, let position = self.commits.firstIndex(where: { $0.stage == .closed }) else { return nil }
@@ -86,6 +93,7 @@ package struct CommitPipeline: Sendable {
         }
         self.commits[position].stage = .written
         self.writing -= 1
+        self.refusal = nil
         var acknowledged: [LSN] = []
         while let first = self.commits.first, first.stage == .written {
             self.commits.removeFirst()

@@ -95,6 +95,7 @@ extension LogCore {
 
     /// Why `bytes` more in the open commit cannot be promised a place in the log; `nil` when they can.
     func noSpace(for bytes: Int) -> String? {
+        if let refusal = self.pipeline.refusal { return "the disk takes no more (\(refusal)): free some space" }
         let more = LogFormat.padded(self.open.length + bytes)
         let reserve = self.configuration.segmentBytesMin / 4 + self.openFooterBytes
         let waiting = self.pipeline.pendingBytes + self.closed.count * LogFormat.block

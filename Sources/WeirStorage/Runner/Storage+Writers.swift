@@ -15,7 +15,8 @@ extension Storage {
         while let job = self.nextJob() {
             let start = self.clock.monotonicNanos
             do throws(FileError) {
-                try job.perform()
+                try self.write(job)
+                try job.sync()
             } catch {
                 self.writeFailed(error)
                 continue
@@ -24,6 +25,34 @@ extension Storage {
         }
         self.monitor.withLock { $0.writers -= 1 }
         self.monitor.wakeAll()
+    }
+
+    /// File systems that copy what they write, quotas and thin volumes may refuse a block although the file has it.
+    /// Nothing of such a write counts, so the same bytes go to the same place again until the disk takes them. A sync
+    /// that fails for want of space is a failed write: what it lost, nobody knows.
+    private func write(_ job: WriteJob) throws(FileError) {
+        var waited = false
+        while true {
+            do throws(FileError) {
+                try job.write()
+                if waited { self.handler(.notice("the disk takes commits again")) }
+                return
+            } catch {
+                guard error.kind == .noSpace else { throw error }
+                if !waited { self.handler(.notice("the disk takes no commit, which waits: \(error)")) }
+                waited = true
+                guard self.waitForRoom(error) else { throw error }
+            }
+        }
+    }
+
+    /// Whether the write may be tried again: a while later, unless the node ends or another write failed.
+    private func waitForRoom(_ error: FileError) -> Bool {
+        self.monitor.withLock { $0.core.pipeline.refused(error.description) }
+        return self.monitor.wait(milliseconds: 200) { running -> Bool? in
+            guard case .running = running.core.pipeline.phase, !running.closing else { return false }
+            return nil
+        } ?? true
     }
 
     private func wrote(_ job: WriteJob, startNanos: UInt64) {
@@ -112,13 +141,15 @@ extension Storage {
     }
 
     private func writeFailed(_ error: FileError) {
-        let first = self.monitor.withLock { running -> Bool in
+        let (first, ends) = self.monitor.withLock { running -> (Bool, Bool) in
             running.busy -= 1
-            guard case .running = running.core.pipeline.phase else { return false }
+            guard case .running = running.core.pipeline.phase else { return (false, false) }
+            if running.closing, error.kind == .noSpace { return (false, true) }
             running.core.failed()
-            return true
+            return (true, false)
         }
         self.monitor.wakeAll()
+        if ends { return self.stop("there is no space for what was not yet written: \(error)") }
         // Only the first of the writes in flight starts the recovery; the other one's result counts for nothing.
         if first { self.recoverFromFailure(error.description) }
     }

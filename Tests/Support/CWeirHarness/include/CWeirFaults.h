@@ -20,6 +20,8 @@ enum weir_fault {
     WEIR_FAULT_SNAPSHOTS,
     /// While it is not 0, every write of a segment waits.
     WEIR_FAULT_STALL,
+    /// While it is not 0, every write of a commit is refused for want of space.
+    WEIR_FAULT_NO_SPACE,
     /// A read fails when it meets the bytes from here on, up to the next, of the file that the page names.
     WEIR_FAULT_READ_FROM,
     WEIR_FAULT_READ_TO,

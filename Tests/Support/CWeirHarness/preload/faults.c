@@ -56,7 +56,7 @@ static int is_named(int file, const char *part) {
 // Only now and then a fault is ordered: the names of files are asked for only then.
 static int is_armed(void) {
     return number(WEIR_FAULT_COMMITS_LOST) | number(WEIR_FAULT_COMMITS_LANDED) | number(WEIR_FAULT_FOOTERS)
-        | number(WEIR_FAULT_SNAPSHOTS) | number(WEIR_FAULT_STALL);
+        | number(WEIR_FAULT_SNAPSHOTS) | number(WEIR_FAULT_STALL) | number(WEIR_FAULT_NO_SPACE);
 }
 
 // What the bytes of a segment are tells their beginning (docs/data-folder.md).
@@ -74,6 +74,11 @@ static ssize_t write_at(int file, const void *bytes, size_t count, off_t offset)
                 page->numbers[WEIR_FAULT_WAITING]--;
             }
             if (begins(bytes, count, "WCM1")) {
+                if (number(WEIR_FAULT_NO_SPACE)) {
+                    page->numbers[WEIR_FAULT_FAILED_WRITES]++;
+                    errno = ENOSPC;
+                    return -1;
+                }
                 if (take(WEIR_FAULT_COMMITS_LOST)) return fail_commit();
                 if (take(WEIR_FAULT_COMMITS_LANDED)) {
                     syscall(SYS_pwrite64, file, bytes, count, offset);

@@ -79,6 +79,9 @@ package final class FaultPage: @unchecked Sendable {
     /// Every write of a segment waits while this stands.
     package func stall(_ stalls: Bool) { self[WEIR_FAULT_STALL] = stalls ? 1 : 0 }
 
+    /// Every write of a commit is refused for want of space while this stands.
+    package func refuseCommits(_ refuses: Bool) { self[WEIR_FAULT_NO_SPACE] = refuses ? 1 : 0 }
+
     /// Reads of these bytes of a file fail; `nil`: of none.
     package func failReads(of file: String, _ bytes: Range<Int>?) {
         self[WEIR_FAULT_READ_TO] = 0
