@@ -79,7 +79,7 @@ import WeirProtocol
         ),
         (
             FrameHeader(.closing, length: 8, correlation: 0),
-            ["violation", "push closing", "push closing", "violation"]
+            ["push closing", "push closing", "push closing", "violation"]
         ),
         (
             FrameHeader(.ping, length: 0, correlation: Self.pingID),

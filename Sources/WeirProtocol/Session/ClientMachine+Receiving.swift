@@ -44,7 +44,8 @@ extension ClientMachine {
         switch (self.state, type) {
         case (.greeting, .helloAnswer) where header.correlation == self.helloCorrelation: return .helloAnswer
         case (.greeting, .error) where header.correlation == self.helloCorrelation: return .helloRefused
-        case (.greeting, .closing): return .push(type)
+        // A server that has no place for a connection says so before it has read anything.
+        case (.connecting, .closing), (.greeting, .closing): return .push(type)
         case (.open, _) where type.direction == .push: return .push(type)
         default:
             return self.violation(
