@@ -28,8 +28,12 @@ extension StreamState {
         for step in event.steps {
             try after.take(step, atMillis: event.atMillis, firstChild: self.nextShard, checking: nextIndex)
         }
-        // Each step replaced ranges by the same keys, so the open shards still tile.
-        after.map = ShardMap(stream: self.id, version: self.map.version + 1, open: after.shards.filter(\.isOpen))
+        // Each step replaced ranges by the same keys, so the open shards still tile. Of the listed ones, which may be
+        // many more, only those that the event names are looked at.
+        let closed = Set(event.steps.flatMap { $0.parents.map(\.number) })
+        let opened = event.steps.flatMap(\.children).filter { !closed.contains($0.number) }
+        let open = self.map.shards.filter { !closed.contains($0.number) } + opened.compactMap { after.shard($0.number) }
+        after.map = ShardMap(stream: self.id, version: self.map.version + 1, open: open)
         return after
     }
 

@@ -86,6 +86,26 @@ import WeirProtocol
         #expect(throws: Never.self) { try puts.begin(sequence: .max, seenThrough: .max - 1) }
     }
 
+    /// Also of shards that do not exist, which a client names as it likes.
+    @Test func `However many shards refuse, what is kept has a bound and every order holds`() throws {
+        var puts = OrderedPuts()
+        let most = OrderedPuts.shardsMax
+        for sequence in 1...UInt64(3 * most) {
+            try puts.begin(sequence: sequence, seenThrough: 0)
+            let shard = OrderedPuts.Shard(StreamID(1), ShardNumber(UInt32(sequence)))
+            // Behind the bound all shards wait for the client to see what was refused.
+            let isBelow = sequence <= UInt64(most) + 1
+            #expect(puts.mayAdmit(shard, sequence: sequence, seenThrough: 0) == isBelow, "\(sequence)")
+            puts.refused(shard, sequence: sequence)
+            #expect(puts.count <= most)
+        }
+        let last = UInt64(3 * most)
+        #expect(try !self.admits(&puts, self.shard, last + 1, seenThrough: UInt64(most)))
+        #expect(try !self.admits(&puts, .init(StreamID(1), ShardNumber(UInt32(last))), last + 2, seenThrough: last - 1))
+        #expect(try self.admits(&puts, self.other, last + 3, seenThrough: last + 2))
+        #expect(try self.admits(&puts, self.shard, last + 4, seenThrough: last + 2))
+    }
+
     @Test func `Nothing is kept of refusals that were seen`() throws {
         var puts = OrderedPuts()
         for sequence in UInt64(1)...20_000 {

@@ -37,6 +37,8 @@ package struct OrderedPuts: Hashable, Sendable {
     /// `refusals` is swept when it has grown to this.
     private var sweepAt = Self.sweepAtLeast
     private static let sweepAtLeast = 64
+    /// Shards for which refusals are remembered one by one; with more, a refusal counts for every shard.
+    package static let shardsMax = 1024
 
     package init() {}
 
@@ -92,8 +94,14 @@ package struct OrderedPuts: Hashable, Sendable {
 
     /// Records of the put with `sequence` for the shard were not admitted, or were lost with their commit.
     package mutating func refused(_ shard: Shard, sequence: UInt64) {
-        self.refusals[shard] = max(sequence, self.refusals[shard] ?? 0)
         self.highestRefused = max(sequence, self.highestRefused)
+        if self.refusals.count >= Self.shardsMax, self.refusals[shard] == nil {
+            // Who is refused in so many shards goes on in none before it has seen why: that keeps every order too.
+            self.refusals.removeAll()
+            self.skippedThrough = max(self.skippedThrough, self.highestRefused)
+            return
+        }
+        self.refusals[shard] = max(sequence, self.refusals[shard] ?? 0)
     }
 
     /// A put was refused before its sequence and groups were read: no credit, no memory, malformed. Its sequence lies

@@ -60,6 +60,14 @@ extension LogCore {
         guard !self.open.hasBatches || self.closed.count < Self.waitingCommitsMax else {
             throw self.tooMuchWaits("\(self.closed.count) commits")
         }
+        // Each that waits keeps its list of shards.
+        guard self.comingCatalogs.count * self.catalog.listedShardCount <= Self.waitingShardsMax else {
+            throw WeirError(
+                .unavailable,
+                "\(self.comingCatalogs.count) changes of streams wait for the disk, each with "
+                    + "\(self.catalog.listedShardCount) listed shards; together \(Self.waitingShardsMax) may",
+                verdict: .init(maybeStored: false, retry: .after(20)))
+        }
         let now = self.stamp(nowMillis)
         let events = try self.catalog.plan(
             command, nowMillis: now, destroyMillis: self.time.destroying(nowMillis)
@@ -95,46 +103,52 @@ extension LogCore {
         self.open.append(event: kind, payload: payload, timeMillis: self.time.lastStampMillis)
     }
 
-    /// Brings the shards in step with the catalog after an event. `lsn` is the commit that holds it.
+    /// Brings the shards in step with the catalog after an event: those that the event names. `lsn` is the commit that
+    /// holds it.
     func follow(_ event: CatalogEvent, lsn: LSN) {
-        guard event.changesRouting || self.isExpiry(event) else { return }
         let stream = event.stream
+        switch event {
+        case .streamUpdated, .horizonRaised, .streamCapped: return
+        case .streamDeleted: self.take(shardsWhere: { $0.stream == stream }, lsn: lsn)
+        case .streamCreated(let created): self.begin((0..<UInt32(created.shards)).map { ShardNumber($0) }, of: stream)
+        case .resharded(let resharding):
+            for step in resharding.steps {
+                self.begin(step.children.map(\.number), of: stream)
+                for parent in step.parents {
+                    guard let shard = self.shards[ShardRef(stream: stream, shard: parent.number)] else { continue }
+                    if shard.closedLSN == nil { shard.closedLSN = lsn }
+                }
+            }
+        case .shardsExpired(let expired):
+            let refs = expired.shards.map { ShardRef(stream: stream, shard: $0) }
+            self.take(refs.compactMap { ref in self.shards[ref].map { (ref, $0) } }, lsn: lsn)
+        }
         self.knownOpenShards[stream] = nil
         if self.lastOpenShards?.map.stream == stream { self.lastOpenShards = nil }
-        guard let state = self.catalog.stream(stream) else {
-            self.take(shardsWhere: { $0.stream == stream }, lsn: lsn)
-            return
-        }
-        var known: Set<ShardNumber> = []
-        for shard in state.shards {
-            known.insert(shard.number)
-            let ref = ShardRef(stream: stream, shard: shard.number)
-            let now =
-                self.shards[ref]
-                ?? ShardState(
-                    ref: ref, term: self.term, creationSecond: shard.creationSecond, firstIndex: shard.firstIndex,
-                    nextIndex: shard.firstIndex)
-            if self.shards[ref] == nil { self.shards[ref] = now }
-            if shard.closed != nil, now.closedLSN == nil { now.closedLSN = lsn }
-        }
-        if self.isExpiry(event) {
-            self.take(shardsWhere: { $0.stream == stream && !known.contains($0.shard) }, lsn: lsn)
+    }
+
+    private func begin(_ numbers: [ShardNumber], of stream: StreamID) {
+        for number in numbers {
+            let ref = ShardRef(stream: stream, shard: number)
+            guard self.shards[ref] == nil, let shard = self.catalog.shard(ref) else { continue }
+            self.shards[ref] = ShardState(
+                ref: ref, term: self.term, creationSecond: shard.creationSecond, firstIndex: shard.firstIndex,
+                nextIndex: shard.firstIndex)
         }
     }
 
     /// Shards go with the event of commit `lsn`: at once for puts, when it is durable for readers.
     private func take(shardsWhere goes: (ShardRef) -> Bool, lsn: LSN) {
-        let gone = self.shards.filter { goes($0.key) }
+        self.take(self.shards.filter { goes($0.key) }.map { ($0.key, $0.value) }, lsn: lsn)
+    }
+
+    private func take(_ gone: [(ShardRef, ShardState)], lsn: LSN) {
         for (ref, shard) in gone {
             if shard.closedLSN == nil { shard.closedLSN = lsn }
             self.shards[ref] = nil
         }
-        if !gone.isEmpty { self.leaving.append((lsn, gone)) }
-    }
-
-    private func isExpiry(_ event: CatalogEvent) -> Bool {
-        if case .shardsExpired = event { return true }
-        return false
+        guard !gone.isEmpty else { return }
+        self.leaving.append((lsn, Dictionary(uniqueKeysWithValues: gone)))
     }
 
     private func checkMayAppend(to shard: ShardState, bytes: Int) throws(WeirError) {
@@ -167,6 +181,9 @@ extension LogCore {
     /// Commits that may wait for the disk when an event closes one more. Each holds its buffers, however little is in
     /// it.
     package static let waitingCommitsMax = 256
+
+    /// Listed shards in all states of the catalog that wait for the disk, about 64 MiB.
+    package static let waitingShardsMax = 512 << 10
 
     /// Whether one more event may be logged: on a disk that stands still, changes would pile up like puts.
     package func checkMayLog() throws(WeirError) {
