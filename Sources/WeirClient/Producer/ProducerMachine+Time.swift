@@ -158,9 +158,8 @@ extension ProducerMachine {
     package mutating func tick(now: UInt64) {
         guard self.failure == nil, self.heldCount > 0 else { return }
         self.obstacles.tell(now: now)
-        for lane in self.obstacles.positions {
-            if let expiry = self.expiry(ofLane: lane), expiry <= now { self.expireLane(lane, now: now) }
-        }
+        let due = self.obstacles.positions.filter { self.expiry(ofLane: $0) ?? .max <= now }
+        for lane in due.sorted() { self.expireLane(lane, now: now) }
         if let timeout = self.configuration.progressTimeoutNanos, let expiry = self.fruitlessExpiry, expiry <= now,
             let obstacle = self.obstacles.all
         {

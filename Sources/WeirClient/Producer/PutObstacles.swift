@@ -72,8 +72,8 @@ struct PutObstacles {
 
     subscript(lane: Int) -> Obstacle? { self.lanes.isEmpty ? nil : self.lanes[lane] }
 
-    /// The lanes with an obstacle, in order.
-    var positions: [Int] { self.lanes.isEmpty ? [] : self.lanes.keys.sorted() }
+    /// The lanes with an obstacle, in no order.
+    var positions: some Collection<Int> { self.lanes.keys }
 
     // MARK: What comes about
 
@@ -127,18 +127,21 @@ struct PutObstacles {
 
     // MARK: Telling
 
-    private var candidates: some Sequence<Obstacle> {
-        (Array(self.lanes.values) + (self.all.map { [$0] } ?? [])).lazy.filter(\.isTold)
+    /// What is to be told, if it has stood long enough.
+    private var oldest: Obstacle? {
+        guard self.told.isEmpty else { return nil }
+        var oldest = self.all.flatMap { $0.isTold ? $0 : nil }
+        for obstacle in self.lanes.values where obstacle.isTold && obstacle.since < oldest?.since ?? .max {
+            oldest = obstacle
+        }
+        return oldest
     }
 
     /// When `tell(now:)` wants to be called, while records wait.
-    var tellAt: UInt64? {
-        guard self.told.isEmpty, let first = self.candidates.map(\.since).min() else { return nil }
-        return first + Self.tellAfterNanos
-    }
+    var tellAt: UInt64? { self.oldest.map { $0.since + Self.tellAfterNanos } }
 
     mutating func tell(now: UInt64) {
-        guard let tellAt, tellAt <= now, let oldest = self.candidates.min(by: { $0.since < $1.since }) else { return }
+        guard let oldest, oldest.since + Self.tellAfterNanos <= now else { return }
         self.tell(oldest.error)
     }
 
