@@ -140,6 +140,15 @@ final class ChildProgram: Sendable {
         }
     }
 
+    /// Throws `ProgramFailure` when it has written a line that nobody has asked for: it would answer the next message
+    /// before the program has seen that.
+    func checkSilent() throws(ProgramFailure) {
+        guard let line = self.lines.first else { return }
+        throw ProgramFailure(
+            "wrote a line that nobody asked for, behind its answer: '\(String(decoding: line.prefix(100), as: UTF8.self))'"
+        )
+    }
+
     /// The next line that it writes, without its end. Throws `ProgramFailure` at the end of its output, and
     /// `CancellationError`.
     func line() async throws -> [UInt8] { try await self.lines.next() }
@@ -236,6 +245,9 @@ final class ProgramLines: Sendable {
         }
         waiting?.resume(throwing: failure)
     }
+
+    /// The line that `next` would return at once.
+    var first: [UInt8]? { self.state.withLock { $0.lines.first } }
 
     /// One task asks at a time.
     func next() async throws -> [UInt8] {

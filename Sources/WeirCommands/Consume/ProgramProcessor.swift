@@ -109,10 +109,13 @@ actor ProgramProcessor: RecordProcessor {
     ) async throws -> Bool {
         do {
             return try await program.within(millis: self.timeoutMillis) {
+                try program.checkSilent()
                 try await program.write(message)
                 for _ in 0...Self.checkpointsMax {
                     switch try ProgramAnswer(parsing: try await program.line()) {
-                    case .done(let checkpoints): return checkpoints
+                    case .done(let checkpoints):
+                        try program.checkSilent()
+                        return checkpoints
                     case .checkpoint(let number, let subSequence):
                         try await Self.tolerating { try await checkpoint(number, subSequence) }
                     }

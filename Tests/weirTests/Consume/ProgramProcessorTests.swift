@@ -159,6 +159,8 @@ struct ProgramProcessorTests {
         arguments: [
             "echo hello", "exec sleep 1000", "exec cat", "echo '{\"action\":\"checkpoint\",\"sequenceNumber\":\"1\"}'",
             "echo '{\"action\":\"checkpoint\",\"sequenceNumber\":\"\(OneShard.number(9))\"}'",
+            // The second one would count for records that it has not seen.
+            #"printf '{"action":"done"}\n{"action":"done"}\n'"#,
         ])
     func nonsense(_ answer: String) async throws {
         let script = "read -r line; echo '\(self.done)'; read -r line; \(answer); read -r line; sleep 1000"
