@@ -6,9 +6,9 @@ struct VerifyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "verify", abstract: "Check a data folder.",
         discussion: """
-            Reads every byte that counts and changes nothing. The server must be stopped. Prints a line for
-            each stretch that is not what was written, with file and byte range. Exit status: 0 all is whole,
-            1 something is damaged or the folder cannot be read.
+            Reads every byte that counts and changes nothing. The server must be stopped. Prints a line for each \
+            stretch that is not what was written, with file and byte range. Exit status: 0 all is whole, 1 something \
+            is damaged or the folder cannot be read.
 
             Examples:
               weir verify ./weir-data

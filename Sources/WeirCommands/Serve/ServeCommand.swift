@@ -16,6 +16,10 @@ struct ServeCommand: AsyncParsableCommand {
             read at the start only. What it tells on stderr never holds it up: lines that nobody reads in time are \
             dropped and counted.
 
+            Its memory has a bound, whatever clients do: the settings under memory, together \
+            \(MemoryBound.text(ServeSettings())) by default, and what each connection may keep (receive-buffer and \
+            32KiB). What goes over a setting is refused or waits.
+
             What is given here wins over the configuration file, which config/weir.yaml of the sources explains.
 
             Examples:

@@ -112,6 +112,15 @@ import WeirStorage
         }
     }
 
+    @Test func theHelpNamesWhatAllMemorySettingsComeTo() {
+        let node = ServeSettings().configuration
+        let sum =
+            node.storage.tailBytes + node.storage.pendingBytesMax + node.storage.indexBytesMax
+            + node.frameMemoryBytesMax + node.readMemoryBytesMax + node.heldMemoryBytesMax
+        #expect(MemoryBound.bytes(ServeSettings()) == Int64(sum))
+        #expect(ServeCommand.helpMessage().contains("896MiB"))
+    }
+
     @Test func flagsWinOverTheFile() throws {
         let command = try #require(
             try WeirCommand.parseAsRoot([
