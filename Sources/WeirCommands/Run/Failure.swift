@@ -41,9 +41,14 @@ extension WeirError {
     }
 
     /// The status with which a script should react: it tries again only where waiting can help. A lease that a worker
-    /// holds, for example, stays in use until somebody stops the worker.
+    /// holds, for example, stays in use until somebody stops the worker, while a place for a connection comes free by
+    /// itself.
     var exitStatus: ExitStatus {
-        self.code == .resourceInUse && self.verdict.retry == .never ? .failed : self.code.exitStatus
+        switch (self.code, self.verdict.retry) {
+        case (.resourceInUse, .never): .failed
+        case (.limitExceeded, .after): .tryAgain
+        default: self.code.exitStatus
+        }
     }
 }
 

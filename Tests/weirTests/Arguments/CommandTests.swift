@@ -228,6 +228,9 @@ import WeirModel
         let held = WeirError(.resourceInUse, "workers hold it", verdict: .init(maybeStored: false, retry: .never))
         #expect(Program.end(running: held) == .failed)
         #expect(Program.end(running: WeirError(.resourceInUse, "another change")) == .tryAgain)
+        let crowded = WeirError(.limitExceeded, "no place", verdict: .init(maybeStored: false, retry: .after(1000)))
+        #expect(Program.end(running: crowded) == .tryAgain)
+        #expect(Program.end(running: WeirError(.limitExceeded, "too many shards")) == .failed)
     }
 }
 

@@ -44,7 +44,7 @@ enum SpaceFaults {
 
     private static func stopWithout(_ scene: Scene) async throws -> String {
         let faults = try await FaultPage.make(in: scene.folder)
-        let server = try await scene.serve(faults: faults)
+        let server = try await scene.serve(["drain": "1s"], faults: faults)
         try await server.weir.succeed("stream", "create", "s", "--shards", "1")
         let connection = try await RawConnection.open(server)
         try await connection.hello()
