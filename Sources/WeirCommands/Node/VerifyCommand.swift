@@ -7,8 +7,9 @@ struct VerifyCommand: AsyncParsableCommand {
         commandName: "verify", abstract: "Check a data folder.",
         discussion: """
             Reads every byte that counts and changes nothing. The server must be stopped. Prints a line for each \
-            stretch that is not what was written, with file and byte range. Exit status: 0 all is whole, 1 something \
-            is damaged or the folder cannot be read.
+            stretch that is not what was written, with file and byte range, and for whatever a start would call \
+            damaged or missing. What a crash leaves half written at the end of the log is named as torn and is no \
+            damage. Exit status: 0 all is whole, 1 something is damaged or the folder cannot be read.
 
             Examples:
               weir verify ./weir-data
@@ -27,6 +28,7 @@ struct VerifyCommand: AsyncParsableCommand {
         }
         let output = StandardOutput()
         for finding in report.findings { output.bytes.append(text: "damaged: \(finding)\n") }
+        for place in report.torn { output.bytes.append(text: "torn, a start cuts it off: \(place)\n") }
         for name in report.foreign { output.bytes.append(text: "not Weir's, not looked at: \(name)\n") }
         output.bytes.append(
             text: "\(report.segments) segments, \(report.commits) commits, \(report.batches) batches, "

@@ -46,6 +46,10 @@ package struct LossProof: Hashable, Sendable {
         header.lsn <= self.covered || header.acknowledged > max(self.seen, self.covered)
     }
 
+    /// Whether the footer of the segment in which the history stops proves it: it names the last commit that the
+    /// segment held, and is written when that one is acknowledged.
+    package func isGiven(by footer: SegmentFooter) -> Bool { footer.last.lsn > max(self.seen, self.last.lsn) }
+
     /// Judges by the first whole commit of a later segment, be it at its beginning or behind something unreadable.
     package func judge(laterSegmentWith header: CommitHeader, atBeginning: Bool) -> Verdict {
         // Numbers rise from segment to segment: what was here was covered too, and the snapshot says that nothing was.

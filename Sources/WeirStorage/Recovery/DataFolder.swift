@@ -26,7 +26,7 @@ struct DataFolder {
                     self.segments.append(file)
                 } else if let lsn = PendingSnapshot.lsn(ofName: name) {
                     self.snapshots.append((name, lsn))
-                } else if name.hasSuffix(".new"), name.hasPrefix("snapshot-") || name.hasPrefix(Self.formatName) {
+                } else if Self.isUnfinished(name) {
                     self.unfinished.append(name)
                 } else {
                     self.unknown.append(name)
@@ -47,6 +47,11 @@ struct DataFolder {
                 self.formatDamage = sentence
             }
         }
+    }
+
+    /// A snapshot or format file that was not finished. Nothing names it; a start removes it.
+    static func isUnfinished(_ name: String) -> Bool {
+        name.hasSuffix(".new") && (name.hasPrefix("snapshot-") || name.hasPrefix(Self.formatName))
     }
 
     /// The format file: text, so that any person can read which version made the folder.

@@ -62,6 +62,7 @@ extension Recovery {
         self.wantsSnapshot = true
         self.reportDamage(
             place,
+            "of the events of \(header.lsn) only the first \(position) can be read, though its checksum is right",
             "damaged: of the \(header.eventCount) events of \(header.lsn) (\(place)) only the first \(position) can "
                 + "be read, though its checksum is right: the changes behind them, of leases by all that is known, are "
                 + "lost; its records and all other commits are kept")
@@ -98,7 +99,12 @@ extension Recovery {
         } catch {
             let isFirst = self.lostEvents.leaveOut("\(lsn): \(error)")
             self.wantsSnapshot = true
-            if isFirst { self.report.damaged.append(place) }
+            if isFirst {
+                self.report.found.append(
+                    .init(
+                        range: place, problem: "a change of leases does not fit what comes before it (\(lsn): \(error))"
+                    ))
+            }
         }
     }
 

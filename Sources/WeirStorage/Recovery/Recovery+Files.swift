@@ -11,6 +11,24 @@ extension Recovery {
         let file: any File
         var name: String { Segment.fileName(self.header.file) }
         var use: SnapshotFile.Use { .init(file: self.header.file, useCount: self.header.useCount) }
+
+        /// Whether a block behind what counts was the first of a commit: of this use, as far as it can be told, and not
+        /// a whole one that an earlier use left.
+        func resemblesCommit(_ block: UnsafeRawBufferPointer, at offset: Int) throws(FileError) -> Bool {
+            let likeness = [
+                block.integer(UInt32.self, at: 0) == CommitHeader.magic,
+                block.integer(UInt32.self, at: 4) == LogFormat.version,
+                block.integer(UInt64.self, at: 8) == self.header.logID,
+                block.integer(UInt32.self, at: 84) == self.header.useCount,
+            ]
+            guard likeness.count(where: { $0 }) >= 3 else { return false }
+            guard let stale = try? CommitHeader(reading: block), stale.useCount < self.header.useCount,
+                stale.paddedLength <= LogFormat.commitBytesMax, offset + stale.paddedLength <= self.file.size
+            else { return true }
+            let bytes = AlignedMemory(bytes: stale.paddedLength)
+            _ = try self.file.readAround(at: offset, into: bytes.raw)
+            return !stale.checksumMatches(UnsafeRawBufferPointer(bytes.raw))
+        }
     }
 
     /// The segments in the order of replay.
@@ -58,7 +76,7 @@ extension Recovery {
         }
         let name = Segment.fileName(number)
         self.reportDamage(
-            .init(file: name, offset: 0, length: SegmentHeader.bytes),
+            .init(file: name, offset: 0, length: SegmentHeader.bytes), "both headers are damaged",
             "both headers of \(name) are damaged: the segment is left alone")
     }
 
@@ -67,23 +85,31 @@ extension Recovery {
     mutating func loadSnapshot(_ folder: DataFolder, logID: UInt64) {
         for (name, lsn) in folder.snapshots {
             do {
-                let bytes = try self.fileSystem.contents(of: name)
-                let snapshot = try bytes.withUnsafeBytes { try SnapshotFile(reading: $0) }
-                guard snapshot.logID == logID, snapshot.point.lsn == lsn else {
-                    throw FormatError("it belongs to another log or commit")
-                }
-                let catalog = try snapshot.catalog.withUnsafeBytes {
-                    try Catalog(snapshot: $0, bounds: self.configuration.bounds)
-                }
-                let leases = try snapshot.leases.withUnsafeBytes { try LeaseTable(snapshot: $0) }
+                let (snapshot, catalog, leases) = try Self.snapshot(
+                    name, lsn: lsn, of: logID, in: self.fileSystem, bounds: self.configuration.bounds)
                 if self.snapshots.isEmpty { self.restore(snapshot, catalog, leases) }
                 self.snapshots.insert(.init(name: name, lsn: lsn), at: 0)
             } catch {
                 self.damagedSnapshots.append(name)
                 self.reportDamage(
-                    .init(file: name, offset: 0, length: 0), "snapshot \(name) cannot be used: \(error)")
+                    .init(file: name, offset: 0, length: 0), "the snapshot cannot be used: \(error)",
+                    "snapshot \(name) cannot be used: \(error)")
             }
         }
+    }
+
+    /// A snapshot that is whole, of this log and of the commit that its name says.
+    static func snapshot(
+        _ name: String, lsn: LSN, of logID: UInt64?, in fileSystem: any FileSystem, bounds: Catalog.Bounds
+    ) throws -> (SnapshotFile, Catalog, LeaseTable) {
+        let bytes = try fileSystem.contents(of: name)
+        let snapshot = try bytes.withUnsafeBytes { try SnapshotFile(reading: $0) }
+        guard snapshot.logID == logID ?? snapshot.logID, snapshot.point.lsn == lsn else {
+            throw FormatError("it belongs to another log or commit")
+        }
+        let catalog = try snapshot.catalog.withUnsafeBytes { try Catalog(snapshot: $0, bounds: bounds) }
+        let leases = try snapshot.leases.withUnsafeBytes { try LeaseTable(snapshot: $0) }
+        return (snapshot, catalog, leases)
     }
 
     private mutating func restore(_ snapshot: SnapshotFile, _ catalog: Catalog, _ leases: LeaseTable) {
@@ -138,7 +164,7 @@ extension Recovery {
             // What is there under the name is no free file, whatever it looks like.
             self.recyclable.removeAll { $0.file == use.file }
             self.reportDamage(
-                .init(file: name, offset: 0, length: 0),
+                .init(file: name, offset: 0, length: 0), "it is missing, or is not the file that was there",
                 "\(name) is missing or not the one that was there: the records that it held are gone")
         }
     }
@@ -156,6 +182,7 @@ extension Recovery {
         let name = Segment.fileName(file)
         self.reportDamage(
             .init(file: name, offset: 0, length: 0),
+            "it ends at commit \(self.seen), before commit \(snapshot.lsn), of which there is a snapshot",
             "\(name) ends at commit \(self.seen), but the snapshot is of commit \(snapshot.lsn): the records that came "
                 + "between are gone")
         // It may have held more than the snapshot knew, as a file that is missing.

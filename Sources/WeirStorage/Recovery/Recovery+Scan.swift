@@ -8,7 +8,8 @@ extension Recovery {
     private enum Following {
         /// Nothing that was acknowledged: the end of the log, or the history goes on in the next segment.
         case end
-        /// Acknowledged commits are unreadable up to this offset, where one stands again (or the end of the file).
+        /// Acknowledged commits are unreadable up to this offset, where one stands again (or where the file ends, or
+        /// ended before it was cut short).
         case damage(next: Int)
         /// The segment itself is whole; acknowledged commits before it are gone with their file.
         case hole
@@ -90,7 +91,8 @@ extension Recovery {
     private mutating func noteDamage(_ candidate: Candidate, _ bytes: Range<Int>) {
         let range = DamagedRange(file: candidate.name, offset: bytes.lowerBound, length: bytes.count)
         self.reportDamage(
-            range, "damaged: \(range) held acknowledged commits; that range is refused, the rest served")
+            range, "acknowledged commits are damaged or missing here",
+            "damaged: \(range) held acknowledged commits; that range is refused, the rest served")
         self.chainBroken = true
         self.lost.pending += bytes.count
     }
@@ -98,6 +100,7 @@ extension Recovery {
     private mutating func noteHole(before candidate: Candidate, _ candidates: [Candidate]) {
         self.reportDamage(
             DamagedRange(file: candidate.name, offset: SegmentHeader.bytes, length: 0),
+            "it does not follow \(self.last.lsn): acknowledged commits between are gone with their file",
             "acknowledged commits between \(self.last.lsn) and the beginning of \(candidate.name) are gone with their "
                 + "file; the rest is served")
         self.chainBroken = true
@@ -133,6 +136,9 @@ extension Recovery {
         guard offset + LogFormat.block <= candidate.file.size else { return }
         let block = AlignedMemory(bytes: LogFormat.block)
         _ = try candidate.file.readAround(at: offset, into: block.raw)
+        if try candidate.resemblesCommit(UnsafeRawBufferPointer(block.raw), at: offset) {
+            self.report.torn.append(.init(file: candidate.name, offset: offset, length: LogFormat.block))
+        }
         guard let header = try? CommitHeader(reading: UnsafeRawBufferPointer(block.raw)),
             header.logID == candidate.header.logID, header.useCount == candidate.header.useCount
         else { return }
@@ -169,7 +175,14 @@ extension Recovery {
             }
             position = found.offset + found.header.paddedLength
         }
-        let damage = firstWhole == offset ? Following.hole : .damage(next: firstWhole ?? scan.size)
+        let footer = try SegmentFooter.read(from: candidate.file, useCount: candidate.header.useCount)
+        // A file without a footer may have been cut short.
+        let end = footer == nil ? max(scan.size, Int(clamping: candidate.header.size), offset) : scan.size
+        let damage = firstWhole == offset ? Following.hole : .damage(next: firstWhole ?? end)
+        // It is written when all commits of the segment are acknowledged.
+        if let footer, proof.isGiven(by: footer), !cuts.isVoid(footer.last.lsn, term: candidate.header.term) {
+            return damage
+        }
         for candidate in later {
             if candidate.header.cut.lsn > max(self.seen, self.last.lsn), candidate.header.term > scan.header.term {
                 return damage

@@ -14,8 +14,17 @@ package struct DamagedRange: Hashable, Sendable, CustomStringConvertible {
 
 /// What a start found, in sentences for the operator's log.
 package struct RecoveryReport: Sendable {
+    /// Damage, and in a few words what is wrong there.
+    struct Damage: Sendable {
+        let range: DamagedRange
+        let problem: String
+    }
+
     package internal(set) var lines: [String] = []
-    package internal(set) var damaged: [DamagedRange] = []
+    var found: [Damage] = []
+    package var damaged: [DamagedRange] { self.found.map(\.range) }
+    /// Blocks behind what counts that look like a commit and are none: nothing says that it was acknowledged.
+    var torn: [DamagedRange] = []
     package internal(set) var commitsReplayed = 0
     package internal(set) var bytesRead = 0
 }
@@ -144,16 +153,7 @@ package struct Recovery {
             self.report.lines.append("\(name) in the data folder is not Weir's: left alone")
         }
         do throws(FileError) {
-            let candidates = try self.readHeaders(folder, logID: logID)
-            let cuts = TermCuts(candidates.map(\.header))
-            self.term = cuts.newestTerm + 1
-            self.loadSnapshot(folder, logID: logID)
-            try self.replay(candidates, cuts)
-            self.reportLostEvents()
-            self.missAbsentFiles(candidates)
-            self.missCommitsOfSnapshot(candidates)
-            self.skipLostIndexes()
-            self.noteGaps(candidates)
+            let candidates = try self.examine(folder, logID: logID)
             try self.rewriteUnproven()
             return try self.begin(logID: logID, nextOrder: (candidates.map(\.header.order).max() ?? 0) + 1)
         } catch {
@@ -162,8 +162,23 @@ package struct Recovery {
         }
     }
 
+    /// Reads the folder and decides what counts and what is damaged. Nothing is written: `weir verify` asks the same.
+    mutating func examine(_ folder: DataFolder, logID: UInt64) throws(FileError) -> [Candidate] {
+        let candidates = try self.readHeaders(folder, logID: logID)
+        let cuts = TermCuts(candidates.map(\.header))
+        self.term = cuts.newestTerm + 1
+        self.loadSnapshot(folder, logID: logID)
+        try self.replay(candidates, cuts)
+        self.reportLostEvents()
+        self.missAbsentFiles(candidates)
+        self.missCommitsOfSnapshot(candidates)
+        self.skipLostIndexes()
+        self.noteGaps(candidates)
+        return candidates
+    }
+
     /// Segments and shards name each other: without this a recovery that failed would keep its files open.
-    private func letGo() {
+    func letGo() {
         for shard in self.shards.values { shard.forgetSegments() }
         for segment in self.segments { segment.forgetShards() }
         self.scanned?.forgetShards()
@@ -173,8 +188,8 @@ package struct Recovery {
         StorageError("the data folder \(self.fileSystem.name) cannot be opened: \(error)")
     }
 
-    mutating func reportDamage(_ range: DamagedRange, _ sentence: String) {
-        self.report.damaged.append(range)
+    mutating func reportDamage(_ range: DamagedRange, _ problem: String, _ sentence: String) {
+        self.report.found.append(.init(range: range, problem: problem))
         self.report.lines.append(sentence)
     }
 

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-import WeirCatalog
 import WeirLog
 import WeirModel
 
-/// Checks a data folder without changing it: the format file, both headers of each segment, every commit with its
-/// padding,
-/// the chain, batches and bodies, footers, snapshots. Free space is not judged: it may hold anything.
+/// Checks a data folder without changing it.
+///
+/// What counts, and whether something that was acknowledged is missing, is for a start to say: `FolderExamination` asks
+/// it. What a start does not look into is read here: both headers of each segment that counts, every commit with its
+/// padding, batches and bodies, footers, all snapshots. Free space is not judged: it may hold anything.
 package struct Verifier {
     private let fileSystem: any FileSystem
     private var report = VerifyReport()
     private var logID: UInt64?
+    /// What a start finds; `nil` when it is refused before it looks at the log.
+    private var examination: FolderExamination?
 
     /// Throws when the folder cannot be looked at: it does not exist, a server uses it, it is of another format
     /// version.
@@ -34,7 +37,8 @@ package struct Verifier {
         throw FileError(.notFound, "\(folder.name) is no data folder: \(why)")
     }
 
-    static func run(_ fileSystem: any FileSystem) throws(FileError) -> VerifyReport {
+    /// Of a folder that nobody changes meanwhile.
+    package static func run(_ fileSystem: any FileSystem) throws(FileError) -> VerifyReport {
         var verifier = Verifier(fileSystem: fileSystem)
         try verifier.run()
         return verifier.report
@@ -47,80 +51,102 @@ package struct Verifier {
             .init(file: file, offset: range.lowerBound, length: range.count, problem: problem))
     }
 
+    private func isFound(_ file: String) -> Bool { self.report.findings.contains { $0.file == file } }
+
     private mutating func run() throws(FileError) {
-        let names = try self.fileSystem.list()
-        do throws(StorageError) {
-            let folder = try DataFolder(self.fileSystem)
-            self.logID = folder.logID
-            if let damage = folder.formatDamage {
-                self.find(DataFolder.formatName, 0..<self.formatBytes, damage)
-            } else if self.logID == nil {
-                self.find(DataFolder.formatName, 0..<0, "the file is missing")
-            }
-        } catch {
-            self.find(DataFolder.formatName, 0..<self.formatBytes, error.message)
-        }
-        var segments: [(header: SegmentHeader, name: String, file: any File)] = []
-        for name in names {
+        try self.format()
+        var headers: [SegmentHeader] = []
+        for name in try self.fileSystem.list() {
             if let number = Segment.fileNumber(name) {
+                self.report.segments += 1
                 let file = try self.fileSystem.open(name, .read)
-                if let header = try self.headers(of: file, name, number) { segments.append((header, name, file)) }
-            } else if PendingSnapshot.lsn(ofName: name) != nil {
-                try self.snapshot(name)
-            } else if name != DataFolder.formatName, name != PosixFileSystem.lockName {
+                if let header = try self.headers(of: file, name, number) { headers.append(header) }
+            } else if let lsn = PendingSnapshot.lsn(ofName: name) {
+                try self.snapshot(name, lsn)
+            } else if name != DataFolder.formatName, name != PosixFileSystem.lockName, !DataFolder.isUnfinished(name) {
                 self.report.foreign.append(name)
             }
         }
-        segments.sort { $0.header.order < $1.header.order }
-        let cuts = TermCuts(segments.map(\.header))
-        for segment in segments { try self.segment(segment.header, segment.name, segment.file, cuts) }
+        let cuts = TermCuts(headers)
+        for header in headers.sorted(by: { $0.order < $1.order }) { try self.segment(header, cuts) }
     }
+
+    /// The format file, and with what it says the question to a start.
+    private mutating func format() throws(FileError) {
+        let folder: DataFolder
+        do throws(StorageError) {
+            folder = try DataFolder(self.fileSystem)
+        } catch {
+            self.find(DataFolder.formatName, 0..<self.formatBytes, error.message)
+            return
+        }
+        if let damage = folder.formatDamage {
+            self.find(DataFolder.formatName, 0..<self.formatBytes, damage)
+        } else if folder.logID == nil {
+            self.find(DataFolder.formatName, 0..<0, "the file is missing")
+        }
+        guard let logID = folder.logID else { return }
+        self.logID = logID
+        let examination = try FolderExamination(self.fileSystem, folder, logID: logID, self.configuration)
+        self.examination = examination
+        for damage in examination.report.found {
+            let range = damage.range
+            self.find(range.file, range.offset..<range.offset + range.length, damage.problem)
+        }
+        if let refusal = examination.refusal {
+            self.find(self.fileSystem.name, 0..<0, "the server does not start: \(refusal)")
+        }
+        self.report.torn = examination.report.torn
+    }
+
+    private var configuration: StorageConfiguration { StorageConfiguration(folder: self.fileSystem.name) }
 
     private var formatBytes: Int { (try? self.fileSystem.open(DataFolder.formatName, .read).size) ?? 0 }
 
     // MARK: Headers
 
     /// Both copies must be whole; after a crash between the two the second may be that of the use before, or zeros.
-    private mutating func headers(of file: any File, _ name: String, _ number: UInt64) throws(FileError)
-        -> SegmentHeader?
-    {
-        self.report.segments += 1
+    private mutating func headers(
+        of file: any File, _ name: String, _ number: UInt64
+    ) throws(FileError) -> SegmentHeader? {
         let blocks = AlignedMemory(bytes: SegmentHeader.bytes)
         _ = try file.readAround(at: 0, into: blocks.raw)
         let raw = UnsafeRawBufferPointer(blocks.raw)
-        if raw.allSatisfy({ $0 == 0 }) { return nil }
         var whole: [SegmentHeader] = []
+        var damaged: [(range: Range<Int>, problem: String)] = []
         for copy in 0..<2 {
             let block = raw.slice(copy * LogFormat.block, LogFormat.block)
-            let range = copy * LogFormat.block..<(copy + 1) * LogFormat.block
             do throws(FormatError) {
-                let header = try SegmentHeader(reading: block)
-                whole.append(header)
-                if header.file != number || (self.logID.map { $0 != header.logID } ?? false) {
-                    self.find(name, range, "the header belongs to another file or log")
-                }
+                whole.append(try SegmentHeader(reading: block))
             } catch {
                 if copy == 1, block.allSatisfy({ $0 == 0 }) { continue }
-                self.find(name, range, error.description)
+                damaged.append((copy * LogFormat.block..<(copy + 1) * LogFormat.block, error.description))
             }
         }
         if whole.count == 2, whole[0] != whole[1], whole[0].useCount <= whole[1].useCount {
-            self.find(name, 0..<SegmentHeader.bytes, "the two copies of the header contradict each other")
+            damaged.append((0..<SegmentHeader.bytes, "the two copies of the header contradict each other"))
         }
-        return whole.max { $0.useCount < $1.useCount }
+        if self.examination?.verdict(of: number) != .free, !whole.isEmpty || !self.isFound(name) {
+            for (range, problem) in damaged { self.find(name, range, problem) }
+        }
+        let header = whole.max { $0.useCount < $1.useCount }
+        return header?.file == number ? header : nil
     }
 
     // MARK: Commits
 
-    private mutating func segment(
-        _ header: SegmentHeader, _ name: String, _ file: any File, _ cuts: TermCuts
-    ) throws(FileError) {
+    private mutating func segment(_ header: SegmentHeader, _ cuts: TermCuts) throws(FileError) {
+        let verdict = self.examination?.verdict(of: header.file) ?? .open
+        guard verdict != .free else { return }
+        let name = Segment.fileName(header.file)
+        let file = try self.fileSystem.open(name, .read)
         let footer = try self.footer(header, name, file)
+        var end = footer.map { Int(clamping: $0.endOffset) }
+        if case .counts(let counted) = verdict { end = counted }
         var scan = SegmentScan(header: header, file: file)
         var offset = SegmentHeader.bytes
         var inSegment: CommitPoint?
-        while true {
-            if let footer, offset >= Int(clamping: footer.endOffset) { break }
+        while offset < end ?? scan.size {
             if case .commit(let commit, let bytes) = try scan.commit(at: offset),
                 !cuts.isVoid(commit.lsn, term: commit.term)
             {
@@ -129,22 +155,18 @@ package struct Verifier {
                 offset += commit.paddedLength
                 continue
             }
-            let next = try self.nextCommit(behind: offset, &scan, cuts, above: inSegment)
-            if let footer {
-                let end = next ?? Int(clamping: footer.endOffset)
-                self.find(name, offset..<end, "acknowledged commits are damaged here")
-                offset = end
-            } else if let next {
-                self.find(name, offset..<next, "a commit is damaged here; whole ones follow it")
+            if let known = self.examination?.damageEnd(name, at: offset) {
+                offset = known
+            } else if let next = try self.nextCommit(behind: offset, &scan, cuts, above: inSegment) ?? end {
+                self.find(name, offset..<max(offset, next), "acknowledged commits are damaged here")
                 offset = next
             } else {
-                try self.end(of: header, name, file, offset, &scan)
                 break
             }
             inSegment = nil
         }
-        self.report.bytes += offset
-        if let footer, let last = inSegment, footer.last != last {
+        self.report.bytes += min(offset, scan.size)
+        if let footer, let last = inSegment, footer.last != last, !self.isFound(name) {
             self.find(name, 0..<offset, "the footer names another last commit than the one that stands there")
         }
     }
@@ -191,33 +213,6 @@ package struct Verifier {
         return nil
     }
 
-    /// Behind the last whole commit of a segment without a footer: free space, or a commit that is not whole.
-    private mutating func end(
-        of header: SegmentHeader, _ name: String, _ file: any File, _ offset: Int, _ scan: inout SegmentScan
-    ) throws(FileError) {
-        guard offset + LogFormat.block <= file.size else { return }
-        let block = AlignedMemory(bytes: LogFormat.block)
-        _ = try file.readAround(at: offset, into: block.raw)
-        let raw = UnsafeRawBufferPointer(block.raw)
-        let likeness = [
-            raw.integer(UInt32.self, at: 0) == CommitHeader.magic, raw.integer(UInt32.self, at: 4) == LogFormat.version,
-            raw.integer(UInt64.self, at: 8) == header.logID, raw.integer(UInt32.self, at: 84) == header.useCount,
-        ]
-        guard likeness.filter({ $0 }).count >= 3 else { return }
-        if let stale = try? CommitHeader(reading: raw), stale.useCount < header.useCount {
-            // Of an earlier use of the file, and whole as such: free space.
-            var bytes = AlignedMemory(bytes: stale.paddedLength)
-            if offset + stale.paddedLength <= file.size {
-                _ = try file.readAround(at: offset, into: bytes.raw)
-                if stale.checksumMatches(UnsafeRawBufferPointer(bytes.raw)) { return }
-            }
-            bytes = block
-        }
-        self.find(
-            name, offset..<offset + LogFormat.block,
-            "the last commit is not whole: damaged, or torn by a crash before it was acknowledged")
-    }
-
     // MARK: Footers and snapshots
 
     private mutating func footer(
@@ -235,10 +230,9 @@ package struct Verifier {
             }
             return nil
         }
+        // What stands behind the trailer in its block may be older: the write may have been torn when the power was
+        // cut.
         guard trailer.useCount == header.useCount else { return nil }
-        if !raw.dropFirst(SegmentFooter.Trailer.bytes).allSatisfy({ $0 == 0 }) {
-            self.find(name, start..<size, "the padding of the footer's last block is damaged")
-        }
         let (offset, length) = (Int(clamping: trailer.offset), Int(clamping: trailer.length))
         let end = offset + LogFormat.padded(max(1, length))
         guard let footer = try SegmentFooter.read(from: file, useCount: header.useCount) else {
@@ -253,17 +247,16 @@ package struct Verifier {
         return footer
     }
 
-    private mutating func snapshot(_ name: String) throws(FileError) {
+    private mutating func snapshot(_ name: String, _ lsn: LSN) throws(FileError) {
         self.report.snapshots += 1
-        let bytes = try self.fileSystem.contents(of: name)
-        self.report.bytes += bytes.count
+        let size = try self.fileSystem.open(name, .read).size
+        self.report.bytes += size
+        guard !self.isFound(name) else { return }
         do {
-            let snapshot = try bytes.withUnsafeBytes { try SnapshotFile(reading: $0) }
-            _ = try snapshot.catalog.withUnsafeBytes { try Catalog(snapshot: $0, bounds: Catalog.Bounds()) }
-            _ = try snapshot.leases.withUnsafeBytes { try LeaseTable(snapshot: $0) }
-            if let logID, snapshot.logID != logID { self.find(name, 0..<bytes.count, "it belongs to another log") }
+            _ = try Recovery.snapshot(
+                name, lsn: lsn, of: self.logID, in: self.fileSystem, bounds: self.configuration.bounds)
         } catch {
-            self.find(name, 0..<bytes.count, "\(error)")
+            self.find(name, 0..<size, "\(error)")
         }
     }
 }

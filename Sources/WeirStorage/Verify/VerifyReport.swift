@@ -10,11 +10,16 @@ package struct VerifyReport: Sendable {
         package let problem: String
 
         package var description: String {
-            "\(self.file), bytes \(self.offset)..<\(self.offset + self.length): \(self.problem)"
+            self.length == 0 && self.offset == 0
+                ? "\(self.file): \(self.problem)"
+                : "\(self.file), bytes \(self.offset)..<\(self.offset + self.length): \(self.problem)"
         }
     }
 
     package internal(set) var findings: [Finding] = []
+    /// What a crash leaves at the end of the log: something like a commit that is not whole, and nothing tells that it
+    /// was ever acknowledged. A start cuts it off. No damage.
+    package internal(set) var torn: [DamagedRange] = []
     package internal(set) var segments = 0
     package internal(set) var commits = 0
     package internal(set) var batches = 0

@@ -208,6 +208,7 @@ extension Simulation: LogHolder {
             if self.plan.crashEvery > 0, attempt < 4, self.random.chance(1, of: 3) {
                 self.armed = (self.random.within(1...12), self.random.chance(3, of: 4) ? .crash : .failed)
             }
+            try self.verifyFolder()
             let faults = self.faults
             switch self.recover(.process(newLogID: self.nextLogID)) {
             case .success(let recovered):
@@ -225,6 +226,21 @@ extension Simulation: LogHolder {
             }
         }
         throw Violation("the node does not start in 50 attempts")
+    }
+
+    /// What a crash leaves is whole for `weir verify`, as it must be for the start that follows. Not each time: it
+    /// reads every byte.
+    private func verifyFolder() throws(Violation) {
+        guard self.boots % 4 == 0 else { return }
+        let report: VerifyReport
+        do throws(FileError) {
+            report = try Verifier.run(SimFileSystem(image: self.disk.image))
+        } catch {
+            throw Violation("the folder cannot be looked at: \(error)")
+        }
+        guard report.findings.isEmpty else {
+            throw Violation("verify finds damage where there was none: \(report.findings)")
+        }
     }
 
     /// A start may fail when something went wrong with the disk in it, or when it was full.
