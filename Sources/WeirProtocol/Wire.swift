@@ -7,8 +7,13 @@ package enum Wire {
     package static let version: UInt16 = 1
     /// `WEIR` as its four ASCII bytes stand on the wire.
     package static let magic: UInt32 = 0x5249_4557
-    /// Feature bits that this build knows; none exist yet.
-    package static let features: UInt64 = 0
+    /// What an end can do beyond the version, by bit. A bit that was given out never changes its meaning.
+    package enum Features {
+        /// The answer to ResetLeases ends in how many leases the reset is of.
+        package static let resetCount: UInt64 = 1
+    }
+    /// Feature bits that this build knows.
+    package static let features = Features.resetCount
     /// Bytes of UTF-8.
     package static let clientNameBytesMax = 128
     package static let tokenBytesMax = 256
@@ -20,7 +25,8 @@ package enum Wire {
     /// Rows of such a page that a server sends, whatever the limit: an answer is made while others wait, and kept until
     /// it has been read.
     package static let answerRowsMax = 2_000
-    /// Rows of the lease table that one reset names: what fits into a frame, whoever held them.
+    /// Rows of the lease table that the answer to a reset names, of however many it is: what fits into a frame, whoever
+    /// held them.
     package static let resetsMax = 40_000
     /// Groups of one put: no stream has more shards.
     package static let putGroupsMax = 10_000

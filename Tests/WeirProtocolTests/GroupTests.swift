@@ -87,9 +87,8 @@ import WeirProtocol
             Assignment(version: 1, leases: Array(repeating: lease, count: Limits.leasesMax)))
         #expect(full.encode().count <= Limits.frameBytesMax)
         #expect(try self.read(JoinGroupAnswer.self, full.encode()) == full)
-        let above = JoinGroupAnswer(
-            Assignment(version: 1, leases: Array(repeating: lease, count: Limits.leasesMax + 1)))
-        #expect(throws: MalformedBytes.self) { try self.read(JoinGroupAnswer.self, above.encode()) }
+        let above = full.encode().withOneMore(countAt: 8, element: (full.encode().count - 12) / Limits.leasesMax)
+        #expect(throws: MalformedBytes.self) { try self.read(JoinGroupAnswer.self, above) }
     }
 
     // MARK: Counts
@@ -117,17 +116,22 @@ import WeirProtocol
                 member: Samples.member, seenVersion: 0, waitMillis: 0, measured: Array(repeating: one, count: count))
         }
         #expect(try self.request(beat(20_000)) == beat(20_000))
-        #expect(throws: MalformedBytes.self) { try self.read(Heartbeat.self, beat(20_001).encode()) }
+        let longest = beat(20_000).encode()
+        let tooLong = longest.withOneMore(countAt: longest.count - 20_000 * 12 - 4, element: 12)
+        #expect(throws: MalformedBytes.self) { try self.read(Heartbeat.self, tooLong) }
         func applications(_ count: Int) -> ListApplicationsAnswer {
             ListApplicationsAnswer(applications: Array(repeating: Samples.applicationDescription, count: count))
         }
         #expect(try self.read(ListApplicationsAnswer.self, applications(64).encode()) == applications(64))
-        #expect(throws: MalformedBytes.self) { try self.read(ListApplicationsAnswer.self, applications(65).encode()) }
+        let moreApplications = applications(64).encode().withOneMore(
+            countAt: 0, element: applications(1).encode().count - 4)
+        #expect(throws: MalformedBytes.self) { try self.read(ListApplicationsAnswer.self, moreApplications) }
         func consumers(_ count: Int) -> ListConsumersAnswer {
             ListConsumersAnswer(consumers: Array(repeating: Samples.consumer, count: count))
         }
         #expect(try self.read(ListConsumersAnswer.self, consumers(20).encode()) == consumers(20))
-        #expect(throws: MalformedBytes.self) { try self.read(ListConsumersAnswer.self, consumers(21).encode()) }
+        let moreConsumers = consumers(20).encode().withOneMore(countAt: 0, element: consumers(1).encode().count - 4)
+        #expect(throws: MalformedBytes.self) { try self.read(ListConsumersAnswer.self, moreConsumers) }
     }
 
     @Test func `The longest rows fit into a page and a frame`() throws {
@@ -140,8 +144,8 @@ import WeirProtocol
         let page = ListLeasesAnswer(leases: Array(repeating: row, count: 10_000), hasMore: true)
         #expect(page.encode().count <= Limits.frameBytesMax)
         #expect(try self.read(ListLeasesAnswer.self, page.encode()) == page)
-        let above = ListLeasesAnswer(leases: Array(repeating: row, count: 10_001), hasMore: true)
-        #expect(throws: MalformedBytes.self) { try self.read(ListLeasesAnswer.self, above.encode()) }
+        let above = page.encode().withOneMore(countAt: 1, element: page.encode().count / 10_000)
+        #expect(throws: MalformedBytes.self) { try self.read(ListLeasesAnswer.self, above) }
         let reset = LeaseReset(shard: ShardNumber(.max), from: Samples.middle, to: Samples.middle, owner: worker)
         let resets = ResetLeasesAnswer(leases: Array(repeating: reset, count: Wire.resetsMax))
         #expect(resets.encode().count <= Limits.frameBytesMax)

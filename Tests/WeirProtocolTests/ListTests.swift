@@ -49,8 +49,8 @@ import WeirProtocol
         let full = ListShardsAnswer(mapVersion: 1, shards: shards(10_000), hasMore: false)
         #expect(full.encode().count <= Limits.frameBytesMax)
         #expect(try read(ListShardsAnswer.self, full.encode()) == full)
-        let above = ListShardsAnswer(mapVersion: 1, shards: shards(10_001), hasMore: false)
-        #expect(throws: MalformedBytes.self) { try read(ListShardsAnswer.self, above.encode()) }
+        let above = full.encode().withOneMore(countAt: 9, element: full.encode().count / 10_000)
+        #expect(throws: MalformedBytes.self) { try read(ListShardsAnswer.self, above) }
     }
 
     @Test func `Known numbers and texts of Status are found by name, others passed over`() throws {

@@ -29,7 +29,8 @@ extension WeirClient {
         }
     }
 
-    /// Sends the checkpoints of an application, or of one shard of it, elsewhere, and tells what was done to each row.
+    /// Sends the checkpoints of an application, or of one shard of it, elsewhere, and tells what was done to each row
+    /// (to the first 40,000 and how many there are, of a larger application; `leases` tells how all are).
     /// `reason`, 1 to 256 bytes, stays in the rows. Throws `resourceInUse` while workers hold the leases, unless
     /// forced; then they lose them. A dry run tells what would be done. Not repeated when the connection breaks:
     /// whether it was done is then unknown (`maybeStored`).
@@ -37,11 +38,12 @@ extension WeirClient {
     public func resetLeases(
         _ stream: StreamID, application: ApplicationName, shard: ShardNumber? = nil, to target: ResetTarget,
         reason: String, isForced: Bool = false, isDryRun: Bool = false, timeout: Duration? = nil
-    ) async throws -> [LeaseReset] {
+    ) async throws -> LeaseResets {
         let request = ResetLeases(
             stream: stream, application: application.description, shard: shard, target: target, isForced: isForced,
             isDryRun: isDryRun, reason: reason)
-        return try await self.call(request, timeout: timeout, isRepeatable: isDryRun).leases
+        let answer = try await self.call(request, timeout: timeout, isRepeatable: isDryRun)
+        return LeaseResets(leases: answer.leases, count: answer.count ?? answer.leases.count)
     }
 
     /// The applications of a stream in the order of their names.

@@ -49,7 +49,8 @@ struct LeaseResetCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "reset", abstract: "Send an application elsewhere: back to read again, or forward to skip.",
         discussion: """
-            Prints each lease with its checkpoint before and after. Leases that workers hold are reset only with \
+            Prints each lease with its checkpoint before and after; of an application with more than 40,000 leases \
+            the first 40,000, and how many there are. Leases that workers hold are reset only with \
             --force: the workers lose them and begin anew. The reason can be seen with weir lease list.
 
             Examples:

@@ -87,14 +87,19 @@ enum LeaseText {
     // MARK: Resets
 
     /// What was done, or with a dry run would be, a lease a line.
-    static func write(_ resets: [LeaseReset], isDryRun: Bool, to output: OutputBytes) {
-        if resets.isEmpty { output.append("nothing to reset\n") }
-        for reset in resets {
+    static func write(_ resets: LeaseResets, isDryRun: Bool, to output: OutputBytes) {
+        if resets.count == 0 { output.append("nothing to reset\n") }
+        for reset in resets.leases {
             var line = "\(isDryRun ? "would reset" : "reset") \(reset.shard): "
             line += "\(Self.describe(reset.from)) -> \(Self.describe(reset.to))"
             if let owner = reset.owner { line += ", \(isDryRun ? "held by" : "taken from") \(owner)" }
             output.append(text: line + "\n")
         }
+        let more = resets.count - resets.leases.count
+        guard more > 0 else { return }
+        output.append(
+            text: "... and \(more) more leases, \(resets.count) in all"
+                + (isDryRun ? "\n" : " (weir lease list shows where all of them stand)\n"))
     }
 }
 

@@ -12,6 +12,19 @@ public enum ResetTarget: Hashable, Sendable {
     case sequenceNumber(SequenceNumber)
 }
 
+/// What a reset did, or would do.
+public struct LeaseResets: Hashable, Sendable {
+    /// Its leases in the order of their shards; of a larger reset the first 40,000.
+    public let leases: [LeaseReset]
+    /// How many leases the reset is of in all.
+    public let count: Int
+
+    public init(leases: [LeaseReset], count: Int) {
+        self.leases = leases
+        self.count = count
+    }
+}
+
 /// What a reset did, or would do, to one row of the lease table.
 public struct LeaseReset: Hashable, Sendable {
     public let shard: ShardNumber

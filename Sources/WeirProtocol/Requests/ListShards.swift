@@ -94,17 +94,12 @@ package struct ListShardsAnswer: WireMessage {
     package func encode(into writer: inout ByteWriter) {
         writer.write(self.mapVersion)
         writer.write(self.hasMore)
-        writer.write(UInt32(clamping: self.shards.count))
-        for shard in self.shards { shard.encode(into: &writer) }
+        writer.write(self.shards)
     }
 
     package init(reading reader: inout ByteReader) throws(MalformedBytes) {
         self.mapVersion = try reader.read()
         self.hasMore = try reader.readBool()
-        let count = try reader.readCount(
-            UInt32.self, max: Wire.pageMax, elementBytes: ShardDescription.wireBytesMin)
-        self.shards = try reader.readList(count) { reader throws(MalformedBytes) in
-            try ShardDescription(reading: &reader)
-        }
+        self.shards = try reader.readList(of: ShardDescription.self)
     }
 }

@@ -51,16 +51,11 @@ package struct ListStreamsAnswer: WireMessage {
 
     package func encode(into writer: inout ByteWriter) {
         writer.write(self.hasMore)
-        writer.write(UInt32(clamping: self.streams.count))
-        for stream in self.streams { stream.encode(into: &writer) }
+        writer.write(self.streams)
     }
 
     package init(reading reader: inout ByteReader) throws(MalformedBytes) {
         self.hasMore = try reader.readBool()
-        let count = try reader.readCount(
-            UInt32.self, max: Wire.pageMax, elementBytes: StreamDescription.wireBytesMin)
-        self.streams = try reader.readList(count) { reader throws(MalformedBytes) in
-            try StreamDescription(reading: &reader)
-        }
+        self.streams = try reader.readList(of: StreamDescription.self)
     }
 }

@@ -26,7 +26,7 @@ package struct ReshardAnswer: WireMessage {
 
     package init(reading reader: inout ByteReader) throws(MalformedBytes) {
         self.mapVersion = try reader.read()
-        self.closed = try reader.readShardNumbers()
-        self.opened = try reader.readShardNumbers()
+        self.closed = try reader.readList(of: ShardNumber.self)
+        self.opened = try reader.readList(of: ShardNumber.self)
     }
 }

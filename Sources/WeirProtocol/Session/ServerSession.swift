@@ -45,6 +45,8 @@ package struct ServerSession: Sendable {
     }
 
     package private(set) var state = State.awaitingHello
+    /// Those that both ends have; none before Hello.
+    package private(set) var features: UInt64 = 0
     package private(set) var credit: PutCredit
     private let configuration: Configuration
     private let helloDeadline: Int64
@@ -179,6 +181,7 @@ extension ServerSession {
             let hello = try Hello(request: payload)
             let answer = try self.answer(to: hello, serverTimeMillis: serverTimeMillis)
             self.state = .open(sessionID: hello.sessionID)
+            self.features = answer.features
             return .accept(hello, answer)
         } catch {
             self.state = .closing

@@ -4,7 +4,9 @@ import WeirModel
 /// ```
 /// u32 shard | u64 counter | checkpoint | u8 to be handed over (0, 1)
 /// ```
-extension AssignedLease {
+extension AssignedLease: WireElement {
+    /// A worker can hold every row of a node's lease table, and a frame has room for them.
+    static let listMax = Limits.leasesMax
     static let wireBytesMin = 4 + 8 + LeaseCheckpoint.wireBytesMin + 1
 
     func encode(into writer: inout ByteWriter) {
@@ -18,21 +20,5 @@ extension AssignedLease {
         self.init(
             shard: ShardNumber(try reader.read()), counter: try reader.read(),
             checkpoint: try LeaseCheckpoint(reading: &reader), isToBeHandedOver: try reader.readBool())
-    }
-}
-
-extension ByteWriter {
-    mutating func write(_ leases: [AssignedLease]) {
-        self.write(UInt32(clamping: leases.count))
-        for lease in leases { lease.encode(into: &self) }
-    }
-}
-
-extension ByteReader {
-    /// A worker can hold every row of a node's lease table, and a frame has room for them.
-    mutating func readAssignedLeases() throws(MalformedBytes) -> [AssignedLease] {
-        let count = try self.readCount(
-            UInt32.self, max: Limits.leasesMax, elementBytes: AssignedLease.wireBytesMin)
-        return try self.readList(count) { reader throws(MalformedBytes) in try AssignedLease(reading: &reader) }
     }
 }

@@ -6,7 +6,8 @@ import WeirModel
 /// u32 owner switches since the checkpoint | optional text handing over to | optional (text reason | i64 ms)
 /// lag
 /// ```
-extension LeaseDescription {
+extension LeaseDescription: WireElement {
+    static let listMax = Wire.pageMax
     /// No owner, the trim horizon, no parents, not handed over, never reset.
     static let wireBytesMin = 4 + 1 + 8 + LeaseCheckpoint.wireBytesMin + 1 + 4 + 1 + 1 + Lag.wireBytes
     /// Of a shard: it is made by a split or by a merge of two.

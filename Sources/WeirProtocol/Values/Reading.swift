@@ -1,6 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 import WeirModel
 
+/// What stands in a list with a u32 count before it. Writer and reader of such a list know one bound.
+protocol WireElement {
+    /// Elements of a list, at most.
+    static var listMax: Int { get }
+    /// Bytes of the shortest element.
+    static var wireBytesMin: Int { get }
+
+    func encode(into writer: inout ByteWriter)
+    init(reading reader: inout ByteReader) throws(MalformedBytes)
+}
+
 extension ByteReader {
     /// A count that stands in front of a list: refused above `max`, and when so many elements of at least
     /// `elementBytes` bytes cannot be in what is left; so that nobody allocates for what was never sent.
@@ -15,6 +26,12 @@ extension ByteReader {
         return Int(count)
     }
 
+    /// A list with its count, of at most `Element.listMax`.
+    mutating func readList<Element: WireElement>(of type: Element.Type) throws(MalformedBytes) -> [Element] {
+        let count = try self.readCount(UInt32.self, max: Element.listMax, elementBytes: Element.wireBytesMin)
+        return try self.readList(count) { reader throws(MalformedBytes) in try Element(reading: &reader) }
+    }
+
     mutating func readList<Element>(
         _ count: Int, _ read: (inout ByteReader) throws(MalformedBytes) -> Element
     ) throws(MalformedBytes) -> [Element] {
@@ -22,11 +39,6 @@ extension ByteReader {
         list.reserveCapacity(count)
         for _ in 0..<count { list.append(try read(&self)) }
         return list
-    }
-
-    mutating func readShardNumbers() throws(MalformedBytes) -> [ShardNumber] {
-        let count = try self.readCount(UInt32.self, max: Limits.openShardsMax, elementBytes: 4)
-        return try self.readList(count) { reader throws(MalformedBytes) in ShardNumber(try reader.read()) }
     }
 
     /// Bytes behind their length as `UInt16`.
@@ -37,9 +49,12 @@ extension ByteReader {
 }
 
 extension ByteWriter {
-    mutating func write(_ shards: [ShardNumber]) {
-        self.write(UInt32(clamping: shards.count))
-        for shard in shards { self.write(shard.rawValue) }
+    /// A list with its count. Elements beyond `Element.listMax` are left out: they would make the whole message
+    /// unreadable. Whoever can have more of them says so in the message.
+    mutating func write<Element: WireElement>(_ list: [Element]) {
+        let list = list.prefix(Element.listMax)
+        self.write(UInt32(list.count))
+        for element in list { element.encode(into: &self) }
     }
 
     /// Bytes behind their length as `UInt16`; more than 65,535 are cut.

@@ -5,7 +5,8 @@ import WeirModel
 /// u32 number | u128 lower key | u128 upper key | u32 n, n x u32 parents | u64 creation second | u64 first index
 /// i64 created, ms | u8 closed (0, 1), then if closed: u64 end index | i64 closed, ms | u32 n, n x u32 children
 /// ```
-extension ShardDescription {
+extension ShardDescription: WireElement {
+    static let listMax = Wire.pageMax
     static let wireBytesMin = 4 + 32 + 4 + 8 + 8 + 8 + 1
 
     func encode(into writer: inout ByteWriter) {
@@ -27,13 +28,22 @@ extension ShardDescription {
     init(reading reader: inout ByteReader) throws(MalformedBytes) {
         self.init(
             number: ShardNumber(try reader.read()), range: try HashKeyRange(reading: &reader),
-            parents: try reader.readShardNumbers(), creationSecond: try reader.read(), firstIndex: try reader.read(),
+            parents: try reader.readList(of: ShardNumber.self), creationSecond: try reader.read(),
+            firstIndex: try reader.read(),
             createdAtMillis: try reader.read(),
             closed: try reader.readBool()
                 ? Closing(
                     endIndex: try reader.read(), atMillis: try reader.read(),
-                    children: try reader.readShardNumbers()) : nil)
+                    children: try reader.readList(of: ShardNumber.self)) : nil)
     }
+}
+
+extension ShardNumber: WireElement {
+    static let listMax = Limits.openShardsMax
+    static let wireBytesMin = 4
+
+    func encode(into writer: inout ByteWriter) { writer.write(self.rawValue) }
+    init(reading reader: inout ByteReader) throws(MalformedBytes) { self.init(try reader.read()) }
 }
 
 extension HashKeyRange {

@@ -40,7 +40,8 @@ extension StreamSettings {
 /// ```
 /// u64 id | text name | settings | i64 created, ms | u32 open shards | u64 map version | i64 horizon, ms
 /// ```
-extension StreamDescription {
+extension StreamDescription: WireElement {
+    static let listMax = Wire.pageMax
     /// A name of one byte and nothing optional set.
     static let wireBytesMin = 8 + 3 + 17 + 8 + 4 + 8 + 8
 

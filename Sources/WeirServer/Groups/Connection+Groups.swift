@@ -29,7 +29,8 @@ extension Connection {
         case .handOver: self.call(correlation, payload) { groups.handOver($0).map { Empty() } }
         case .leaveGroup: self.call(correlation, payload) { groups.leave($0).map { Empty() } }
         case .listLeases: self.call(correlation, payload, groups.leases)
-        case .resetLeases: self.call(correlation, payload, groups.reset)
+        case .resetLeases:
+            self.call(correlation, payload) { groups.reset($0, features: self.session.features) }
         case .listApplications: self.call(correlation, payload, groups.applications)
         case .deleteApplication: self.call(correlation, payload, groups.delete)
         case .registerConsumer: self.call(correlation, payload, groups.register)

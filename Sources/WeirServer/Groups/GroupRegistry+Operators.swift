@@ -111,13 +111,14 @@ extension GroupRegistry {
         }
     }
 
-    func reset(_ request: ResetLeases) -> Told<ResetLeasesAnswer> {
+    /// For a connection with these features.
+    func reset(_ request: ResetLeases, features: UInt64) -> Told<ResetLeasesAnswer> {
         self.tell(request.stream) { state, log, moment, stream throws(WeirError) in
             let ref = ApplicationRef(stream: stream.id, name: try request.applicationName())
             let reset = State.Reset(
                 shard: request.shard, target: request.target, isForced: request.isForced, isDryRun: request.isDryRun,
                 reason: request.reason)
-            return ResetLeasesAnswer(leases: try state.reset(ref, reset, log, moment))
+            return ResetLeasesAnswer(all: try state.reset(ref, reset, log, moment), features: features)
         }
     }
 

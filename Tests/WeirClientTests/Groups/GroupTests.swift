@@ -209,7 +209,8 @@ import WeirProtocol
         let reset = try await client.resetLeases(
             self.stream, application: application, shard: ShardNumber(2), to: .sequenceNumber(self.number),
             reason: "replay", isForced: true)
-        #expect(reset == [LeaseReset(shard: ShardNumber(2), from: .shardEnd, to: .trimHorizon, owner: nil)])
+        let one = LeaseReset(shard: ShardNumber(2), from: .shardEnd, to: .trimHorizon, owner: nil)
+        #expect(reset == LeaseResets(leases: [one], count: 1))
         #expect(
             self.groups(node).resets == [
                 ResetLeases(

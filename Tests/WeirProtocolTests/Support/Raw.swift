@@ -16,6 +16,12 @@ extension [UInt8] {
         copy.replaceSubrange(offset..<offset + bytes.count, with: bytes)
         return copy
     }
+
+    /// With one element more at the end of the list whose count stands at an offset, and a count that says so.
+    func withOneMore(countAt offset: Int, element bytes: Int) -> [UInt8] {
+        let count = self.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: offset, as: UInt32.self) }
+        return self.replacing(offset, little(UInt32(littleEndian: count) + 1)) + self.suffix(bytes)
+    }
 }
 
 /// A value as its little-endian bytes.

@@ -102,6 +102,13 @@ extension Samples {
                     LeaseReset(
                         shard: ShardNumber(4), from: .trimHorizon, to: .atTimestamp(Self.time), owner: nil),
                 ]), .resetLeasesAnswer, correlation: 37),
+            Sample(
+                "reset-leases-answer-count",
+                ResetLeasesAnswer(
+                    leases: [
+                        LeaseReset(
+                            shard: ShardNumber(4), from: .trimHorizon, to: .atTimestamp(Self.time), owner: nil)
+                    ], count: 60_001), .resetLeasesAnswer, correlation: 37),
             Sample("list-applications", ListApplications(stream: Self.stream), correlation: 39),
             Sample(
                 "list-applications-answer",

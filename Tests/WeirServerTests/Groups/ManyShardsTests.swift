@@ -76,4 +76,23 @@ import WeirProtocol
             _ = try Self.send(long, to: worker.client, in: 2)
         }
     }
+
+    @Test func `A reset is told with its size to a client that can read it`() async throws {
+        try await TestNode.run { node in
+            let (_, stream) = try node.stream(shards: 3)
+            _ = try TestWorker(node, stream, "only", timeout: 60_000)
+            for (features, count) in [(UInt64(0), nil), (1, 3), (2, nil), (.max, 3)] as [(UInt64, Int?)] {
+                let client = try node.connect(hello: false)
+                try client.hello(features: features)
+                for isDryRun in [true, false] {
+                    let reset = ResetLeases(
+                        stream: stream, application: "billing", target: .trimHorizon, isForced: true,
+                        isDryRun: isDryRun, reason: "a test")
+                    let answer = try client.call(reset, ResetLeasesAnswer.self)
+                    #expect(answer.leases.count == 3)
+                    #expect(answer.count == count, "features \(features)")
+                }
+            }
+        }
+    }
 }

@@ -131,8 +131,11 @@ final class RawClient {
     }
 
     @discardableResult
-    func hello(session: UInt64 = 0, number: UInt64 = 0) throws -> HelloAnswer {
-        let hello = try Hello(clientName: "raw", sessionID: session, connectionNumber: number)
+    func hello(
+        session: UInt64 = 0, number: UInt64 = 0, features: UInt64 = Wire.features
+    ) throws -> HelloAnswer {
+        let hello = try Hello(
+            clientName: "raw", sessionID: session, connectionNumber: number, features: features)
         try self.send(hello.frame(correlation: 1))
         guard let frame = try self.receive() else { throw Failure(description: "closed instead of Hello's answer") }
         guard frame.type == .helloAnswer else {

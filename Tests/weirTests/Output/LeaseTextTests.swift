@@ -106,15 +106,26 @@ import WeirModel
                 to: .atTimestamp(1_700_000_000_000), owner: nil),
         ]
         let (done, dry, none) = (OutputBytes(), OutputBytes(), OutputBytes())
-        LeaseText.write(resets, isDryRun: false, to: done)
-        LeaseText.write(resets, isDryRun: true, to: dry)
-        LeaseText.write([], isDryRun: false, to: none)
+        LeaseText.write(LeaseResets(leases: resets, count: 2), isDryRun: false, to: done)
+        LeaseText.write(LeaseResets(leases: resets, count: 2), isDryRun: true, to: dry)
+        LeaseText.write(LeaseResets(leases: [], count: 0), isDryRun: false, to: none)
         #expect(
             done.text
                 == "reset shardId-000000000001: TRIM_HORIZON -> SHARD_END, taken from w1\n"
                 + "reset shardId-000000000004: \(Self.number) -> AT_TIMESTAMP(2023-11-14T22:13:20Z)\n")
         #expect(dry.text.hasPrefix("would reset shardId-000000000001: TRIM_HORIZON -> SHARD_END, held by w1\n"))
         #expect(none.text == "nothing to reset\n")
+    }
+
+    @Test func aResetThatIsTooLargeToBeShownSaysHowManyThereAre() throws {
+        let one = LeaseReset(shard: ShardNumber(1), from: .trimHorizon, to: .shardEnd, owner: nil)
+        let (done, dry) = (OutputBytes(), OutputBytes())
+        LeaseText.write(LeaseResets(leases: [one], count: 60_001), isDryRun: false, to: done)
+        LeaseText.write(LeaseResets(leases: [one], count: 60_001), isDryRun: true, to: dry)
+        #expect(
+            done.text.hasSuffix(
+                "\n... and 60000 more leases, 60001 in all (weir lease list shows where all of them stand)\n"))
+        #expect(dry.text.hasSuffix("\n... and 60000 more leases, 60001 in all\n"))
     }
 
     @Test func applicationsAndConsumers() throws {

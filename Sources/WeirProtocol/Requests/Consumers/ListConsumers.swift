@@ -37,21 +37,28 @@ package struct ListConsumersAnswer: WireMessage {
     }
 
     package func encode(into writer: inout ByteWriter) {
-        writer.write(UInt32(clamping: self.consumers.count))
-        for consumer in self.consumers {
-            writer.write(consumer.name.description)
-            writer.write(consumer.createdAtMillis)
-        }
+        writer.write(self.consumers)
     }
 
     package init(reading reader: inout ByteReader) throws(MalformedBytes) {
-        // A name of one byte, and the time.
-        let count = try reader.readCount(UInt32.self, max: Limits.consumersPerStream, elementBytes: 3 + 8)
-        self.consumers = try reader.readList(count) { reader throws(MalformedBytes) in
-            let name = try reader.readName(maxBytes: Limits.nameCharacters.upperBound) { text throws(WeirError) in
-                try ConsumerName(text)
-            }
-            return ConsumerDescription(name: name, createdAtMillis: try reader.read())
+        self.consumers = try reader.readList(of: ConsumerDescription.self)
+    }
+}
+
+extension ConsumerDescription: WireElement {
+    static let listMax = Limits.consumersPerStream
+    /// A name of one byte, and the time.
+    static let wireBytesMin = 3 + 8
+
+    func encode(into writer: inout ByteWriter) {
+        writer.write(self.name.description)
+        writer.write(self.createdAtMillis)
+    }
+
+    init(reading reader: inout ByteReader) throws(MalformedBytes) {
+        let name = try reader.readName(maxBytes: Limits.nameCharacters.upperBound) { text throws(WeirError) in
+            try ConsumerName(text)
         }
+        self.init(name: name, createdAtMillis: try reader.read())
     }
 }

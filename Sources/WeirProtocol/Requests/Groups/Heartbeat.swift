@@ -30,7 +30,7 @@ package struct Heartbeat: WireCall {
     package let seenVersion: UInt64
     /// How long the server may wait for a change: 0 to 60,000 ms.
     package let waitMillis: UInt32
-    /// At most 20,000.
+    /// At most 20,000; more are not sent.
     package let measured: [Measurement]
 
     package init(member: Member, seenVersion: UInt64, waitMillis: UInt32, measured: [Measurement] = []) {
@@ -57,21 +57,28 @@ package struct Heartbeat: WireCall {
         self.member.encode(into: &writer)
         writer.write(self.seenVersion)
         writer.write(self.waitMillis)
-        writer.write(UInt32(clamping: self.measured.count))
-        for measurement in self.measured {
-            writer.write(measurement.shard.rawValue)
-            writer.write(measurement.bytesPerSecond)
-        }
+        writer.write(self.measured)
     }
 
     package init(reading reader: inout ByteReader) throws(MalformedBytes) {
         self.member = try Member(reading: &reader)
         self.seenVersion = try reader.read()
         self.waitMillis = try reader.read()
-        let count = try reader.readCount(UInt32.self, max: Limits.openShardsMax, elementBytes: Measurement.wireBytes)
-        self.measured = try reader.readList(count) { reader throws(MalformedBytes) in
-            Measurement(shard: ShardNumber(try reader.read()), bytesPerSecond: try reader.read())
-        }
+        self.measured = try reader.readList(of: Measurement.self)
+    }
+}
+
+extension Heartbeat.Measurement: WireElement {
+    static let listMax = Limits.openShardsMax
+    static let wireBytesMin = Self.wireBytes
+
+    func encode(into writer: inout ByteWriter) {
+        writer.write(self.shard.rawValue)
+        writer.write(self.bytesPerSecond)
+    }
+
+    init(reading reader: inout ByteReader) throws(MalformedBytes) {
+        self.init(shard: ShardNumber(try reader.read()), bytesPerSecond: try reader.read())
     }
 }
 
@@ -95,7 +102,7 @@ package struct HeartbeatAnswer: WireMessage {
     package init(reading reader: inout ByteReader) throws(MalformedBytes) {
         let version = try reader.read(UInt64.self)
         let isChanged = try reader.readBool()
-        let leases = try reader.readAssignedLeases()
+        let leases = try reader.readList(of: AssignedLease.self)
         guard isChanged || leases.isEmpty else {
             throw MalformedBytes("an assignment that did not change names \(leases.count) leases")
         }

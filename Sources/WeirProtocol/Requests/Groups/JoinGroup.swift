@@ -75,6 +75,6 @@ package struct JoinGroupAnswer: WireMessage {
     }
 
     package init(reading reader: inout ByteReader) throws(MalformedBytes) {
-        self.assignment = Assignment(version: try reader.read(), leases: try reader.readAssignedLeases())
+        self.assignment = Assignment(version: try reader.read(), leases: try reader.readList(of: AssignedLease.self))
     }
 }

@@ -37,20 +37,16 @@ package struct ListApplicationsAnswer: WireMessage {
     }
 
     package func encode(into writer: inout ByteWriter) {
-        writer.write(UInt32(clamping: self.applications.count))
-        for application in self.applications { application.encode(into: &writer) }
+        writer.write(self.applications)
     }
 
     package init(reading reader: inout ByteReader) throws(MalformedBytes) {
-        let count = try reader.readCount(
-            UInt32.self, max: Limits.applicationsPerStream, elementBytes: ApplicationDescription.wireBytesMin)
-        self.applications = try reader.readList(count) { reader throws(MalformedBytes) in
-            try ApplicationDescription(reading: &reader)
-        }
+        self.applications = try reader.readList(of: ApplicationDescription.self)
     }
 }
 
-extension ApplicationDescription {
+extension ApplicationDescription: WireElement {
+    static let listMax = Limits.applicationsPerStream
     /// A name of one byte.
     static let wireBytesMin = 3 + 8 + 4 + 4 + LeaseDescription.Lag.wireBytes
 

@@ -63,16 +63,11 @@ package struct ListLeasesAnswer: WireMessage {
 
     package func encode(into writer: inout ByteWriter) {
         writer.write(self.hasMore)
-        writer.write(UInt32(clamping: self.leases.count))
-        for lease in self.leases { lease.encode(into: &writer) }
+        writer.write(self.leases)
     }
 
     package init(reading reader: inout ByteReader) throws(MalformedBytes) {
         self.hasMore = try reader.readBool()
-        let count = try reader.readCount(
-            UInt32.self, max: Wire.pageMax, elementBytes: LeaseDescription.wireBytesMin)
-        self.leases = try reader.readList(count) { reader throws(MalformedBytes) in
-            try LeaseDescription(reading: &reader)
-        }
+        self.leases = try reader.readList(of: LeaseDescription.self)
     }
 }

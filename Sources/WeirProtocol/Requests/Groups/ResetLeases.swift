@@ -101,31 +101,50 @@ extension ResetTarget {
     }
 }
 
-/// What was done, or with a dry run would be.
+/// What was done, or with a dry run would be. The count is there when both sides have `Wire.Features.resetCount`.
 ///
 /// ```
-/// u32 n, n x (u32 shard | checkpoint from | checkpoint to | optional text owner)
+/// u32 n, n x (u32 shard | checkpoint from | checkpoint to | optional text owner) | [u32 count]
 /// ```
 package struct ResetLeasesAnswer: WireMessage {
-    /// At most `Wire.resetsMax`.
+    /// In the order of the shards, the first `Wire.resetsMax`.
     package let leases: [LeaseReset]
+    /// How many leases there are in all; `nil` in an answer that does not say it.
+    package let count: Int?
 
-    package init(leases: [LeaseReset]) {
+    package init(leases: [LeaseReset], count: Int? = nil) {
         self.leases = leases
+        self.count = count
+    }
+
+    /// The answer for a connection with these features: all leases, as far as they fit, and how many they are.
+    package init(all leases: [LeaseReset], features: UInt64) {
+        self.init(
+            leases: Array(leases.prefix(LeaseReset.listMax)),
+            count: features & Wire.Features.resetCount == 0 ? nil : leases.count)
     }
 
     package func encode(into writer: inout ByteWriter) {
-        writer.write(UInt32(clamping: self.leases.count))
-        for lease in self.leases { lease.encode(into: &writer) }
+        writer.write(self.leases)
+        if let count { writer.write(UInt32(clamping: count)) }
     }
 
     package init(reading reader: inout ByteReader) throws(MalformedBytes) {
-        let count = try reader.readCount(UInt32.self, max: Wire.resetsMax, elementBytes: LeaseReset.wireBytesMin)
-        self.leases = try reader.readList(count) { reader throws(MalformedBytes) in try LeaseReset(reading: &reader) }
+        self.leases = try reader.readList(of: LeaseReset.self)
+        guard reader.remaining > 0 else {
+            self.count = nil
+            return
+        }
+        let count = Int(try reader.read(UInt32.self))
+        guard count >= self.leases.count else {
+            throw MalformedBytes("a reset of \(count) leases names \(self.leases.count)")
+        }
+        self.count = count
     }
 }
 
-extension LeaseReset {
+extension LeaseReset: WireElement {
+    static let listMax = Wire.resetsMax
     static let wireBytesMin = 4 + 2 * LeaseCheckpoint.wireBytesMin + 1
 
     func encode(into writer: inout ByteWriter) {
