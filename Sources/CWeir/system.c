@@ -103,15 +103,20 @@ int weir_sync_folder(const char *path) {
     if (fd == -1) {
         return -1;
     }
+    int result = weir_sync_open_folder(fd);
+    int error = errno;
+    close(fd);
+    errno = error;
+    return result;
+}
+
+int weir_sync_open_folder(int fd) {
     int result;
 #ifdef __APPLE__
     result = weir_fdatasync(fd);
 #else
     RETRY(result, fsync(fd));
 #endif
-    int error = errno;
-    close(fd);
-    errno = error;
     return result;
 }
 

@@ -13,6 +13,8 @@ package struct StorageConfiguration: Sendable {
     package var pendingBytesMax = 128 << 20
     /// Bytes of indexes of full segments kept in memory.
     package var indexBytesMax = 64 << 20
+    /// Files of segments that readers keep open, at least 1; the longest unused is closed for another one.
+    package var readFilesMax = 256
     package var segmentBytesMin = 4 << 20
     package var segmentBytesMax = 256 << 20
     /// Free bytes on the disk under which puts stop; `nil`: the smaller of 2 GiB and 5 % of the disk.
@@ -28,7 +30,18 @@ package struct StorageConfiguration: Sendable {
 /// The store cannot be opened, or cannot go on. The message is one for the operator.
 package struct StorageError: Error, Equatable, Sendable, CustomStringConvertible {
     package let message: String
+    /// What the system was short of: it may pass. See `FileError.isShortage`.
+    package let shortage: FileError.Kind?
     package var description: String { self.message }
 
-    package init(_ message: String) { self.message = message }
+    package init(_ message: String) {
+        self.message = message
+        self.shortage = nil
+    }
+
+    /// `message` tells the error, or more.
+    init(_ message: String? = nil, for error: FileError) {
+        self.message = message ?? error.description
+        self.shortage = error.isShortage ? error.kind : nil
+    }
 }

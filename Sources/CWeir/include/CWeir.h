@@ -39,6 +39,9 @@ int weir_fdatasync(int fd);
 /// Makes the names in a folder durable: after files were created, renamed or removed there.
 int weir_sync_folder(const char *path);
 
+/// As above, of a folder that is open for reading.
+int weir_sync_open_folder(int fd);
+
 /// Takes the lock of an open file for this process, without waiting: EWOULDBLOCK if somebody else holds it.
 int weir_lock_exclusive(int fd);
 

@@ -24,6 +24,11 @@ package struct ToldFailures: Sendable {
         return true
     }
 
-    /// The task has worked: its next failure is news.
-    package mutating func succeeded(_ subject: String) { self.told.removeAll { $0.subject == subject } }
+    /// The task has worked: its next failure is news. Whether a failure was told before.
+    @discardableResult
+    package mutating func succeeded(_ subject: String) -> Bool {
+        let count = self.told.count
+        self.told.removeAll { $0.subject == subject }
+        return self.told.count < count
+    }
 }

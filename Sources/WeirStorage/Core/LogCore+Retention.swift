@@ -57,7 +57,7 @@ extension LogCore {
         if let space { self.diskSpace = space }
         for segment in self.footersDue { segment.footerWait = max(0, segment.footerWait - 1) }
         self.snapshotSchedule.tick()
-        self.preparationPauses = false
+        self.making.resume()
         guard case .serving = self.state else { return self.time.heldBack }
         self.capSizes(nowMillis: now.wallMillis)
         for command in self.catalog.expirable(nowMillis: self.time.destroying(now.wallMillis)) {

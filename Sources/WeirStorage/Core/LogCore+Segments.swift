@@ -176,7 +176,7 @@ extension LogCore {
         self.recycling.removeAll { $0.file == preparation.header.file }
         switch result {
         case .success(let file):
-            self.preparationFailure = nil
+            self.making.succeeded()
             let segment = Segment(header: preparation.header, file: file)
             segment.filledTo = preparation.recycled ? segment.size : max(SegmentHeader.bytes, preparation.filled)
             if let active, preparation.header.order < active.header.order {
@@ -188,16 +188,20 @@ extension LogCore {
             self.ready.sort { $0.header.order < $1.header.order }
         case .failure(let error):
             // What was made ahead is made again later; only what a commit waits for is missed.
-            if preparation.ahead { self.preparationPauses = true } else { self.preparationFailure = error }
+            if preparation.ahead { self.making.pause() } else { self.making.fail(error) }
             guard preparation.recycled else {
                 self.diskSpace.free += Int64(preparation.header.size)
                 return
             }
-            // A file on which the disk failed is not written to again.
-            self.setAside.append(
-                RecyclableFile(
-                    file: preparation.header.file, useCount: preparation.header.useCount,
-                    size: Int(preparation.header.size)))
+            let (file, useCount) = (preparation.header.file, preparation.header.useCount)
+            let size = Int(preparation.header.size)
+            if error.kind == .noDescriptors {
+                // It is opened before anything is written: as it was.
+                self.recyclable.append(RecyclableFile(file: file, useCount: useCount - 1, size: size))
+            } else {
+                // A file on which the disk failed is not written to again.
+                self.setAside.append(RecyclableFile(file: file, useCount: useCount, size: size))
+            }
         }
     }
 
@@ -217,11 +221,11 @@ extension LogCore {
     }
 
     /// Another attempt at making a segment may be made: there may be space again.
-    package func unblock() { self.preparationFailure = nil }
+    package func unblock() { self.making.unblock() }
 
     /// Whether another segment should be prepared in the background: one ahead, a second when the log is busy.
     func wantsPreparation() -> SegmentPreparation? {
-        guard case .serving = self.state, self.preparing.isEmpty, !self.preparationPauses, self.ready.count < 2,
+        guard case .serving = self.state, self.preparing.isEmpty, !self.making.isPausing, self.ready.count < 2,
             let active = self.active
         else { return nil }
         // A log that hardly moves needs nothing ahead.
@@ -241,7 +245,8 @@ extension LogCore {
         segment.isFilling = true
         let piece = min(WriteAhead.pieceBytes, LogFormat.padded(self.configuration.segmentBytesMin / 4))
         return FillJob(
-            segment: segment, offset: segment.filledTo, bytes: min(piece, segment.size - segment.filledTo))
+            segment: segment, file: segment.fileForWriting(), offset: segment.filledTo,
+            bytes: min(piece, segment.size - segment.filledTo))
     }
 
     func filled(_ job: FillJob, _ result: Result<UpkeepDone, FileError>) {

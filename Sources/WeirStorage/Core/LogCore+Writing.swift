@@ -16,11 +16,13 @@ package enum WriterTask {
 package final class WriteJob: Sendable, CustomStringConvertible {
     let commit: CommitInProgress
     let segment: Segment
+    private let file: any File
     private let header: CommitHeader
 
     init(commit: CommitInProgress, segment: Segment, header: CommitHeader) {
         self.commit = commit
         self.segment = segment
+        self.file = segment.fileForWriting()
         self.header = header
     }
 
@@ -58,12 +60,12 @@ package final class WriteJob: Sendable, CustomStringConvertible {
     package func write() throws(FileError) {
         let length = self.commit.header?.paddedLength ?? 0
         let bytes = UnsafeRawBufferPointer(rebasing: self.commit.buffer.raw[0..<length])
-        try self.segment.file.write(bytes, at: self.commit.offset)
+        try self.file.write(bytes, at: self.commit.offset)
     }
 
     /// The second half.
     package func sync() throws(FileError) {
-        try self.segment.sync()
+        try self.segment.sync(self.file)
         self.commit.shrink()
     }
 }
@@ -106,7 +108,7 @@ extension LogCore {
             let need =
                 SegmentHeader.bytes + bytes
                 + SegmentFooter.diskBytes(shards: commit.entryCount, entries: commit.entryCount)
-            if let failure = self.preparationFailure { return .blocked(failure) }
+            if let failure = self.making.failure { return .blocked(failure) }
             if self.waitsForPreparation(of: need) { return nil }
             return .prepare(self.planPreparation(atLeast: need, ahead: false))
         }
@@ -136,10 +138,17 @@ extension LogCore {
         self.active?.closed = true
         if let active = self.active {
             self.snapshotSchedule.demand()
-            if self.writing.allSatisfy({ $0.segment !== active }) { self.footersDue.append(active) }
+            if self.writing.allSatisfy({ $0.segment !== active }) { self.retire(active) }
         }
         self.active = segment
         self.segments.append(segment)
+    }
+
+    /// The last commit of a full segment is on the disk. What is written to it from now on is its footer, by a job that
+    /// opens the file for itself.
+    private func retire(_ segment: Segment) {
+        segment.closeFile()
+        self.footersDue.append(segment)
     }
 
     /// The first segment of a term becomes the active one.
@@ -202,7 +211,7 @@ extension LogCore {
         self.countCommit(bytes: header.paddedLength, batches: commit.entries.count)
         if header.eventCount > 0 { shards += self.publishEvents(of: commit.lsn) }
         self.settlePendingSnapshot(at: commit.lsn, checksum: header.checksum)
-        if segment.closed, self.writing.allSatisfy({ $0.segment !== segment }) { self.footersDue.append(segment) }
+        if segment.closed, self.writing.allSatisfy({ $0.segment !== segment }) { self.retire(segment) }
     }
 
     private func publish(_ entry: CommitEntry, of commit: CommitInProgress, in segment: Segment) {

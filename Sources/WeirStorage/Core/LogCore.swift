@@ -63,12 +63,11 @@ package final class LogCore {
     var writeAhead = WriteAhead()
     /// Segments that are being made, and not yet reported: what they take counts from now on.
     var preparing: [SegmentPreparation] = []
-    /// One could not be made ahead: the next attempt is with the next look at retention.
-    var preparationPauses = false
+    /// Whether they can be made.
+    var making = SegmentMaking()
     /// Taken from `recyclable` and not yet under its new header.
     var recycling: [RecyclableFile] = []
-    /// A segment that a commit waits for could not be made.
-    var preparationFailure: FileError?
+    let readFiles: ReadFiles
 
     var snapshots: [SnapshotName] = []
     /// Found unreadable at the start.
@@ -136,6 +135,7 @@ package final class LogCore {
         self.waitingEvents = WaitingEvents(configuration.commitBounds)
         self.positions = TermPositions(log: logID, term: term, cut: cut.lsn)
         self.time = time
+        self.readFiles = ReadFiles(max: configuration.readFilesMax)
         self.tail = MemoryTail(bytesMax: configuration.tailBytes)
         self.nextOrder = nextOrder
         self.nextFile = nextFile

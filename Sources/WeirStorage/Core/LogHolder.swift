@@ -101,11 +101,8 @@ extension LogHolder {
 
     /// `nil` when it is not there any more.
     private func readFile(of segment: Segment) throws(FileError) -> (any File)? {
-        if let file = self.withCore({ _ in segment.readFile }) { return file }
         do throws(FileError) {
-            let file = try self.fileSystem.open(Segment.fileName(segment.header.file), .read)
-            self.withCore { _ in segment.readFile = file }
-            return file
+            return try self.withCore { $0.readFiles }.file(segment.header.file, self.fileSystem)
         } catch {
             guard error.kind == .notFound else { throw error }
             return nil

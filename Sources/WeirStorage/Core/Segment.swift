@@ -4,18 +4,18 @@ import WeirCatalog
 import WeirLog
 import WeirModel
 
-/// A log segment in use: its file, how far it is written, and what lies in it. Owned by the `LogCore`; readers hold it
-/// to pin the file.
+/// A log segment in use: how far it is written, and what lies in it. Owned by the `LogCore`; readers hold it to pin the
+/// file.
 final class Segment: @unchecked Sendable {
-    // Unchecked: all that changes is touched under the log's lock only; `file` and `header` never change.
+    // Unchecked: all that changes is touched under the log's lock only; `header` never changes.
     let header: SegmentHeader
-    let file: any File
+    /// Open as long as commits may go to it, so that a log of any number of segments holds few files. Whoever writes
+    /// has taken it with the job.
+    private(set) var file: (any File)?
     /// Whether a sync of the file has failed.
     private let syncFailed = Mutex(false)
     /// Bytes of the file; less once an unfinished one was cut.
     var size: Int
-    /// For readers, through the page cache; opened at the first read.
-    var readFile: (any File)?
 
     /// Where the next commit goes; bytes planned, not yet durable.
     var plannedEnd: Int
@@ -58,23 +58,38 @@ final class Segment: @unchecked Sendable {
         var lastArrivalMillis: Int64 = 0
     }
 
-    init(header: SegmentHeader, file: any File) {
-        self.header = header
+    /// One that was made to be written.
+    convenience init(header: SegmentHeader, file: any File) {
+        self.init(header: header, size: file.size)
         self.file = file
-        self.size = file.size
+    }
+
+    /// One that an earlier term has written.
+    init(header: SegmentHeader, size: Int) {
+        self.header = header
+        self.size = size
         self.plannedEnd = SegmentHeader.bytes
         self.durableEnd = SegmentHeader.bytes
     }
 
+    /// No commit goes to it any more.
+    func closeFile() { self.file = nil }
+
+    /// For a job that writes to a segment in use or ready for it.
+    func fileForWriting() -> any File {
+        guard let file else { preconditionFailure("nothing is written to a segment that is full") }
+        return file
+    }
+
     /// One sync at a time, and none after one that failed: the system may have given up the pages of the other commit
     /// in flight with those of the one that was told so, and would call the next sync a success.
-    func sync() throws(FileError) {
+    func sync(_ file: any File) throws(FileError) {
         try self.syncFailed.withLock { failed throws(FileError) in
             guard !failed else {
                 throw FileError(.io, "an earlier sync of \(Self.fileName(self.header.file)) has failed")
             }
             do throws(FileError) {
-                try self.file.sync()
+                try file.sync()
             } catch {
                 failed = true
                 throw error

@@ -24,14 +24,15 @@ package enum UpkeepDone {
 /// A piece of zeros for a segment that is ready and was never written before.
 package struct FillJob {
     let segment: Segment
+    let file: any File
     let offset: Int
     let bytes: Int
     private static let zeros = AlignedMemory(bytes: WriteAhead.pieceBytes)
 
     func perform() throws(FileError) {
         let zeros = UnsafeRawBufferPointer(rebasing: Self.zeros.raw[0..<self.bytes])
-        try self.segment.file.write(zeros, at: self.offset)
-        try self.segment.sync()
+        try self.file.write(zeros, at: self.offset)
+        try self.segment.sync(self.file)
     }
 }
 
@@ -41,6 +42,11 @@ package struct FooterJob {
     let footer: SegmentFooter
     /// Bytes of the file from then on.
     let size: Int
+
+    func perform(_ fileSystem: any FileSystem) throws(FileError) {
+        let file = try fileSystem.open(Segment.fileName(self.segment.header.file), .log)
+        try self.footer.write(to: file, size: self.size, useCount: self.segment.header.useCount)
+    }
 }
 
 extension UpkeepTask: CustomStringConvertible {
@@ -77,7 +83,7 @@ extension UpkeepTask {
             try job.perform()
             return .filled
         case .footer(let job):
-            try job.footer.write(to: job.segment.file, size: job.size, useCount: job.segment.header.useCount)
+            try job.perform(fileSystem)
             return .footer
         case .snapshot(let snapshot): return .snapshot(checksum: try snapshot.perform(fileSystem))
         case .remove(let names):
@@ -120,7 +126,10 @@ extension LogCore {
             self.snapshotDone(snapshot, checksum: checksum)
         case (.snapshot, .failure): self.snapshotFailed()
         case (.footer(let job), .failure): self.footerFailed(job.segment)
-        case (.remove, .success): self.removing.removeAll()
+        case (.remove, .success):
+            // An open file would keep its bytes on the disk.
+            for file in self.removing { self.readFiles.forget(file.file) }
+            self.removing.removeAll()
         case (.remove, .failure):
             self.setAside += self.removing
             self.removing.removeAll()

@@ -33,7 +33,7 @@ struct DataFolder {
                 }
             }
         } catch {
-            throw StorageError(error.description)
+            throw StorageError(for: error)
         }
         self.segments.sort()
         self.snapshots.sort { $0.lsn > $1.lsn }
@@ -75,7 +75,7 @@ struct DataFolder {
             guard try fileSystem.list().contains(Self.formatName) else { return nil }
             bytes = try fileSystem.contents(of: Self.formatName, limit: 4096)
         } catch {
-            guard error.kind == .io else { throw .final(StorageError(error.description)) }
+            guard error.kind == .io else { throw .final(StorageError(for: error)) }
             throw .damaged("\(fileSystem.name)/\(Self.formatName) cannot be read: \(error)")
         }
         let text = String(decoding: bytes, as: UTF8.self)
@@ -120,7 +120,7 @@ struct DataFolder {
                 }
             }
         } catch {
-            throw StorageError("\(damage); its segments do not help: \(error)")
+            throw StorageError("\(damage); its segments do not help: \(error)", for: error)
         }
         guard found.count <= 1 else {
             throw StorageError("\(damage), and its segments are of \(found.count) different logs; nothing was touched")
@@ -171,7 +171,7 @@ struct DataFolder {
         do throws(FileError) {
             try fileSystem.replace(Self.formatName, with: Array(Self.formatText(logID: logID).utf8))
         } catch {
-            throw StorageError(error.description)
+            throw StorageError(for: error)
         }
     }
 }

@@ -8,13 +8,25 @@ extension Recovery {
     /// A segment file with a whole header.
     struct Candidate {
         let header: SegmentHeader
-        let file: any File
+        /// Bytes of the file.
+        let size: Int
         var name: String { Segment.fileName(self.header.file) }
         var use: SnapshotFile.Use { .init(file: self.header.file, useCount: self.header.useCount) }
 
+        /// Opened for each look: a start holds few files, however many segments there are.
+        func open(_ fileSystem: any FileSystem) throws(FileError) -> any File {
+            try fileSystem.open(self.name, .readDisk)
+        }
+
+        func scan(_ fileSystem: any FileSystem) throws(FileError) -> SegmentScan {
+            SegmentScan(header: self.header, file: try self.open(fileSystem))
+        }
+
         /// Whether a block behind what counts was the first of a commit: of this use, as far as it can be told, and not
         /// a whole one that an earlier use left.
-        func resemblesCommit(_ block: UnsafeRawBufferPointer, at offset: Int) throws(FileError) -> Bool {
+        func resemblesCommit(
+            _ block: UnsafeRawBufferPointer, at offset: Int, in file: any File
+        ) throws(FileError) -> Bool {
             let likeness = [
                 block.integer(UInt32.self, at: 0) == CommitHeader.magic,
                 block.integer(UInt32.self, at: 4) == LogFormat.version,
@@ -23,10 +35,10 @@ extension Recovery {
             ]
             guard likeness.count(where: { $0 }) >= 3 else { return false }
             guard let stale = try? CommitHeader(reading: block), stale.useCount < self.header.useCount,
-                stale.paddedLength <= LogFormat.commitBytesMax, offset + stale.paddedLength <= self.file.size
+                stale.paddedLength <= LogFormat.commitBytesMax, offset + stale.paddedLength <= self.size
             else { return true }
             let bytes = AlignedMemory(bytes: stale.paddedLength)
-            _ = try self.file.readAround(at: offset, into: bytes.raw)
+            _ = try file.readAround(at: offset, into: bytes.raw)
             return !stale.checksumMatches(UnsafeRawBufferPointer(bytes.raw))
         }
     }
@@ -51,7 +63,7 @@ extension Recovery {
             guard header.logID == logID, header.file == number else {
                 throw FileError(.io, "\(name) belongs to another log or was renamed; nothing was touched")
             }
-            candidates.append(Candidate(header: header, file: file))
+            candidates.append(Candidate(header: header, size: file.size))
         }
         guard !candidates.isEmpty || unreadable == 0 else {
             throw FileError(.io, "the disk gives no header of any log segment; nothing was touched")
@@ -82,7 +94,7 @@ extension Recovery {
 
     /// Loads the newest snapshot that is whole; looks at the others too, because what is kept of the log depends on
     /// them.
-    mutating func loadSnapshot(_ folder: DataFolder, logID: UInt64) {
+    mutating func loadSnapshot(_ folder: DataFolder, logID: UInt64) throws(FileError) {
         for (name, lsn) in folder.snapshots {
             do {
                 let (snapshot, catalog, leases) = try Self.snapshot(
@@ -90,6 +102,8 @@ extension Recovery {
                 if self.snapshots.isEmpty { self.restore(snapshot, catalog, leases) }
                 self.snapshots.insert(.init(name: name, lsn: lsn), at: 0)
             } catch {
+                // Says nothing of the snapshot.
+                if let error = error as? FileError, error.isShortage { throw error }
                 self.damagedSnapshots.append(name)
                 self.reportDamage(
                     .init(file: name, offset: 0, length: 0), "the snapshot cannot be used: \(error)",
@@ -145,7 +159,7 @@ extension Recovery {
 
     /// A segment of which nothing is known has no more bytes.
     func fileBytesMax(_ candidates: [Candidate]) -> Int {
-        candidates.reduce(self.configuration.segmentBytesMax) { max($0, $1.file.size) }
+        candidates.reduce(self.configuration.segmentBytesMax) { max($0, $1.size) }
     }
 
     /// Segments that the snapshot knew and nobody dropped must be there.

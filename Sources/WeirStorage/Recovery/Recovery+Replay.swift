@@ -8,10 +8,11 @@ extension Recovery {
     /// A full segment that the snapshot covers needs only its footer.
     mutating func takeFooter(of candidate: Candidate) throws(FileError) -> Bool {
         guard let snapshot = self.snapshotPoint,
-            let footer = try SegmentFooter.read(from: candidate.file, useCount: candidate.header.useCount),
+            let footer = try SegmentFooter.read(
+                from: candidate.open(self.fileSystem), useCount: candidate.header.useCount),
             footer.last.lsn <= snapshot.lsn
         else { return false }
-        let segment = try self.segment(candidate)
+        let segment = Segment(header: candidate.header, size: candidate.size)
         for shard in footer.shards {
             let ref = ShardRef(stream: shard.stream, shard: shard.shard)
             var share = segment.streams[ref.stream] ?? Segment.StreamShare()
@@ -37,12 +38,6 @@ extension Recovery {
         self.seen = max(self.seen, footer.last.lsn)
         self.segments.append(segment)
         return true
-    }
-
-    func segment(_ candidate: Candidate) throws(FileError) -> Segment {
-        Segment(
-            header: candidate.header,
-            file: try self.fileSystem.open(Segment.fileName(candidate.header.file), .log))
     }
 
     /// Replays a commit that counts.

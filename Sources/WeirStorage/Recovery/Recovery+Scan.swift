@@ -40,7 +40,7 @@ extension Recovery {
 
     private mutating func recycle(_ candidate: Candidate) {
         self.recyclable.append(
-            .init(file: candidate.header.file, useCount: candidate.header.useCount, size: candidate.file.size))
+            .init(file: candidate.header.file, useCount: candidate.header.useCount, size: candidate.size))
     }
 
     /// Reads commit by commit. At something that is no commit: damage when a later commit proves that it was
@@ -48,8 +48,8 @@ extension Recovery {
     private mutating func scan(
         _ candidate: Candidate, later: ArraySlice<Candidate>, _ cuts: TermCuts
     ) throws(FileError) {
-        var scan = SegmentScan(header: candidate.header, file: candidate.file)
-        let segment = try self.segment(candidate)
+        var scan = try candidate.scan(self.fileSystem)
+        let segment = Segment(header: candidate.header, size: candidate.size)
         self.scanned = segment
         var offset = SegmentHeader.bytes
         var taken = 0
@@ -133,10 +133,11 @@ extension Recovery {
     }
 
     private mutating func reportTorn(_ offset: Int, _ candidate: Candidate) throws(FileError) {
-        guard offset + LogFormat.block <= candidate.file.size else { return }
+        guard offset + LogFormat.block <= candidate.size else { return }
         let block = AlignedMemory(bytes: LogFormat.block)
-        _ = try candidate.file.readAround(at: offset, into: block.raw)
-        if try candidate.resemblesCommit(UnsafeRawBufferPointer(block.raw), at: offset) {
+        let file = try candidate.open(self.fileSystem)
+        _ = try file.readAround(at: offset, into: block.raw)
+        if try candidate.resemblesCommit(UnsafeRawBufferPointer(block.raw), at: offset, in: file) {
             self.report.torn.append(.init(file: candidate.name, offset: offset, length: LogFormat.block))
         }
         guard let header = try? CommitHeader(reading: UnsafeRawBufferPointer(block.raw)),
@@ -175,7 +176,8 @@ extension Recovery {
             }
             position = found.offset + found.header.paddedLength
         }
-        let footer = try SegmentFooter.read(from: candidate.file, useCount: candidate.header.useCount)
+        let footer = try SegmentFooter.read(
+            from: candidate.open(self.fileSystem), useCount: candidate.header.useCount)
         // A file without a footer may have been cut short.
         let end = footer == nil ? max(scan.size, Int(clamping: candidate.header.size), offset) : scan.size
         let damage = firstWhole == offset ? Following.hole : .damage(next: firstWhole ?? end)
@@ -200,7 +202,7 @@ extension Recovery {
     private mutating func judge(
         _ later: Candidate, _ proof: LossProof, _ cuts: TermCuts
     ) throws(FileError) -> LossProof.Verdict {
-        var scan = SegmentScan(header: later.header, file: later.file)
+        var scan = try later.scan(self.fileSystem)
         // What is damaged at its start is not longer than a commit.
         let limit = min(scan.size, SegmentHeader.bytes + LogFormat.commitBytesMax + LogFormat.block)
         guard var found = try self.nextCommit(&scan, from: SegmentHeader.bytes, before: limit, cuts) else {

@@ -167,7 +167,7 @@ package struct Recovery {
         let candidates = try self.readHeaders(folder, logID: logID)
         let cuts = TermCuts(candidates.map(\.header))
         self.term = cuts.newestTerm + 1
-        self.loadSnapshot(folder, logID: logID)
+        try self.loadSnapshot(folder, logID: logID)
         try self.replay(candidates, cuts)
         self.reportLostEvents()
         self.missAbsentFiles(candidates)
@@ -185,7 +185,8 @@ package struct Recovery {
     }
 
     private func cannotOpen(_ error: FileError) -> StorageError {
-        StorageError("the data folder \(self.fileSystem.name) cannot be opened: \(error)")
+        StorageError(
+            "the data folder \(self.fileSystem.name) cannot be opened: \(error)", for: error)
     }
 
     mutating func reportDamage(_ range: DamagedRange, _ problem: String, _ sentence: String) {

@@ -73,13 +73,7 @@ extension Storage {
         }
         guard let task else { return false }
         let result = task.result(self.fileSystem)
-        switch result {
-        case .success: self.upkeepFailures.withLock { $0.succeeded(task.subject) }
-        case .failure(let error):
-            if self.upkeepFailures.withLock({ $0.failed(task.subject, error.description) }) {
-                self.handler(.notice("upkeep failed and is tried again: \(error)"))
-            }
-        }
+        self.tell(result, of: task)
         // A recovery waits for what is under way, so the core is still the one that gave the task.
         self.monitor.withLock { running in
             running.core.finished(task, result)
@@ -115,6 +109,27 @@ struct ToldOfClock {
             + "and arrival times never fall: until the clock has caught up such records stay that much longer than "
             + "their retention, and readers from a time find them that much later; size caps, trims and deletions of "
             + "streams take them as ever"
+    }
+}
+
+extension Storage {
+    /// Tells the operator of a failure once, and that it is over where puts may have waited for it.
+    func tell(_ result: Result<UpkeepDone, FileError>, of task: UpkeepTask) {
+        switch result {
+        case .success:
+            guard self.upkeepFailures.withLock({ $0.succeeded(task.subject) }), case .prepare = task else { return }
+            self.handler(.notice("log segments can be made again"))
+        case .failure(let error):
+            // Each attempt may be for another file, and says its name.
+            let failure = error.isShortage ? "\(error.kind)" : error.description
+            guard self.upkeepFailures.withLock({ $0.failed(task.subject, failure) }) else { return }
+            switch task {
+            case .prepare:
+                self.handler(.notice("a log segment could not be made, and it is tried again: \(error)"))
+            case .fill, .footer, .snapshot, .remove:
+                self.handler(.notice("upkeep failed and is tried again: \(error)"))
+            }
+        }
     }
 }
 

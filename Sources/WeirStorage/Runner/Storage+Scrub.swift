@@ -23,7 +23,12 @@ extension Storage {
                             + "restore the file from a copy, and run weir verify"))
             }
         } catch {
-            self.handler(.notice("looking for damage: \(error)"))
+            if error.kind == .noDescriptors {
+                // Looked at when there are some again.
+                next = piece.offset
+            } else {
+                self.handler(.notice("looking for damage: \(error)"))
+            }
         }
         self.monitor.withLock { running in
             running.core.scrubbed(piece, next: next, damage: damage)

@@ -115,7 +115,7 @@ extension Storage {
     private func prepare(_ preparation: SegmentPreparation) {
         let task = UpkeepTask.prepare(preparation)
         let result = task.result(self.fileSystem)
-        if case .failure(let error) = result { self.handler(.notice("a log segment could not be made: \(error)")) }
+        self.tell(result, of: task)
         self.monitor.withLock { running in
             running.core.finished(task, result)
             running.busy -= 1
@@ -123,21 +123,32 @@ extension Storage {
         self.monitor.wakeAll()
     }
 
-    /// There is work and no segment for it. Without space nothing is lost by waiting: what was admitted stays in
-    /// memory, new puts are refused, and it goes on when there is space again. Any other failure is one of the disk.
+    /// There is work and no segment for it. Without space or descriptors nothing is lost by waiting: what was admitted
+    /// stays in memory, new puts are refused, and it goes on when there are some again. Any other failure is one of the
+    /// disk.
     private func blocked(_ error: FileError) {
-        guard error.kind == .noSpace else { return self.writeFailed(error) }
-        let closing = self.monitor.withLock { running in
-            running.busy -= 1
-            return running.closing
-        }
+        guard error.isShortage else { return self.writeFailed(error) }
+        self.monitor.withLock { $0.busy -= 1 }
         self.monitor.wakeAll()
-        if closing { return self.stop("there is no space for what was not yet written: \(error)") }
-        _ = self.monitor.wait(milliseconds: 200) { running -> Bool? in
-            if case .stopped = running.core.state { return true }
-            return running.closing ? true : nil
+        guard self.waitsOut(error.kind) else {
+            return self.stop("what was not yet written could not be: \(error)")
         }
         self.monitor.withLock { $0.core.unblock() }
+    }
+
+    /// A pause before the next attempt at what the system was short of; false when none is to be made.
+    func waitsOut(_ kind: FileError.Kind) -> Bool {
+        let (again, wasClosing) = self.monitor.withLock { running in
+            let again = running.shortage.mayTryAgain(
+                isClosing: running.closing, comesBack: kind == .noDescriptors)
+            return (again, running.closing)
+        }
+        guard again else { return false }
+        _ = self.monitor.wait(milliseconds: ShortageWait.pauseMillis) { running -> Bool? in
+            if case .stopped = running.core.state { return true }
+            return running.closing && !wasClosing ? true : nil
+        }
+        return true
     }
 
     private func writeFailed(_ error: FileError) {

@@ -52,6 +52,7 @@ package final class Storage: Sendable {
         var writers = 0
         var closing = false
         var failures = 0
+        var shortage = ShortageWait()
         /// What the last recovery found, that of the start or a later one.
         var damaged: [DamagedRange]
 
@@ -206,9 +207,7 @@ package final class Storage: Sendable {
             return
         }
         do throws(StorageError) {
-            let recovered = try Recovery.run(
-                self.fileSystem, self.configuration, clock: self.clock, pool: self.pool, start: .continuing(failed))
-            let (core, report) = recovered
+            let (core, report) = try self.recover(from: failed)
             let watermark = core.watermark
             self.monitor.withLock { running in
                 running.core = core
@@ -219,6 +218,23 @@ package final class Storage: Sendable {
             self.monitor.wakeAll()
         } catch {
             self.stop("after a failed write (\(reason)): \(error.message)")
+        }
+    }
+
+    /// A recovery that the system refuses space or descriptors is tried again: nothing is wrong with the disk.
+    private func recover(
+        from failed: Recovery.Continuation
+    ) throws(StorageError) -> (core: LogCore, report: RecoveryReport) {
+        var isTold = false
+        while true {
+            do throws(StorageError) {
+                return try Recovery.run(
+                    self.fileSystem, self.configuration, clock: self.clock, pool: self.pool, start: .continuing(failed))
+            } catch {
+                guard let shortage = error.shortage, self.waitsOut(shortage) else { throw error }
+                if !isTold { self.handler(.notice("the recovery waits, and is tried again: \(error.message)")) }
+                isTold = true
+            }
         }
     }
 

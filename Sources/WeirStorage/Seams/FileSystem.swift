@@ -7,6 +7,8 @@ package struct FileError: Error, Equatable, Sendable, CustomStringConvertible {
         case notFound
         case alreadyExists
         case noSpace
+        /// The process or the system has no descriptor left to open a file with.
+        case noDescriptors
         case notPermitted
         case io
     }
@@ -17,6 +19,15 @@ package struct FileError: Error, Equatable, Sendable, CustomStringConvertible {
     package init(_ kind: Kind, _ description: String) {
         self.kind = kind
         self.description = description
+    }
+
+    /// The system is short of something that others may give back. It says nothing of the disk or of what is on it, so
+    /// nothing is lost by waiting and trying again.
+    package var isShortage: Bool {
+        switch self.kind {
+        case .noSpace, .noDescriptors: true
+        case .notFound, .alreadyExists, .notPermitted, .io: false
+        }
     }
 }
 

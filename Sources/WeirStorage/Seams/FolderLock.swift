@@ -9,6 +9,22 @@ import Musl
 import Darwin
 #endif
 
+/// An open folder, for syncing what stands in it: a file that was made must get its name on the disk also when no
+/// descriptor is left to open the folder with.
+final class OpenFolder: Sendable {
+    private let descriptor: Int32
+
+    init(_ path: String) throws(FileError) {
+        self.descriptor = Glibc.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard self.descriptor >= 0 else { throw FileError.system("cannot open the data folder", path) }
+    }
+
+    /// False, with `errno`, when it failed.
+    func sync() -> Bool { weir_sync_open_folder(self.descriptor) == 0 }
+
+    deinit { if self.descriptor >= 0 { close(self.descriptor) } }
+}
+
 /// The lock of a data folder, held against every other process that asks for it, until `release` or the end of this.
 final class FolderLock: Sendable {
     private let descriptor: Int32

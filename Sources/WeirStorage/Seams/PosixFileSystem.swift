@@ -26,6 +26,7 @@ package struct PosixFileSystem: FileSystem {
     /// `.direct` or `.buffered`.
     package let mode: WriteMode
     private let lock: FolderLock
+    private let folder: OpenFolder
 
     static let lockName = "weir.lock"
 
@@ -40,6 +41,7 @@ package struct PosixFileSystem: FileSystem {
             throw FileError(.notPermitted, "the data folder \(folder) is in use by another weir process")
         }
         self.lock = lock
+        self.folder = try OpenFolder(folder)
         switch mode {
         case .direct, .buffered: self.mode = mode
         case .automatic: self.mode = Self.directWorks(in: folder) ? .direct : .buffered
@@ -156,7 +158,7 @@ package struct PosixFileSystem: FileSystem {
     }
 
     package func syncFolder() throws(FileError) {
-        try Self.syncFolder(self.name)
+        guard self.folder.sync() else { throw FileError.system("cannot sync the folder", self.name) }
     }
 
     private static func syncFolder(_ path: String) throws(FileError) {
@@ -243,6 +245,7 @@ extension FileError {
             case ENOENT: .notFound
             case EEXIST: .alreadyExists
             case ENOSPC, EDQUOT: .noSpace
+            case EMFILE, ENFILE: .noDescriptors
             case EACCES, EPERM, EROFS: .notPermitted
             default: .io
             }

@@ -42,7 +42,7 @@ extension Simulation: LogHolder {
         case .blocked(let error):
             self.tally.full += 1
             self.trace.note("blocked: \(error)")
-            if error.kind == .noSpace { self.core.unblock() } else { try self.fail(error) }
+            if error.isShortage { self.core.unblock() } else { try self.fail(error) }
         case nil: break
         }
     }

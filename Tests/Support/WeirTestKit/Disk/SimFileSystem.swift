@@ -23,6 +23,14 @@ package enum DiskOperation: Hashable, Sendable {
         case .create, .write, .sync, .truncate, .rename, .remove, .syncFolder: true
         }
     }
+
+    /// Takes a descriptor.
+    package var opens: Bool {
+        switch self {
+        case .list, .open, .create: true
+        case .read, .write, .sync, .truncate, .rename, .remove, .syncFolder, .space: false
+        }
+    }
 }
 
 package enum DiskFault: Hashable, Sendable {
@@ -30,6 +38,8 @@ package enum DiskFault: Hashable, Sendable {
     case failed
     /// ENOSPC.
     case noSpace
+    /// EMFILE: for what opens a file. Elsewhere nothing happens.
+    case noDescriptors
     /// The process or the machine stops in the midst of the operation. Nothing works until `restart`.
     case crash
     /// A write or a sync says success and does nothing: a disk that lies. For engines broken on purpose.
@@ -50,6 +60,12 @@ package final class SimFileSystem: FileSystem {
 
     private let state: Mutex<State>
     package let name = "(simulated)"
+    private let handles = Mutex(Handles())
+
+    private struct Handles {
+        var open = 0
+        var most = 0
+    }
 
     package init(
         seed: UInt64 = 0, direct: Bool = false, capacity: Int = 1 << 40, image: [String: [UInt8]] = [:]
@@ -73,6 +89,17 @@ package final class SimFileSystem: FileSystem {
         self.state.withLock { state in
             state.down = false
             if powerCut { state.disk.cutPower(&state.random) } else { state.disk.killProcess() }
+        }
+    }
+
+    /// Files that are open now.
+    package var openFiles: Int { self.handles.withLock { $0.open } }
+
+    /// The most files that were open at one time since the last call.
+    package func takeMostOpenFiles() -> Int {
+        self.handles.withLock { handles in
+            defer { handles.most = handles.open }
+            return handles.most
         }
     }
 
@@ -157,7 +184,8 @@ package final class SimFileSystem: FileSystem {
         _ operation: DiskOperation, _ body: (inout State, DiskFault?) throws(FileError) -> R
     ) throws(FileError) -> R {
         let judge = self.state.withLock { $0.judge }
-        let fault = judge?(operation)
+        var fault = judge?(operation)
+        if fault == .noDescriptors, !operation.opens { fault = nil }
         return try self.state.withLock { state throws(FileError) in
             guard !state.down else { throw Self.error(.crash, "the process is gone") }
             state.operations += 1
@@ -181,6 +209,7 @@ package final class SimFileSystem: FileSystem {
         switch fault {
         case .failed: FileError(.io, "\(what): input/output error")
         case .noSpace: FileError(.noSpace, "\(what): no space left on device")
+        case .noDescriptors: FileError(.noDescriptors, "\(what): too many open files")
         case .crash, .ignored: FileError(.io, "\(what): the machine stopped")
         }
     }
@@ -199,7 +228,13 @@ package final class SimFileSystem: FileSystem {
             self.name = name
             self.epoch = epoch
             self.pastCache = pastCache
+            system.handles.withLock { handles in
+                handles.open += 1
+                handles.most = max(handles.most, handles.open)
+            }
         }
+
+        deinit { self.system.handles.withLock { $0.open -= 1 } }
 
         private func operate<R>(
             _ operation: DiskOperation, _ body: (inout State, DiskFault?) throws(FileError) -> R
@@ -226,7 +261,7 @@ package final class SimFileSystem: FileSystem {
                 switch fault {
                 case nil: try state.disk.write(self.file, bytes, at: offset)
                 case .ignored: break
-                case .noSpace: throw SimFileSystem.error(.noSpace, self.name)
+                case .noSpace, .noDescriptors: throw SimFileSystem.error(fault ?? .noSpace, self.name)
                 case .failed, .crash:
                     state.disk.writeTorn(self.file, bytes, at: offset, &state.random)
                     throw SimFileSystem.error(fault ?? .failed, self.name)
@@ -239,7 +274,7 @@ package final class SimFileSystem: FileSystem {
                 switch fault {
                 case nil: state.disk.sync(self.file)
                 case .ignored: break
-                case .noSpace, .failed:
+                case .noSpace, .noDescriptors, .failed:
                     state.disk.failSync(self.file, &state.random)
                     throw SimFileSystem.error(fault ?? .failed, self.name)
                 case .crash:
