@@ -110,9 +110,6 @@ struct ServeCommand: AsyncParsableCommand {
             try StandardOutput.write("# The configuration is right. It amounts to:\n" + ConfigFile.text(settings))
             return
         }
-        if weir_raise_open_files(nil) != 0 {
-            Messages.write("the number of open files could not be raised: there may be fewer connections than allowed")
-        }
         var logger = Logger(label: "weir", factory: { _ in LineLogHandler() })
         logger.logLevel = settings.logLevel
         try await self.serve(settings, logger)
@@ -122,7 +119,7 @@ struct ServeCommand: AsyncParsableCommand {
         let configuration = settings.configuration
         let node: Node
         do {
-            node = try await Node.start(configuration, logger: logger)
+            node = try await Node.start(configuration, openFilesMax: Self.raiseOpenFiles(), logger: logger)
         } catch {
             throw Failure(.failed, error.description)
         }
@@ -142,6 +139,14 @@ struct ServeCommand: AsyncParsableCommand {
         if let reason { throw Failure(.failed, reason) }
         logger.notice("stopped")
     }
+
+    /// Raises the soft limit of open files to the hard one. Returns what the limit is then.
+    private static func raiseOpenFiles() -> Int? {
+        var limit: UInt64 = 0
+        _ = weir_raise_open_files(&limit)
+        return limit > 0 ? Int(clamping: limit) : nil
+    }
+
     /// A stdout that is full, closed, or not read is no reason not to serve: on a thread of its own.
     private static func tellReady(_ line: String, _ logger: Logger) {
         Thread.start("weir-ready") {

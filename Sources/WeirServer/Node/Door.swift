@@ -8,10 +8,12 @@ import WeirModel
 struct Door: Sendable {
     private let core: NodeCore
     private let loops: [LoopHandle]
+    private let places: Places
 
-    init(_ core: NodeCore, _ loops: [LoopHandle]) {
+    init(_ core: NodeCore, _ loops: [LoopHandle], _ places: Places) {
         self.core = core
         self.loops = loops
+        self.places = places
     }
 
     func bootstrap(_ group: any EventLoopGroup) -> ServerBootstrap {
@@ -19,7 +21,15 @@ struct Door: Sendable {
         let receive = self.core.configuration.receiveBytes
         let smallest = min(8192, receive)
         let buffers = AdaptiveRecvByteBufferAllocator(minimum: smallest, initial: smallest, maximum: receive)
+        let places = self.places
         return ServerBootstrap(group: group)
+            .serverChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(PlaceKeeper(places))
+                }
+            }
+            // As the keeper of the places wants it.
+            .serverChannelOption(.maxMessagesPerRead, value: 1)
             .serverChannelOption(.backlog, value: 1024)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)

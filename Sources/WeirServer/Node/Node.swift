@@ -53,12 +53,28 @@ package final class Node: Sendable {
     /// Opens and recovers the log, then listens. Throws `NodeError` with a sentence for the operator; then nothing is
     /// left open.
     ///
-    /// `disk`: the data folder when it is open already; by default it is opened by its path.
+    /// `disk`: the data folder when it is open already; by default it is opened by its path. `openFilesMax`: files that
+    /// this process may have open; `nil` is without a limit. Where they are too few for the connections that are
+    /// configured, fewer are allowed.
     package static func start(
         _ configuration: NodeConfiguration, on disk: (any FileSystem)? = nil, clock: any Clock = SystemClock(),
-        logger: Logger
+        openFilesMax: Int? = nil, logger: Logger
     ) async throws(NodeError) -> Node {
         try configuration.validate()
+        let plan = try DescriptorPlan(
+            limit: openFilesMax, connectionsMax: configuration.connectionsMax, loops: configuration.loops)
+        if let sentence = plan.sentence { logger.warning("\(sentence)") }
+        var configuration = configuration
+        configuration.connectionsMax = plan.connections
+        configuration.storage.readFilesMax = plan.readFiles
+        return try await Self.start(
+            configuration, on: disk, clock: clock, places: Places(plan.connections + plan.turnedAway), logger: logger)
+    }
+
+    private static func start(
+        _ configuration: NodeConfiguration, on disk: (any FileSystem)?, clock: any Clock, places: Places,
+        logger: Logger
+    ) async throws(NodeError) -> Node {
         let relay = ProgressRelay(logger: logger)
         let storage: Storage
         do {
@@ -76,7 +92,7 @@ package final class Node: Sendable {
         let core = NodeCore(configuration, storage: storage, clock: clock, relay: relay, logger: logger)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: configuration.loops)
         do {
-            return try await Self.listen(core, group)
+            return try await Self.listen(core, group, places)
         } catch {
             await Self.end(core, group)
             throw error as? NodeError
@@ -89,7 +105,9 @@ package final class Node: Sendable {
         (error as? IOError).map { String(cString: strerror($0.errnoCode)) } ?? "\(error)"
     }
 
-    private static func listen(_ core: NodeCore, _ group: MultiThreadedEventLoopGroup) async throws -> Node {
+    private static func listen(
+        _ core: NodeCore, _ group: MultiThreadedEventLoopGroup, _ places: Places
+    ) async throws -> Node {
         let ending = Ending()
         var inboxes: [LoopInbox] = []
         var counters: [Counters] = []
@@ -116,7 +134,7 @@ package final class Node: Sendable {
         // it, and not how often something was reported.
         let now = core.storage.withLog { $0.watermark }
         for inbox in inboxes { inbox.post(.durable(now, shards: [])) }
-        let door = Door(core, inboxes.map(\.handle))
+        let door = Door(core, inboxes.map(\.handle), places)
         let listeners = try await Listening.bind(
             door.bootstrap(group), ListenAddress.all(core.configuration.host), port: core.configuration.port)
         return Node(core, group: group, listeners: listeners, ending: ending, housekeeping: housekeeping)

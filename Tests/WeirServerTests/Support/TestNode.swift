@@ -21,11 +21,12 @@ struct TestNode {
 
     /// Runs `body` against a node that listens on a port of the system's choice.
     static func run<T>(
-        _ change: (inout NodeConfiguration) -> Void = { _ in }, _ body: (TestNode) async throws -> T
+        openFilesMax: Int? = nil, _ change: (inout NodeConfiguration) -> Void = { _ in },
+        _ body: (TestNode) async throws -> T
     ) async throws -> T {
         let folder = Self.makeFolder()
         defer { Self.remove(folder) }
-        let node = try await Self.start(folder, change)
+        let node = try await Self.start(folder, openFilesMax: openFilesMax, change)
         do {
             let result = try await body(TestNode(node: node, folder: folder))
             await node.shutdown(drain: .zero)
@@ -57,11 +58,12 @@ struct TestNode {
 
     static func start(
         _ folder: String, on disk: (any FileSystem)? = nil, clock: any WeirStorage.Clock = SystemClock(),
-        _ change: (inout NodeConfiguration) -> Void = { _ in }
+        openFilesMax: Int? = nil, _ change: (inout NodeConfiguration) -> Void = { _ in }
     ) async throws -> Node {
         var configuration = Self.configuration(folder)
         change(&configuration)
-        return try await Node.start(configuration, on: disk, clock: clock, logger: Self.logger)
+        return try await Node.start(
+            configuration, on: disk, clock: clock, openFilesMax: openFilesMax, logger: Self.logger)
     }
 
     static func configuration(_ folder: String) -> NodeConfiguration {

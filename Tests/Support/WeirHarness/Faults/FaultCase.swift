@@ -17,7 +17,8 @@ package struct FaultCase: Sendable, CustomStringConvertible {
 
     package static let all: [FaultCase] =
         StartFaults.cases + CommandFaults.cases + ShardFaults.cases + ReadFaults.cases + RecordFaults.cases
-        + ConnectionFaults.cases + CrowdFaults.cases + EndingFaults.cases + PipeFaults.cases + SpaceFaults.cases
+        + ConnectionFaults.cases + CrowdFaults.cases + DescriptorFaults.cases + EndingFaults.cases + PipeFaults.cases
+        + SpaceFaults.cases
         + DamageFaults.cases + ConsumeFaults.cases + WorkerFaults.cases + PutFaults.cases + SignalFaults.cases
         + Self.ofClockAndDisk
 
