@@ -144,9 +144,8 @@ final class ChildProgram: Sendable {
     /// before the program has seen that.
     func checkSilent() throws(ProgramFailure) {
         guard let line = self.lines.first else { return }
-        throw ProgramFailure(
-            "wrote a line that nobody asked for, behind its answer: '\(String(decoding: line.prefix(100), as: UTF8.self))'"
-        )
+        let beginning = String(decoding: line.prefix(100), as: UTF8.self)
+        throw ProgramFailure("wrote a line that nobody asked for, behind its answer: '\(beginning)'")
     }
 
     /// The next line that it writes, without its end. Throws `ProgramFailure` at the end of its output, and
