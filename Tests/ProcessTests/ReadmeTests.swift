@@ -27,8 +27,7 @@ import WeirHarness
                 ["put", "visits", "--key-field", "1"],
                 input: .bytes(Array(lines.map { $0 + "\n" }.joined().utf8)))
             try put.expect(0)
-            let path = URL(fileURLWithPath: server.weir.path).deletingLastPathComponent()
-                .appendingPathComponent("readme-consumer").path
+            let path = try Weir.beside("readme-consumer")
             // Its output is a pipe: what was checkpointed must have been written when it is ended.
             let program = try await ChildProcess.start(path, ["\(server.port)"], environment: [:])
             try await Waiting.until("three processed records") {

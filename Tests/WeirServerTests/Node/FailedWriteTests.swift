@@ -153,6 +153,8 @@ import WeirStorage
         let box = Box()
         let configuration = TestNode.configuration(folder)
         let storage = try Storage.open(configuration.storage, on: disk, clock: SystemClock()) { progress in
+            // What comes later, such as the commit that ends an idle time, is reported to nobody either.
+            guard !box.isRecovered else { return }
             relay.report(progress)
             if case .recovered = progress { box.recovered() }
         }
@@ -193,6 +195,8 @@ import WeirStorage
             self.monitor.withLock { $0 = true }
             self.monitor.wakeAll()
         }
+
+        var isRecovered: Bool { self.monitor.withLock { $0 } }
 
         func waitUntilRecovered() -> Bool { self.monitor.wait(milliseconds: 20_000) { $0 ? true : nil } ?? false }
     }

@@ -16,12 +16,18 @@ package struct Weir: Sendable {
     /// The program `weir` that was built together with the running one: it lies beside it. `WEIR_BINARY` names another.
     package static func find() throws -> Weir {
         if let path = ProcessInfo.processInfo.environment["WEIR_BINARY"] { return Weir(path: path) }
+        return Weir(path: try Self.beside("weir"))
+    }
+
+    /// Another program that was built together with the running one.
+    package static func beside(_ name: String) throws -> String {
         let own = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
-        let path = URL(fileURLWithPath: own).deletingLastPathComponent().appendingPathComponent("weir").path
+        let path = URL(fileURLWithPath: own).deletingLastPathComponent().appendingPathComponent(name).path
         try require(
             FileManager.default.isExecutableFile(atPath: path),
-            "there is no program weir beside \(own): build all of it with 'swift build', or name one in WEIR_BINARY")
-        return Weir(path: path)
+            "there is no program \(name) beside \(own): build all of it with 'swift build', or name weir in WEIR_BINARY"
+        )
+        return path
     }
 
     /// What a command did.
