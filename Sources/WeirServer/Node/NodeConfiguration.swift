@@ -90,6 +90,7 @@ extension NodeConfiguration {
         try Self.check("the put credit in bytes", self.putCreditBytes, 1...(1 << 30))
         try Self.check("the put credit in requests", self.putCreditRequests, 1...65_536)
         try Self.check("the size of a frame", self.frameBytesMax, Limits.helloFrameBytesMax...Limits.frameBytesMax)
+        try self.checkSegments()
         try Self.check("the size of a read", self.receiveBytes, 4096...(4 << 20))
         try Self.check("the memory for frames", self.frameMemoryBytesMax, self.frameBytesMax...(1 << 40))
         try Self.check("the memory for reads", self.readMemoryBytesMax, 32 << 20...(1 << 40))
@@ -103,6 +104,19 @@ extension NodeConfiguration {
             ("the time for reading answers", self.unreadTimeoutMillis), ("the time for closing", self.lingerMillis),
         ] {
             try Self.check(name + " in ms", Int(millis), 1...3_600_000)
+        }
+    }
+
+    /// Segments are made and given back as a whole: a log of fewer than four of them could neither go on nor give back.
+    private func checkSegments() throws(NodeError) {
+        let (least, most) = (self.storage.segmentBytesMin, self.storage.segmentBytesMax)
+        guard least <= most else {
+            throw NodeError("segment-min is \(least) bytes, which is more than segment-max with \(most)")
+        }
+        guard let log = self.storage.logBytesMax else { return }
+        guard Int64(least) <= log / 4 else {
+            throw NodeError(
+                "segment-min is \(least) bytes, and log-max-bytes with \(log) must hold four of such segments")
         }
     }
 

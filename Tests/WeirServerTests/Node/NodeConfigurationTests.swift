@@ -38,6 +38,24 @@ import WeirStorage
         try configuration.validate()
     }
 
+    @Test(
+        arguments: [
+            (4 << 20, 4 << 20, 16 << 20, nil), (4 << 20, 4 << 20, (16 << 20) - 1, "four of such segments"),
+            (1 << 30, 1 << 30, 64 << 20, "four of such segments"), (8 << 20, 4 << 20, nil, "more than segment-max"),
+            (1 << 30, 1 << 30, nil, nil),
+        ] as [(Int, Int, Int64?, String?)])
+    func `The log must hold four of its smallest segments`(
+        _ least: Int, _ most: Int, _ log: Int64?, _ refusal: String?
+    ) throws {
+        var configuration = self.configuration()
+        configuration.storage.segmentBytesMin = least
+        configuration.storage.segmentBytesMax = most
+        configuration.storage.logBytesMax = log
+        guard let refusal else { return try configuration.validate() }
+        let error = #expect(throws: NodeError.self) { try configuration.validate() }
+        #expect(error?.description.contains(refusal) == true, "\(error?.description ?? "")")
+    }
+
     @Test func `Each value that is not allowed is named with what is`() throws {
         try self.configuration().validate()
         let cases: [(WritableKeyPath<NodeConfiguration, Int>, [Int], String)] = [
