@@ -21,7 +21,7 @@ import WeirSimulator
         arguments: [
             302_077, 910_163, 70_002_049, 70_003_689, 70_007_555, 70_009_940, 70_017_992, 70_018_718, 70_022_620,
             70_023_511, 70_025_097, 70_030_125, 70_032_121, 70_032_400, 70_041_089, 70_044_578, 70_049_123, 71_015_773,
-            95_012_515,
+            95_012_515, 98_027_832,
         ] as [UInt64])
     func historiesOfConsumersThatBrokeARuleOnceBreakNone(_ seed: UInt64) {
         #expect(ConsumerSimulation(seed: seed).run().violation == nil, "weir-sim --consumers --seed \(seed) --trace")

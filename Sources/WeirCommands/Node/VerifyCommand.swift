@@ -28,7 +28,9 @@ struct VerifyCommand: AsyncParsableCommand {
         }
         let output = StandardOutput()
         for finding in report.findings { output.bytes.append(text: "damaged: \(finding)\n") }
-        for place in report.torn { output.bytes.append(text: "torn, a start cuts it off: \(place)\n") }
+        for place in report.torn {
+            output.bytes.append(text: "torn, a start cuts it off or writes it again: \(place)\n")
+        }
         for name in report.foreign { output.bytes.append(text: "not Weir's, not looked at: \(name)\n") }
         output.bytes.append(
             text: "\(report.segments) segments, \(report.commits) commits, \(report.batches) batches, "

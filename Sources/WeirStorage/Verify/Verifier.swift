@@ -225,9 +225,7 @@ package struct Verifier {
         _ = try file.readAround(at: start, into: block.raw)
         let raw = UnsafeRawBufferPointer(block.raw)
         guard let trailer = SegmentFooter.Trailer(reading: raw) else {
-            if SegmentFooter.Trailer.resembles(raw) {
-                self.find(name, start..<size, "the block that says where the footer lies is damaged")
-            }
+            if SegmentFooter.Trailer.resembles(raw) { self.torn(name, start..<size) }
             return nil
         }
         // What stands behind the trailer in its block may be older: the write may have been torn when the power was
@@ -236,7 +234,7 @@ package struct Verifier {
         let (offset, length) = (Int(clamping: trailer.offset), Int(clamping: trailer.length))
         let end = offset + LogFormat.padded(max(1, length))
         guard let footer = try SegmentFooter.read(from: file, useCount: header.useCount) else {
-            self.find(name, offset..<min(end, size), "the footer is damaged")
+            self.torn(name, offset..<min(end, size))
             return nil
         }
         let padding = AlignedMemory(bytes: LogFormat.padded(max(1, length)))
@@ -245,6 +243,12 @@ package struct Verifier {
             self.find(name, offset..<end, "the padding of the footer is damaged")
         }
         return footer
+    }
+
+    /// A footer that is not whole, as a power cut leaves it: it was written at once, its trailer with it. It only
+    /// repeats what the commits say, and a start writes it again.
+    private mutating func torn(_ name: String, _ range: Range<Int>) {
+        self.report.torn.append(DamagedRange(file: name, offset: range.lowerBound, length: range.count))
     }
 
     private mutating func snapshot(_ name: String, _ lsn: LSN) throws(FileError) {

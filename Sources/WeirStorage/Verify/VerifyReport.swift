@@ -18,7 +18,7 @@ package struct VerifyReport: Sendable {
 
     package internal(set) var findings: [Finding] = []
     /// What a crash leaves at the end of the log: something like a commit that is not whole, and nothing tells that it
-    /// was ever acknowledged. A start cuts it off. No damage.
+    /// was ever acknowledged, which a start cuts off; or a footer that is not whole, which it writes again. No damage.
     package internal(set) var torn: [DamagedRange] = []
     package internal(set) var segments = 0
     package internal(set) var commits = 0

@@ -58,6 +58,9 @@ extension ConsumerSimulation {
         for task in worker.leases where !task.inHand.isEmpty {
             try self.processed(worker, task, self.random.within(0...task.inHand.count))
         }
+        if self.now >= worker.pausedUntil {
+            self.watch.heard(Set(self.leases.ahead.filter { $0.value.owner == worker.owner }.map(\.key)))
+        }
         worker.isAlive = false
         // A machine that loses its power says nothing.
         if self.random.chance(2, of: 3) { self.disconnect(worker) }
