@@ -46,6 +46,25 @@ import Testing
         ([.failed([1]), .failed([1])], 0, 0),
     ]
 
+    /// A disk without room is told, and no failure: the commit stays where it is, and what is written takes it back.
+    @Test func aRefusedWriteIsTriedAgainUntilOneIsWritten() {
+        var pipeline = CommitPipeline(last: .none, next: LSN(1))
+        for _ in 0..<2 {
+            _ = pipeline.close(bytes: 100)
+            _ = pipeline.startWriting()
+        }
+        #expect(pipeline.refusal == nil)
+        pipeline.refused("no space")
+        pipeline.refused("still none")
+        #expect(pipeline.refusal == "still none" && pipeline.phase == .running)
+        #expect(pipeline.pendingBytes == 200 && pipeline.watermark == .none)
+        #expect(pipeline.written(LSN(2)) == [])
+        #expect(pipeline.refusal == nil)
+        pipeline.refused("none for the first")
+        #expect(pipeline.written(LSN(1)) == [LSN(1), LSN(2)])
+        #expect(pipeline.refusal == nil)
+    }
+
     @Test(arguments: histories)
     func aHistoryIsAcknowledgedInItsOrder(_ events: [Event], _ watermark: UInt64, _ waiting: Int) {
         var pipeline = CommitPipeline(last: .none, next: LSN(1))

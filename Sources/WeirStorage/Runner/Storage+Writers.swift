@@ -49,10 +49,8 @@ extension Storage {
     /// Whether the write may be tried again: a while later, unless the node ends or another write failed.
     private func waitForRoom(_ error: FileError) -> Bool {
         self.monitor.withLock { $0.core.pipeline.refused(error.description) }
-        return self.monitor.wait(milliseconds: 200) { running -> Bool? in
-            guard case .running = running.core.pipeline.phase, !running.closing else { return false }
-            return nil
-        } ?? true
+        guard self.waitsOut(error.kind) else { return false }
+        return self.monitor.withLock { $0.core.pipeline.phase == .running }
     }
 
     private func wrote(_ job: WriteJob, startNanos: UInt64) {

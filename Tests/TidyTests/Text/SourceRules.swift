@@ -54,7 +54,10 @@ enum SourceRules {
     static func staticLocks(in file: Tree.File) -> [Finding] {
         guard file.isSwift else { return [] }
         return file.masked.code.enumerated().compactMap { position, line in
-            let isValue = line.containsWord("static let") || line.containsWord("static var")
+            let isGlobal = line.first.map { !$0.isWhitespace } ?? false
+            let isValue =
+                line.containsWord("static let") || line.containsWord("static var")
+                || isGlobal && (line.containsWord("let") || line.containsWord("var"))
             guard isValue, ["Mutex", "Atomic"].contains(where: line.containsWord) else { return nil }
             return Finding(
                 file.path, line: position + 1,

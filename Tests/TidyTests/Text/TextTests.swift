@@ -50,11 +50,14 @@ struct SourceTests {
 
     @Test(
         "Static locks are refused, those of instances are let through",
-        arguments: ["private static let state = Mutex(State())", "static let count: Atomic<Int> = Atomic(1)"])
+        arguments: [
+            "private static let state = Mutex(State())", "static let count: Atomic<Int> = Atomic(1)",
+            "private let state = Mutex(1)",
+        ])
     func staticLocks(line: String) {
         func findings(_ text: String) -> [Finding] { SourceRules.findings(in: tree(["Sources/A/A.swift": text])) }
         expectBites(findings("\(head)\n\(line)"), at: ["Sources/A/A.swift:2"], saying: "loses its value")
-        expectNone(findings("\(head)\n\(line.replacing("static ", with: ""))"))
+        expectNone(findings("\(head)\n    \(line.replacing("static ", with: ""))"))
         expectNone(findings("\(head)\nstatic func add(_ amount: Int, to counter: borrowing Atomic<Int64>) {}"))
     }
 }

@@ -12,16 +12,24 @@ enum SpaceFaults {
         FaultCase("a stop while the disk refuses commits ends with a sentence, and nothing is lost", Self.stopWithout),
     ]
 
-    /// As file systems do that copy what they write, and quotas.
-    private static func brokenPromise(_ scene: Scene) async throws -> String {
+    /// A server with one record in the stream `s`, whose disk refuses commits from now on.
+    private static func refusing(
+        _ scene: Scene
+    ) async throws -> (faults: FaultPage, server: ServerProcess, connection: RawConnection, stream: StreamID) {
         let faults = try await FaultPage.make(in: scene.folder)
-        let server = try await scene.serve(faults: faults)
+        let server = try await scene.serve(["drain": "1s"], faults: faults)
         try await server.weir.succeed("stream", "create", "s", "--shards", "1")
         let connection = try await RawConnection.open(server)
         try await connection.hello()
         let stream = try await connection.call(DescribeStream(stream: .name("s"))).stream.id
         try require(try await Self.refusal(connection, stream, [1], 10) == nil, "a put on a good disk was refused")
         faults.refuseCommits(true)
+        return (faults, server, connection, stream)
+    }
+
+    /// As file systems do that copy what they write, and quotas.
+    private static func brokenPromise(_ scene: Scene) async throws -> String {
+        let (faults, server, connection, stream) = try await Self.refusing(scene)
         // It was taken, so it waits; what comes later is refused by name, and reads go on.
         async let waiting = Self.refusal(connection, stream, [2], 11)
         try await Waiting.until("a commit that is refused") { faults.failedWrites > 2 }
@@ -43,14 +51,7 @@ enum SpaceFaults {
     }
 
     private static func stopWithout(_ scene: Scene) async throws -> String {
-        let faults = try await FaultPage.make(in: scene.folder)
-        let server = try await scene.serve(["drain": "1s"], faults: faults)
-        try await server.weir.succeed("stream", "create", "s", "--shards", "1")
-        let connection = try await RawConnection.open(server)
-        try await connection.hello()
-        let stream = try await connection.call(DescribeStream(stream: .name("s"))).stream.id
-        try require(try await Self.refusal(connection, stream, [1], 10) == nil, "a put on a good disk was refused")
-        faults.refuseCommits(true)
+        let (faults, server, connection, stream) = try await Self.refusing(scene)
         let waiting = Task { try? await Self.refusal(connection, stream, [2], 11) }
         try await Waiting.until("a commit that is refused") { faults.failedWrites > 0 }
         server.process.send(SIGTERM)
