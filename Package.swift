@@ -27,6 +27,8 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        // Queues of what waits for the disk.
+        .package(url: "https://github.com/apple/swift-collections", from: "1.1.0"),
         // The command line: arguments, weir.yaml, latencies of `weir bench`.
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
@@ -47,16 +49,23 @@ let package = Package(
         .target(
             name: "WeirStorage", dependencies: ["CWeir", "WeirModel", "WeirLog", "WeirCatalog"], swiftSettings: settings
         ),
-        // Layer 3: a node, and the client
+        // Layer 3: what every door of a node stands on
+        .target(
+            name: "WeirEngine",
+            dependencies: [
+                "CWeir", "WeirCatalog", "WeirLog", "WeirModel", "WeirStorage",
+                .product(name: "DequeModule", package: "swift-collections"),
+            ], swiftSettings: settings),
+        // Layer 4: a node, and the client
         .target(
             name: "WeirServer",
             dependencies: [
-                "CWeir", "WeirCatalog", "WeirLog", "WeirModel", "WeirProtocol", "WeirStorage", logging,
+                "CWeir", "WeirCatalog", "WeirEngine", "WeirLog", "WeirModel", "WeirProtocol", "WeirStorage", logging,
             ] + nio, swiftSettings: settings),
         .target(
             name: "WeirClient", dependencies: ["WeirModel", "WeirProtocol", logging] + nio, swiftSettings: settings),
         .target(name: "WeirConsumer", dependencies: ["WeirModel", "WeirClient", logging], swiftSettings: settings),
-        // Layer 4: the command line, and the one executable
+        // Layer 5: the command line, and the one executable
         .target(
             name: "WeirCommands",
             dependencies: [
@@ -112,12 +121,18 @@ let package = Package(
         .testTarget(
             name: "WeirSimulatorTests", dependencies: ["WeirSimulator"], swiftSettings: settings),
         .testTarget(
+            name: "WeirEngineTests",
+            dependencies: ["WeirCatalog", "WeirEngine", "WeirLog", "WeirModel", "WeirStorage", "WeirTestKit"],
+            swiftSettings: settings),
+        .testTarget(
             name: "WeirServerTests",
             dependencies: [
-                "CWeir", "WeirCatalog", "WeirLog", "WeirModel", "WeirProtocol", "WeirServer", "WeirStorage", logging,
+                "CWeir", "WeirCatalog", "WeirEngine", "WeirLog", "WeirModel", "WeirProtocol", "WeirServer",
+                "WeirStorage",
+                "WeirTestKit", logging,
             ] + nio, swiftSettings: settings),
         .testTarget(
-            name: "WeirClientTests", dependencies: ["WeirModel", "WeirProtocol", "WeirClient"] + nio,
+            name: "WeirClientTests", dependencies: ["WeirEngine", "WeirModel", "WeirProtocol", "WeirClient"] + nio,
             swiftSettings: settings),
         .testTarget(
             name: "WeirConsumerTests", dependencies: ["WeirModel", "WeirClient", "WeirConsumer"],

@@ -12,7 +12,7 @@ extension Connection {
         _ = self.session.close()
         self.phase = .closing
         self.log(.info, "closing a connection", reason: error.description)
-        self.loop.counters.count(error: error.code)
+        self.lane.counters.count(error: error.code)
         self.dropInput()
         self.endAllWaiting()
         self.setReading(true)
@@ -47,8 +47,8 @@ extension Connection {
 
     func closeWhenDrained() {
         guard case .draining = self.session.state, self.isOpen else { return }
-        guard self.pending.isEmpty, self.reads.isEmpty, self.heartbeats.isEmpty, self.parked.isEmpty,
-            self.deferredAnswers == 0
+        guard self.output.pending.isEmpty, self.caller.readCount == 0, self.heartbeats.isEmpty, self.parked.isEmpty,
+            self.caller.deferred == 0
         else { return }
         self.close(Self.goingDown)
     }
@@ -61,13 +61,13 @@ extension Connection {
         }
         guard self.isOpen else { return }
         if let error = self.session.deadlineReached(now: now) { return self.close(error) }
-        if let since = self.unreadSinceMillis, now - since >= self.node.configuration.unreadTimeoutMillis {
+        if let since = self.output.unreadSinceMillis, now - since >= self.node.configuration.unreadTimeoutMillis {
             return self.close(
                 WeirError(
                     .timedOut,
                     "the client has not read its answers for \(self.node.configuration.unreadTimeoutMillis) ms"))
         }
-        if self.holdings[.unread] > 0 || self.isInputPaused, let context { self.checkUnread(context) }
+        if self.caller.holdings[.unread] > 0 || self.input.isPaused, let context { self.checkUnread(context) }
         // What waits for the memory of the node is not woken when others give theirs back.
         if self.hasParked { self.resumeSoon() }
         self.closeWhenDrained()

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import NIOCore
+import WeirEngine
 import WeirModel
 import WeirProtocol
-import WeirStorage
 
 extension Connection {
     /// Bytes have arrived. Whole frames are handled where they lie.
@@ -17,7 +17,7 @@ extension Connection {
             return consumed
         }
         // While the server itself does not read, the client is not to blame.
-        let arrived = self.isOpen && !self.isInputPaused ? self.assembly.arrived : nil
+        let arrived = self.isOpen && !self.input.isPaused ? self.input.assembly.arrived : nil
         self.session.bytesReceived(taken, ofFrame: arrived, now: self.node.nowMillis)
     }
 
@@ -25,21 +25,21 @@ extension Connection {
     private func consume(_ raw: UnsafeRawBufferPointer) -> Int {
         var offset = 0
         while offset < raw.count {
-            guard case .open = self.phase, !self.isInputPaused else { return offset }
+            guard case .open = self.phase, !self.input.isPaused else { return offset }
             let rest = raw.slice(offset, raw.count - offset)
-            switch self.assembly.state {
+            switch self.input.assembly.state {
             case .payload, .skipping:
-                let taken = self.assembly.takePayload(rest)
+                let taken = self.input.assembly.takePayload(rest)
                 offset += taken
                 self.growFrame(more: rest.count - taken)
                 self.finishFrame()
             case .header:
-                let (taken, header) = self.assembly.takeHeader(rest)
+                let (taken, header) = self.input.assembly.takeHeader(rest)
                 offset += taken
                 if let header { offset += self.begin(header, rest.slice(taken, rest.count - taken)) }
             case .between:
                 guard let header = try? FrameHeader(reading: rest) else {
-                    offset += self.assembly.takeHeader(rest).taken
+                    offset += self.input.assembly.takeHeader(rest).taken
                     break
                 }
                 offset += FrameHeader.bytes
@@ -61,7 +61,7 @@ extension Connection {
                 self.refuseForMemory(type, header)
                 return self.skip(header, rest)
             }
-            return self.assembly.takePayload(rest)
+            return self.input.assembly.takePayload(rest)
         case .refuse(let error):
             self.answer(.none, error, header.correlation)
             return self.skip(header, rest)
@@ -76,32 +76,32 @@ extension Connection {
     }
 
     private func skip(_ header: FrameHeader, _ rest: UnsafeRawBufferPointer) -> Int {
-        self.assembly.skip(header.length)
-        return self.assembly.takePayload(rest)
+        self.input.assembly.skip(header.length)
+        return self.input.assembly.takePayload(rest)
     }
 
     /// Takes memory for what is there of the frame and some more, if the node has it. Short requests are always taken.
     private func gather(_ header: FrameHeader, _ type: FrameType, arrived: Int) -> Bool {
         let capacity = FrameAssembly.capacity(length: header.length, arrived: arrived)
         if let budget = self.budget(type, header.length), !budget.reserve(capacity) { return false }
-        self.assembly.begin(header, type, in: self.loop.frames.take(capacity), capacity: capacity)
+        self.input.assembly.begin(header, type, in: self.loop.frames.take(capacity), capacity: capacity)
         return true
     }
 
     /// Takes more memory for a frame that has filled its own, or refuses it. `more`: bytes that are there behind it.
     private func growFrame(more: Int) {
-        guard let frame = self.assembly.full else { return }
+        guard let frame = self.input.assembly.full else { return }
         let length = frame.header.length
         let capacity = FrameAssembly.capacity(length: length, arrived: frame.have + more)
         let budget = self.budget(frame.type, length)
         if budget?.reserve(capacity - frame.capacity) ?? true {
-            if let before = self.assembly.grow(into: self.loop.frames.take(capacity), capacity: capacity) {
+            if let before = self.input.assembly.grow(into: self.loop.frames.take(capacity), capacity: capacity) {
                 self.loop.frames.giveBack(before)
             }
         } else {
             self.dropFrame()
             self.refuseForMemory(frame.type, frame.header)
-            self.assembly.skip(length - frame.have, after: frame.have)
+            self.input.assembly.skip(length - frame.have, after: frame.have)
         }
     }
 
@@ -130,23 +130,23 @@ extension Connection {
 
     /// Refused before it was read.
     private func refusePut(_ error: WeirError, _ header: FrameHeader) {
-        self.loop.puts.refuse(error, correlation: header.correlation, creditBytes: nil)
-        if self.loop.puts.isFull { self.commitPuts() }
+        self.lane.puts.refuse(error, correlation: header.correlation, creditBytes: nil)
+        if self.lane.puts.isFull { self.commitPuts() }
     }
 
     /// A frame that came in pieces may be whole now.
     private func finishFrame() {
-        guard let (header, type, memory) = self.assembly.finish() else { return }
+        guard let (header, type, memory) = self.input.assembly.finish() else { return }
         // Only the first frame of what was read can come from pieces, so nothing is held yet.
-        precondition(self.heldFrame == nil, "two frames are held")
-        self.heldFrame = HeldFrame(memory: memory, length: header.length, budget: self.budget(type, header.length))
+        precondition(self.input.frame == nil, "two frames are held")
+        self.input.frame = HeldFrame(memory: memory, length: header.length, budget: self.budget(type, header.length))
         self.handle(type, header, UnsafeRawBufferPointer(rebasing: memory[..<header.length]))
         if type != .putRecords { self.giveBackFrame() }
     }
 
     private func giveBackFrame() {
-        guard let held = self.heldFrame else { return }
-        self.heldFrame = nil
+        guard let held = self.input.frame else { return }
+        self.input.frame = nil
         self.loop.frames.giveBack(held.memory)
         held.budget?.release(held.length)
     }
@@ -158,7 +158,7 @@ extension Connection {
     }
 
     private func dropFrame() {
-        guard let frame = self.assembly.abandon() else { return }
+        guard let frame = self.input.assembly.abandon() else { return }
         self.loop.frames.giveBack(frame.memory)
         self.budget(frame.type, frame.header.length)?.release(frame.capacity)
     }
@@ -174,8 +174,8 @@ extension Connection {
     private func handle(_ type: FrameType, _ header: FrameHeader, _ payload: UnsafeRawBufferPointer) {
         switch type {
         case .putRecords:
-            self.loop.puts.add(correlation: header.correlation, payload: payload)
-            if self.loop.puts.isFull { self.commitPuts() }
+            self.lane.puts.add(correlation: header.correlation, payload: payload)
+            if self.lane.puts.isFull { self.commitPuts() }
         case .hello: self.handleHello(header, payload)
         case .ping: self.handlePing(header, payload)
         case .credit: self.handleCredit(payload)
@@ -217,52 +217,49 @@ extension Connection {
 
     /// Appends the puts that have been gathered, and notes their answers.
     func commitPuts() {
-        let loop = self.loop
-        guard !loop.puts.isEmpty else { return self.giveBackFrame() }
-        loop.puts.route(loop.routes)
-        var isSettled = self.appendPuts()
-        if !isSettled {
-            // A write has failed since, and the look at the log has told this loop's clients: now order holds.
-            isSettled = self.appendPuts()
-        }
-        if !isSettled { self.ordered.skipped() }
-        self.noteAnswers(isSettled)
-        Counters.add(loop.puts.requests.count, to: loop.counters.putRequests)
-        loop.puts.removeAll()
+        guard !self.lane.puts.isEmpty else { return self.giveBackFrame() }
+        self.noteAnswers(self.lane.commitPuts(of: self.caller))
+        self.lane.puts.removeAll()
         self.giveBackFrame()
         self.answersAdded()
     }
 
     private func noteAnswers(_ isSettled: Bool) {
-        let loop = self.loop
-        for position in loop.puts.requests.indices {
-            let request = loop.puts.requests[position]
+        let lane = self.lane
+        for position in lane.puts.requests.indices {
+            let request = lane.puts.requests[position]
             if !isSettled {
                 self.answer(.none, Self.recovering, request.correlation, putBytes: request.creditBytes)
             } else if request.failure >= 0 {
-                let error = loop.puts.failures[request.failure]
+                let error = lane.puts.failures[request.failure]
                 self.answer(request.mark, error, request.correlation, putBytes: request.creditBytes)
             } else {
-                let length = loop.puts.answerLength(request)
-                self.pending.append(request.mark, length: length, putBytes: request.creditBytes) { raw in
-                    loop.puts.writeAnswer(request, to: raw)
+                let length = lane.puts.answerLength(request)
+                self.output.pending.append(request.mark, length: length, putBytes: request.creditBytes) { raw in
+                    lane.puts.writeAnswer(request, to: raw)
                 }
             }
         }
     }
 
     private static let recovering = WeirError(.unavailable, "the node is recovering from a failed write")
+}
 
-    /// False when a failed write had not been told to the clients of this loop: nothing was done then.
-    private func appendPuts() -> Bool {
-        let clock = self.node.clock
-        let around = PutSurroundings(
-            node: self.node, routes: self.loop.routes, nowMillis: clock.wallMillis, nowNanos: clock.monotonicNanos)
-        let loop = self.loop
-        return loop.withLogForPuts { log in
-            guard log.unavailable() != nil || loop.watermark.isInStep(with: log.watermark) else { return false }
-            loop.puts.commit(log, around, ordered: &self.ordered)
-            return true
+extension PutBatch {
+    /// Takes a put whose bytes have arrived whole.
+    mutating func add(correlation: UInt64, payload: UnsafeRawBufferPointer) {
+        let view: PutRecordsView
+        do {
+            view = try PutRecordsView(payload: payload)
+        } catch {
+            return self.refuse(
+                WeirError(.malformedRequest, "PutRecords: \(error.description)"), correlation: correlation,
+                creditBytes: payload.count)
         }
+        self.beginPut(
+            view.header, correlation: correlation, creditBytes: payload.count, recordCount: view.recordCount,
+            isRoutedByServer: view.isRoutedByServer)
+        for group in view.groups { self.add(group.body, for: group.shard) }
+        self.endPut()
     }
 }

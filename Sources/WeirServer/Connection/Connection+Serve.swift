@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import NIOCore
-import WeirLog
+import WeirEngine
 import WeirModel
 import WeirProtocol
 
@@ -29,30 +29,26 @@ extension Connection {
         guard self.parked.count < self.node.configuration.waitingRequestsMax else {
             return self.answer(.none, self.tooManyWait(self.parked.count), correlation)
         }
-        guard self.holdings.mayGrow else { return self.answer(.none, self.noMemoryToWait, correlation) }
+        guard self.caller.holdings.mayGrow else { return self.answer(.none, self.noMemoryToWait, correlation) }
         let request = ParkedRequest(type: type, correlation: correlation, payload: [UInt8](payload))
         self.parked.append(request)
-        self.holdings.change(.parked, by: request.heldBytes)
+        self.caller.holdings.change(.parked, by: request.heldBytes)
     }
 
     /// Whether there is room for one more answer.
     private var mayAnswer: Bool {
-        self.isWritable && self.pending.otherBytes < Holdings.waitingBytesMax && self.holdings.mayGrow
-            && self.deferredAnswers < self.node.configuration.waitingRequestsMax
+        self.isWritable && self.output.pending.otherBytes < Holdings.waitingBytesMax && self.caller.holdings.mayGrow
+            && self.caller.deferred < self.node.configuration.waitingRequestsMax
     }
 
     /// Whether there is room for the answer to a heartbeat, which has room of its own that other requests cannot take.
     var mayAnswerHeartbeat: Bool {
-        max(self.pending.otherBytes, self.holdings[.unread]) < Holdings.heartbeatBytesMax && self.holdings.mayGrow
+        max(self.output.pending.otherBytes, self.caller.holdings[.unread]) < Holdings.heartbeatBytesMax
+            && self.caller.holdings.mayGrow
     }
 
     /// Whether something waits for that room.
-    var hasParked: Bool { !self.parked.isEmpty || !self.parkedHeartbeats.isEmpty }
-
-    func countUnderWay() {
-        let count = self.reads.count + self.subscriptions.count + self.heartbeats.count + self.deferredAnswers
-        self.holdings.set(.underWay, count * Holdings.requestBytes)
-    }
+    var hasParked: Bool { !self.parked.isEmpty || !self.heartbeats.parked.isEmpty }
 
     func tooManyWait(_ count: Int) -> WeirError {
         WeirError(
@@ -62,20 +58,21 @@ extension Connection {
     }
 
     var noMemoryToWait: WeirError {
-        WeirError(
+        let memory = self.node.engine.heldMemory
+        return WeirError(
             .unavailable,
-            "requests and answers of all connections hold \(self.node.heldMemory.reservedBytes) bytes while they wait; "
-                + "\(self.node.heldMemory.bytesMax) are allowed",
+            "requests and answers of all connections hold \(memory.reservedBytes) bytes while they wait; "
+                + "\(memory.bytesMax) are allowed",
             verdict: .init(maybeStored: false, retry: .after(100)))
     }
 
     /// There may be room again.
     func serveParked() {
-        while self.isOpen, self.mayAnswerHeartbeat, let id = self.parkedHeartbeats.popFirst() {
+        while self.isOpen, self.mayAnswerHeartbeat, let id = self.heartbeats.parked.popFirst() {
             self.answerParkedHeartbeat(id)
         }
         while self.isOpen, self.mayAnswer, let request = self.parked.popFirst() {
-            self.holdings.change(.parked, by: -request.heldBytes)
+            self.caller.holdings.change(.parked, by: -request.heldBytes)
             request.payload.withUnsafeBytes { self.serveNow(request.type, request.correlation, $0) }
         }
         if self.parked.isEmpty { self.parked.removeAll(keepingCapacity: false) }
@@ -86,67 +83,32 @@ extension Connection {
         case .getShardIterator: self.getShardIterator(correlation, payload)
         case .getRecords: self.getRecords(correlation, payload)
         case .subscribe: self.subscribe(correlation, payload)
-        case .deleteStream: self.deleteStream(correlation, payload)
         default:
-            if self.serveGroups(type, correlation, payload) { return }
-            let answer = ControlCalls(loop: self.loop).answer(type, correlation, payload)
-            if let error = answer.error { self.loop.counters.count(error: error) }
-            self.answer(answer.mark, answer.frame)
-        }
-    }
-
-    private func deleteStream(_ correlation: UInt64, _ payload: UnsafeRawBufferPointer) {
-        let answer = ControlCalls(loop: self.loop).answer(.deleteStream, correlation, payload)
-        if let error = answer.error { self.loop.counters.count(error: error) }
-        self.answer(answer.mark, answer.frame)
-        if answer.error == nil, let request = try? DeleteStream(request: payload) {
-            self.node.streamDeleted(request.stream, answer.mark)
-        }
-    }
-
-    /// Does `body` once `mark` is reached; the connection counts it as something to be finished before it closes.
-    /// `orElse`: instead of it, when the mark is lost or the connection is not open any more.
-    func whenDurable(
-        _ mark: Mark, correlation: UInt64, orElse: @escaping () -> Void = {}, _ body: @escaping (Connection) -> Void
-    ) {
-        self.deferredAnswers += 1
-        self.loop.whenDurable(mark) { [self] in
-            self.deferredAnswers -= 1
-            if self.isOpen { body(self) } else { orElse() }
-            if self.hasParked { self.resumeSoon() }
-        } onFailure: { [self] in
-            self.deferredAnswers -= 1
-            orElse()
-            self.answer(
-                .none, WeirError(.unavailable, "a write failed before this could be answered; try again"), correlation)
+            if self.serveGroups(type, correlation, payload) || self.serveStreams(type, correlation, payload) { return }
+            self.answer(.none, WeirError(.malformedRequest, "type \(type.rawValue) is no request"), correlation)
         }
     }
 
     /// Nothing waits any more: the connection ends.
     func endAllWaiting() {
-        self.pending = PendingAnswers()
+        self.output.pending = PendingAnswers()
         self.parked.removeAll()
-        self.parkedHeartbeats.removeAll()
-        self.holdings.set(.waiting, 0)
-        self.holdings.set(.parked, 0)
-        for read in self.reads.removeAll() {
-            self.loop.stopWaiting(.read(connection: self.id, read.id))
-            self.node.releaseWaiter()
-        }
+        self.heartbeats.parked.removeAll()
+        self.caller.holdings.set(.waiting, 0)
+        self.caller.holdings.set(.parked, 0)
         self.endHeartbeats()
-        for subscription in self.subscriptions.removeAll() {
-            self.loop.stopWaiting(.subscription(connection: self.id, subscription.id))
-            self.node.releaseWaiter()
-        }
+        self.lane.endAllReads(of: self.caller)
     }
+}
 
-    /// A time or a shard that somebody of this connection waited for has come.
-    func woken(_ waiter: LoopContext.Waiter) {
-        guard self.isOpen else { return }
-        switch waiter {
-        case .read(_, let id): self.continueRead(id)
-        case .subscription(_, let id): self.continueSubscription(id)
-        case .heartbeat(_, let id): self.continueHeartbeat(id)
-        }
+extension Connection: LaneMember {
+    var hasRoom: Bool { self.isWritable && self.isOpen }
+
+    /// The time has come for a heartbeat, or there is news for its worker.
+    func woken(_ wait: UInt64) { self.continueHeartbeat(wait) }
+
+    func lookAgain() {
+        if self.hasParked { self.resumeSoon() }
+        self.closeWhenDrained()
     }
 }

@@ -1,8 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 import NIOCore
-import WeirLog
 import WeirModel
 import WeirProtocol
+
+/// The place of a connection in its session.
+struct Fencing {
+    /// 0 without one.
+    var sessionID: UInt64 = 0
+    /// An older connection of the session is being fenced.
+    var isAwaitingOlder = false
+    /// Who waits for this one to be fenced.
+    var onFenced: [@Sendable () -> Void] = []
+}
 
 /// Hello, and the fence between connections of one session.
 extension Connection {
@@ -18,14 +27,14 @@ extension Connection {
         {
         case .isOutdated(let error): return self.close(error)
         case .first:
-            self.sessionID = hello.sessionID
+            self.fencing.sessionID = hello.sessionID
             return self.answerHello(answer, correlation)
         case .fences(let holder):
-            self.sessionID = hello.sessionID
+            self.fencing.sessionID = hello.sessionID
             older = holder
         }
         self.phase = .fencing(answer, correlation: correlation)
-        self.isAwaitingOlder = true
+        self.fencing.isAwaitingOlder = true
         self.setReading(false)
         older.loop.run { loop in
             let done: @Sendable () -> Void = { handle.loop.run { $0.fenced(handle.id) } }
@@ -35,18 +44,18 @@ extension Connection {
 
     /// A newer connection speaks for the session: nothing that has not been taken up is taken up any more.
     func fence(_ done: @escaping @Sendable () -> Void) {
-        self.onFenced.append(done)
+        self.fencing.onFenced.append(done)
         self.close(
             WeirError(
                 .sessionFenced, "a newer connection has taken over the session",
                 verdict: .init(maybeStored: false, retry: .never)))
         // Its own predecessor may still be at work; then `olderIsFenced` goes on.
-        if !self.isAwaitingOlder { self.fencedNow() }
+        if !self.fencing.isAwaitingOlder { self.fencedNow() }
     }
 
     /// The older connection of the session admits nothing any more.
     func olderIsFenced() {
-        self.isAwaitingOlder = false
+        self.fencing.isAwaitingOlder = false
         self.fencedNow()
         switch self.phase {
         case .gone: self.leave()
@@ -63,8 +72,8 @@ extension Connection {
     }
 
     func fencedNow() {
-        let waiting = self.onFenced
-        self.onFenced = []
+        let waiting = self.fencing.onFenced
+        self.fencing.onFenced = []
         for done in waiting { done() }
     }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Logging
 import NIOCore
-import WeirLog
+import WeirEngine
 import WeirModel
 import WeirProtocol
 
@@ -13,66 +13,54 @@ struct HeldFrame {
     let budget: MemoryBudget?
 }
 
+/// What has come and was not taken up.
+struct ConnectionInput {
+    var assembly = FrameAssembly()
+    /// Memory of a frame that came in pieces, until its puts are committed.
+    var frame: HeldFrame?
+    /// Came while an older connection of the session was being fenced, or while input was paused.
+    var held: ByteBuffer?
+    /// Waits until the client has read its answers.
+    var isPaused = false
+}
+
+/// What is to be sent and has not left.
+struct ConnectionOutput {
+    var pending = PendingAnswers()
+    /// Bytes of records that were written and have not left.
+    var recordBytes = 0
+    /// Since when the client has not read what waits for it.
+    var unreadSinceMillis: Int64?
+    var needsFlush = false
+    var isResuming = false
+}
+
 /// One client: the only handler in its channel's pipeline. Parses frames where they arrived, keeps what is under way,
 /// writes answers when the log lets them go. Touched only on its event loop.
 final class Connection: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
-    let id: UInt64
     let loop: LoopContext
-    let node: NodeCore
+    /// What the engine keeps for this client.
+    private(set) var caller: LaneCaller
     var session: ServerSession
-    var ordered = OrderedPuts()
-    var pending = PendingAnswers()
-    var assembly = FrameAssembly()
-    /// Memory of a frame that came in pieces, until its puts are committed.
-    var heldFrame: HeldFrame?
-    /// Input that came while an older connection of the session was being fenced, or while input was paused.
-    var heldInput: ByteBuffer? {
-        didSet { self.holdings.set(.input, self.heldInput?.readableBytes ?? 0) }
-    }
-    var reads = ReadsUnderWay() {
-        didSet { self.countUnderWay() }
-    }
-    var subscriptions = Subscriptions() {
-        didSet { self.countUnderWay() }
+    var input = ConnectionInput()
+    var output = ConnectionOutput()
+    var subscriptions = Subscriptions()
+    var heartbeats = Heartbeats() {
+        didSet { self.caller.otherUnderWay = self.heartbeats.count }
     }
     /// Requests that are kept until they may be answered.
     var parked = CircularBuffer<ParkedRequest>()
-    /// Answers of control calls that wait for the log by themselves.
-    var deferredAnswers = 0 {
-        didSet { self.countUnderWay() }
-    }
-    /// What all this makes the node hold.
-    var holdings: Holdings
-    /// Input waits until the client has read its answers.
-    var isInputPaused = false
-
+    var fencing = Fencing()
     private(set) var context: ChannelHandlerContext?
     var phase = Phase.open
     var clientName = ""
-    /// Since when the client has not read what waits for it.
-    var unreadSinceMillis: Int64?
     var closeDeadlineMillis: Int64?
-    /// Those that wait for news, by their number on this connection.
-    var heartbeats: [UInt64: HeartbeatUnderWay] = [:] {
-        didSet { self.countUnderWay() }
-    }
-    /// Those of them that could be answered, once there is room for the answer.
-    var parkedHeartbeats = CircularBuffer<UInt64>()
-    var lastHeartbeat: UInt64 = 0
-    var isAwaitingDurable = false
-    var needsFlush = false
-    var isResuming = false
+    let peer: String
     /// Why the node takes no more connections; told at once.
     private let refusal: WeirError?
-    let peer: String
-    var sessionID: UInt64 = 0
-    /// An older connection of the session is being fenced.
-    var isAwaitingOlder = false
-    /// Who waits for this one to be fenced.
-    var onFenced: [@Sendable () -> Void] = []
 
     enum Phase {
         case open
@@ -84,13 +72,26 @@ final class Connection: ChannelInboundHandler {
     }
 
     init(_ loop: LoopContext, peer: String, refusal: WeirError?) {
+        let node = loop.node
         self.loop = loop
-        self.node = loop.node
-        self.id = loop.node.nextConnectionID()
-        self.holdings = Holdings(loop.node.heldMemory)
-        self.session = ServerSession(loop.node.sessionConfiguration, now: loop.node.nowMillis)
+        self.caller = LaneCaller(id: node.nextConnectionID(), on: node.engine)
+        self.session = ServerSession(node.sessionConfiguration, now: node.nowMillis)
         self.peer = peer
         self.refusal = refusal
+        self.caller.member = self
+    }
+
+    var id: UInt64 { self.caller.id }
+    var node: NodeCore { self.loop.node }
+    var lane: Lane { self.loop.lane }
+
+    /// Input that waits for the connection to go on.
+    var heldInput: ByteBuffer? {
+        get { self.input.held }
+        set {
+            self.input.held = newValue
+            self.caller.holdings.set(.input, newValue?.readableBytes ?? 0)
+        }
     }
 
     var isOpen: Bool {
@@ -123,7 +124,7 @@ final class Connection: ChannelInboundHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let buffer = self.unwrapInboundIn(data)
         switch self.phase {
-        case .open where self.isInputPaused: self.hold(buffer)
+        case .open where self.input.isPaused: self.hold(buffer)
         case .open: self.receive(buffer)
         case .fencing: self.hold(buffer)
         case .closing, .gone: break
@@ -134,10 +135,10 @@ final class Connection: ChannelInboundHandler {
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
         if context.channel.isWritable {
-            self.unreadSinceMillis = nil
+            self.output.unreadSinceMillis = nil
             self.resumeSoon()
         } else {
-            self.unreadSinceMillis = self.unreadSinceMillis ?? self.node.nowMillis
+            self.output.unreadSinceMillis = self.output.unreadSinceMillis ?? self.node.nowMillis
         }
     }
 
@@ -153,15 +154,15 @@ final class Connection: ChannelInboundHandler {
         self.phase = .gone
         self.dropInput()
         self.endAllWaiting()
-        self.holdings.clear()
+        self.caller.holdings.clear()
         // One that waits for its predecessor stays known until that is fenced: its successor waits for both.
-        if !self.isAwaitingOlder { self.leave() }
+        if !self.fencing.isAwaitingOlder { self.leave() }
         self.node.connectionEnded()
     }
 
     /// Nobody has to know of it any more.
     func leave() {
-        if self.sessionID != 0 { self.node.sessions.remove(self.sessionID, connection: self.id) }
+        if self.fencing.sessionID != 0 { self.node.sessions.remove(self.fencing.sessionID, connection: self.id) }
         self.loop.remove(self)
         self.fencedNow()
     }

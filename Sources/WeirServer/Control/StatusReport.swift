@@ -1,23 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 import Synchronization
-import WeirLog
+import WeirEngine
 import WeirModel
 import WeirProtocol
 import WeirStorage
 
 /// The numbers and texts of Status.
 struct StatusReport {
-    /// What the counts of streams and shards were computed from.
-    let mark: Mark
     private let node: NodeCore
     private let streams: Int
     private let openShards: Int
 
-    init(loop: LoopContext) {
-        self.node = loop.node
-        (self.mark, self.streams, self.openShards) = loop.withLog { log in
-            (log.catalogMark, log.catalog.streamCount, log.catalog.openShardCount)
-        }
+    init(_ node: NodeCore, streams: Int, openShards: Int) {
+        self.node = node
+        self.streams = streams
+        self.openShards = openShards
     }
 
     func answer() -> StatusAnswer {
@@ -56,7 +53,7 @@ struct StatusReport {
 
     /// Why nothing can be put, if that is so.
     private func refusals() -> [StatusAnswer.Text] {
-        guard let refusing = self.node.fullLog.withLock({ $0.refusing }) else { return [] }
+        guard let refusing = self.node.engine.fullLog.withLock({ $0.refusing }) else { return [] }
         return [StatusAnswer.Text("puts-refused", refusing.sentence)]
     }
 
@@ -70,10 +67,10 @@ struct StatusReport {
             StatusAnswer.Number(
                 "connections-accepted", self.node.sum { $0.connectionsAccepted.load(ordering: .relaxed) }),
             StatusAnswer.Number(
-                "subscriptions-and-long-polls", Int64(self.node.waiterCount.load(ordering: .relaxed))),
+                "subscriptions-and-long-polls", Int64(self.node.engine.waiterCount)),
             StatusAnswer.Number("frame-memory-bytes", Int64(self.node.frameMemory.reservedBytes)),
-            StatusAnswer.Number("read-memory-bytes", Int64(self.node.readMemory.reservedBytes)),
-            StatusAnswer.Number("held-memory-bytes", Int64(self.node.heldMemory.reservedBytes)),
+            StatusAnswer.Number("read-memory-bytes", Int64(self.node.engine.readMemory.reservedBytes)),
+            StatusAnswer.Number("held-memory-bytes", Int64(self.node.engine.heldMemory.reservedBytes)),
             StatusAnswer.Number("damaged-ranges", Int64(damagedRanges)),
         ]
         for code in WeirError.Code.allCases {

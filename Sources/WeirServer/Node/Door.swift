@@ -2,6 +2,7 @@
 import NIOCore
 import NIOPosix
 import Synchronization
+import WeirEngine
 import WeirModel
 
 /// Accepts connections and gives each its handler.
@@ -48,7 +49,7 @@ struct Door: Sendable {
         return channel.eventLoop.makeCompletedFuture {
             let context = loop.onLoop
             let (before, _) = core.connectionCount.add(1, ordering: .sequentiallyConsistent)
-            Counters.add(1, to: context.counters.connectionsAccepted)
+            Counters.add(1, to: context.lane.counters.connectionsAccepted)
             let connection = Connection(
                 context, peer: channel.remoteAddress?.description ?? "unknown", refusal: Self.refusal(core, before))
             do {

@@ -3,6 +3,7 @@ import Logging
 import NIOCore
 import NIOPosix
 import Synchronization
+import WeirEngine
 import WeirModel
 import WeirProtocol
 import WeirStorage
@@ -109,32 +110,33 @@ package final class Node: Sendable {
         _ core: NodeCore, _ group: MultiThreadedEventLoopGroup, _ places: Places
     ) async throws -> Node {
         let ending = Ending()
-        var inboxes: [LoopInbox] = []
+        var loops: [LoopHandle] = []
+        var hosts: [EventLoopHost] = []
         var counters: [Counters] = []
         var housekeeping: [RepeatedTask] = []
         for eventLoop in group.makeIterator() {
-            let (inbox, count, task) = try await eventLoop.submit {
+            let (loop, host, count, task) = try await eventLoop.submit {
                 let context = LoopContext(core, eventLoop)
-                let inbox = LoopInbox(LoopHandle(context, eventLoop))
-                context.attach(inbox)
                 let bound = NIOLoopBound(context, eventLoop: eventLoop)
                 let every = TimeAmount.milliseconds(100)
                 let task = eventLoop.scheduleRepeatedTask(initialDelay: every, delay: every) { _ in
                     bound.value.tick()
                 }
-                return (inbox, context.counters, task)
+                return (LoopHandle(context, eventLoop), context.host, context.lane.counters, task)
             }.get()
-            inboxes.append(inbox)
+            loops.append(loop)
+            hosts.append(host)
             counters.append(count)
             housekeeping.append(task)
         }
-        core.attach(inboxes.map(\.handle), counters)
+        core.attach(loops, hosts, counters)
+        let inboxes = hosts.map { LaneInbox($0) }
         core.relay.attach(inboxes) { ending.end($0) }
         // What happened before the relay knew the loops, a failed write and the term after it too: the log itself says
         // it, and not how often something was reported.
         let now = core.storage.withLog { $0.watermark }
         for inbox in inboxes { inbox.post(.durable(now, shards: [])) }
-        let door = Door(core, inboxes.map(\.handle), places)
+        let door = Door(core, loops, places)
         let listeners = try await Listening.bind(
             door.bootstrap(group), ListenAddress.all(core.configuration.host), port: core.configuration.port)
         return Node(core, group: group, listeners: listeners, ending: ending, housekeeping: housekeeping)

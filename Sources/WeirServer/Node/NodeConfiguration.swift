@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import WeirEngine
 import WeirModel
 import WeirStorage
 
@@ -63,6 +64,16 @@ package struct NodeConfiguration: Sendable {
     package init(storage: StorageConfiguration, cores: Int) {
         self.storage = storage
         self.loops = min(4, max(1, cores - 1))
+    }
+}
+
+extension NodeConfiguration {
+    /// What of it bounds the engine.
+    var engineLimits: EngineLimits {
+        EngineLimits(
+            readMemoryBytesMax: self.readMemoryBytesMax, heldMemoryBytesMax: self.heldMemoryBytesMax,
+            waitersMax: self.waitersMax, readsPerCallerMax: self.waitingRequestsMax,
+            subscriptionsPerCallerMax: self.subscriptionsMax)
     }
 }
 

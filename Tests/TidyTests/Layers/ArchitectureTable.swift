@@ -7,7 +7,7 @@ enum ArchitectureTable {
     static func rows(_ table: LayerTable) -> [String] {
         ["| Layer | Module | Owns | May import | From outside |", "|---|---|---|---|---|"]
             + table.modules.map { module in
-                let layer = module.layer == 5 ? "test" : String(module.layer)
+                let layer = module.layer == LayerTable.testLayer ? "test" : String(module.layer)
                 func list(_ names: [String]) -> String { names.isEmpty ? "-" : names.joined(separator: ", ") }
                 let (imports, outside) = (list(module.imports), list(module.outside))
                 return "| \(layer) | `\(module.name)` | \(module.owns) | \(imports) | \(outside) |"

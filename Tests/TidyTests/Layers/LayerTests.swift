@@ -95,7 +95,7 @@ struct LayerTests {
 
     @Test("What ships lies under Sources, and what only tests need does not")
     func homes() throws {
-        let kit = "{ \"name\": \"Kit\", \"layer\": 5, \"owns\": \"a kit\", \"imports\": [], \"outside\": [] }"
+        let kit = "{ \"name\": \"Kit\", \"layer\": 6, \"owns\": \"a kit\", \"imports\": [], \"outside\": [] }"
         let row = "{ \"name\": \"Later\","
         let inSources = sampleTable.replacing(row, with: kit + ",\n" + row)
         expectBites(try sample([:], table: inSources).1.findings(), at: [LayerTable.path], saying: "what ships")

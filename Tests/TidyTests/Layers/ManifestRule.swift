@@ -19,7 +19,8 @@ enum ManifestRule {
                 continue
             }
             // For tests a program may lie beside another; that is no import.
-            let programs = module.layer == 5 ? products.filter { $0.kind == .executableTarget }.map(\.name) : []
+            let programs =
+                module.layer == LayerTable.testLayer ? products.filter { $0.kind == .executableTarget }.map(\.name) : []
             findings += Self.dependencies(of: target, module, table, besides: programs).map(refuse)
             findings += Self.undeclared(by: target, tree, table)
         }

@@ -2,6 +2,7 @@
 import Testing
 import WeirModel
 import WeirProtocol
+import WeirTestKit
 
 @testable import WeirServer
 
@@ -26,7 +27,7 @@ import WeirProtocol
 
     @Test func `Random bytes never bring the node down`() async throws {
         let seed = UInt64.random(in: 0...(.max))
-        var random = SplitMix(seed)
+        var random = SplitMix64(seed: seed)
         try await TestNode.run { node in
             let good = try node.connect()
             for round in 0..<60 {

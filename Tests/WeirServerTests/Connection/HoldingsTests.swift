@@ -2,12 +2,14 @@
 import Testing
 import WeirModel
 import WeirProtocol
+import WeirTestKit
 
+@testable import WeirEngine
 @testable import WeirServer
 
 @Suite struct HoldingsTests {
     /// Sizes around what a connection has for itself, which is where counting branches.
-    private static func size(_ random: inout SplitMix) -> Int {
+    private static func size(_ random: inout SplitMix64) -> Int {
         let around = [0, 1, Holdings.ownBytes - 1, Holdings.ownBytes, Holdings.ownBytes + 1, 1 << 20]
         return Bool.random(using: &random)
             ? around.randomElement(using: &random) ?? 0 : Int.random(in: 0...(2 * Holdings.ownBytes), using: &random)
@@ -15,7 +17,7 @@ import WeirProtocol
 
     @Test func `The node counts what its connections hold beyond their own part, whatever comes and goes`() {
         let seed = UInt64.random(in: 0...UInt64.max)
-        var random = SplitMix(seed)
+        var random = SplitMix64(seed: seed)
         let budget = MemoryBudget(bytesMax: 4 << 20)
         var connections = (0..<5).map { _ in Holdings(budget) }
         var model = (0..<5).map { _ in [Holdings.Kind: Int]() }
@@ -91,7 +93,7 @@ import WeirProtocol
             try self.flood(client, stream, 1200)
             // An answer that needs no log says that all before it was taken up.
             #expect(try client.ask(Ping()).type == .pingAnswer)
-            let held = node.node.core.heldMemory
+            let held = node.node.core.engine.heldMemory
             let one = Self.shards * 128
             #expect(held.reservedBytes > 0)
             // Buffers grow to powers of two; beside the answers there are a thousand requests of a few bytes.
@@ -117,7 +119,7 @@ import WeirProtocol
             let (first, stream) = try node.stream(shards: UInt32(Self.shards))
             let slow = try (0..<12).map { _ in try node.connect(receiveBytes: 4096) }
             for client in slow { try self.flood(client, stream, 200) }
-            let held = node.node.core.heldMemory
+            let held = node.node.core.engine.heldMemory
             let one = Self.shards * 128
             while held.reservedBytes < held.bytesMax { await Task.yield() }
             // Each goes over the bound by one answer at most.

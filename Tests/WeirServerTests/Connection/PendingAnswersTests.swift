@@ -5,6 +5,7 @@ import WeirLog
 import WeirModel
 import WeirProtocol
 import WeirServer
+import WeirTestKit
 
 @Suite struct PendingAnswersTests {
     private func ping(_ correlation: UInt64) -> [UInt8] {
@@ -112,7 +113,7 @@ import WeirServer
 
     @Test func `Whatever the order of coming, answers leave by their commits and none is lost`() {
         let seed = UInt64.random(in: 0...(.max))
-        var random = SplitMix(seed)
+        var random = SplitMix64(seed: seed)
         for _ in 0..<100 {
             var pending = PendingAnswers()
             var expected: [UInt64: [UInt64]] = [:]

@@ -5,6 +5,7 @@ import WeirModel
 import WeirProtocol
 import WeirStorage
 
+@testable import WeirEngine
 @testable import WeirServer
 
 /// A worker of a test, as it would speak.
@@ -215,16 +216,13 @@ private struct StandingClock: WeirStorage.Clock {
         try await TestNode.run { node in
             let (client, stream) = try node.stream(shards: 1, limits: .kinesis)
             _ = try client.call(RegisterConsumer(stream: stream, consumer: "fast"), RegisterConsumerAnswer.self)
-            let budget = node.node.core
+            let budget = node.node.core.engine
             let shard = ShardRef(stream: stream, shard: ShardNumber(0))
             let settings = StreamSettings(limits: .kinesis)
             let name = try ConsumerName("fast")
-            let now = budget.clock.monotonicNanos
-            budget.reading(shard, settings, nil, nowNanos: now) { $0.charge(bytesOut: 50 << 20, nowNanos: now) }
-            #expect(
-                budget.reading(shard, settings, nil, nowNanos: now) { $0.nanosUntilBytesOut(nowNanos: now) } != nil)
-            #expect(
-                budget.reading(shard, settings, name, nowNanos: now) { $0.nanosUntilBytesOut(nowNanos: now) } == nil)
+            budget.reading(of: shard, settings, by: nil) { $0.charge(bytesOut: 50 << 20, nowNanos: $1) }
+            #expect(budget.reading(of: shard, settings, by: nil) { $0.nanosUntilBytesOut(nowNanos: $1) } != nil)
+            #expect(budget.reading(of: shard, settings, by: name) { $0.nanosUntilBytesOut(nowNanos: $1) } == nil)
             #expect(try client.put(stream, [TestRecord("k")]).stored == 1)
             let reader = try node.connect()
             _ = try reader.call(

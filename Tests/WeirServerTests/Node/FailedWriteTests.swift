@@ -6,7 +6,9 @@ import WeirLog
 import WeirModel
 import WeirProtocol
 import WeirStorage
+import WeirTestKit
 
+@testable import WeirEngine
 @testable import WeirServer
 
 /// What clients are told when a write of the log fails while they wait.
@@ -101,7 +103,7 @@ import WeirStorage
 
     @Test func `A deletion that was lost is not told to those who read the stream`() async throws {
         let seed = UInt64.random(in: 0...(.max))
-        var random = SplitMix(seed)
+        var random = SplitMix64(seed: seed)
         try await TestNode.runOnFaultyDisk { node, disk in
             let (owner, _) = try node.stream("first")
             for round in 0..<24 {
@@ -163,11 +165,9 @@ import WeirStorage
             configuration, storage: storage, clock: SystemClock(), relay: relay, logger: TestNode.logger)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let eventLoop = group.next()
-        let inbox = try await eventLoop.submit {
+        let (loop, inbox) = try await eventLoop.submit {
             let loop = LoopContext(core, eventLoop)
-            let inbox = LoopInbox(LoopHandle(loop, eventLoop))
-            loop.attach(inbox)
-            return inbox
+            return (LoopHandle(loop, eventLoop), LaneInbox(loop.host))
         }.get()
         // The failure and the term after it are reported to nobody.
         disk.letGo(.lost)
@@ -177,12 +177,12 @@ import WeirStorage
         }
         #expect(box.waitUntilRecovered())
         relay.attach([inbox]) { _ in }
-        let before = try await eventLoop.submit { inbox.handle.onLoop.watermark }.get()
+        let before = try await eventLoop.submit { loop.onLoop.lane.watermark }.get()
         #expect(!before.isInStep(with: storage.withLog { $0.watermark }))
         // What the loop knows it has from the log, not from how often something was reported.
         let after = try await eventLoop.submit {
-            inbox.handle.onLoop.withLog { _ in }
-            return inbox.handle.onLoop.watermark
+            loop.onLoop.lane.withLog { _ in }
+            return loop.onLoop.lane.watermark
         }.get()
         #expect(after.isInStep(with: storage.withLog { $0.watermark }))
         try await group.shutdownGracefully()

@@ -4,7 +4,7 @@ import WeirModel
 import WeirProtocol
 import WeirStorage
 
-@testable import WeirServer
+@testable import WeirEngine
 
 @Suite struct FullLogTests {
     private static let second: UInt64 = 1_000_000_000

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import WeirEngine
 import WeirModel
-import WeirServer
 
 @Suite struct BatchCutTests {
     private func batch(_ count: Int, first: UInt64 = 100) -> (Placement, [UInt8]) {

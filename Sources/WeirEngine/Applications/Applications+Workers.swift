@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+import WeirCatalog
+import WeirLog
+import WeirModel
+import WeirStorage
+
+/// What workers ask. Each answer comes with the mark from which on it may be given.
+extension Applications {
+    private func tell<Value: Sendable>(
+        _ worker: WorkerRef, _ body: (inout State, LogCore, Moment) throws(WeirError) -> Value
+    ) -> Told<Value> {
+        self.with { state, log, moment in
+            log.tell(of: worker.application.stream) { _ throws(WeirError) in try body(&state, log, moment) }
+        }
+    }
+
+    /// A worker comes, or comes back. `start`: used only when the application is not there yet.
+    package func join(
+        _ worker: WorkerRef, sessionTimeoutMillis: UInt32, from start: InitialPosition
+    ) -> Told<Assignment> {
+        self.tell(worker) { state, log, moment throws(WeirError) in
+            try state.join(
+                worker.application, worker.owner, timeoutMillis: sessionTimeoutMillis, from: start, log, moment)
+        }
+    }
+
+    /// What a worker has measured of a shard that it holds.
+    package typealias Measured = (shard: ShardNumber, bytesPerSecond: UInt64)
+
+    /// `nil`: nothing has changed since `seenVersion`; `waiting` is woken when something does. `news`: it has just
+    /// come, and is a sign of life.
+    package func heartbeat(
+        _ worker: WorkerRef, seenVersion: UInt64, news measured: [Measured]?, waiting: Waiting?
+    ) -> Told<Assignment?> {
+        self.tell(worker) { state, log, moment throws(WeirError) in
+            let beat = State.Beat(
+                owner: worker.owner, seenVersion: seenVersion, measured: measured ?? [], isNew: measured != nil)
+            return try state.heartbeat(worker.application, beat, waiter: waiting, log, moment)
+        }
+    }
+
+    /// A sign of life that is answered later.
+    package func heard(_ worker: WorkerRef, _ measured: [Measured]) -> Told<Void> {
+        self.tell(worker) { state, log, moment throws(WeirError) in
+            try state.heard(worker.application, worker.owner, measured, log, moment)
+        }
+    }
+
+    package func checkpoint(
+        _ worker: WorkerRef, _ shard: ShardNumber, counter: UInt64, _ checkpoint: LeaseCheckpoint
+    ) -> Told<Void> {
+        self.tell(worker) { state, log, moment throws(WeirError) in
+            let hold = LeaseHold(shard: shard, owner: worker.owner, counter: counter)
+            try state.checkpoint(worker.application, hold, checkpoint, log, moment)
+        }
+    }
+
+    package func handOver(_ worker: WorkerRef, _ shard: ShardNumber, counter: UInt64) -> Told<Void> {
+        self.tell(worker) { state, log, moment throws(WeirError) in
+            let hold = LeaseHold(shard: shard, owner: worker.owner, counter: counter)
+            try state.handOver(worker.application, hold, log, moment)
+        }
+    }
+
+    package func leave(_ worker: WorkerRef) -> Told<Void> {
+        self.tell(worker) { state, log, moment throws(WeirError) in
+            try state.leave(worker.application, worker.owner, log, moment)
+        }
+    }
+}
