@@ -110,9 +110,11 @@ let package = Package(
         .testTarget(name: "WeirModelTests", dependencies: ["WeirModel"], swiftSettings: settings),
         .testTarget(
             name: "WeirProtocolTests", dependencies: ["CWeir", "WeirModel", "WeirProtocol"], swiftSettings: settings),
-        .testTarget(name: "WeirCatalogTests", dependencies: ["WeirCatalog", "WeirModel"], swiftSettings: settings),
         .testTarget(
-            name: "WeirLogTests", dependencies: ["CWeir", "WeirLog", "WeirModel"], exclude: ["Golden"],
+            name: "WeirCatalogTests", dependencies: ["WeirCatalog", "WeirModel", "WeirTestKit"],
+            swiftSettings: settings),
+        .testTarget(
+            name: "WeirLogTests", dependencies: ["CWeir", "WeirLog", "WeirModel", "WeirTestKit"], exclude: ["Golden"],
             swiftSettings: settings),
         .testTarget(
             name: "WeirStorageTests",

@@ -54,11 +54,20 @@ extension Catalog {
         try Self.check(event.settings, of: event.stream)
         let stream = StreamState(event)
         self.streams[stream.id] = stream
-        self.idsByName[stream.name] = stream.id
-        self.names.insert(stream.name, at: self.namePosition(after: stream.name))
+        self.enter(stream.name, stream.id)
         self.nextStream += 1
         self.openShardCount += stream.shards.count
         self.listedShardCount += stream.shards.count
+    }
+
+    mutating func enter(_ name: StreamName, _ stream: StreamID) {
+        self.idsByName[name] = stream
+        self.names.insert(name, at: self.namePosition(after: name))
+    }
+
+    mutating func strike(_ name: StreamName) {
+        self.idsByName[name] = nil
+        self.names.remove(at: self.namePosition(after: name) - 1)
     }
 
     private mutating func update(_ event: StreamUpdated) throws(CatalogMismatch) {
@@ -72,8 +81,7 @@ extension Catalog {
         let stream = try self.present(event.stream)
         self.deletedSecond = max(self.deletedSecond, stream.lastCreationSecond)
         self.streams[stream.id] = nil
-        self.idsByName[stream.name] = nil
-        self.names.remove(at: self.namePosition(after: stream.name) - 1)
+        self.strike(stream.name)
         self.openShardCount -= stream.map.shards.count
         self.listedShardCount -= stream.shards.count
     }

@@ -117,11 +117,14 @@ extension StreamState {
         var shards: [ShardDescription] = []
         shards.reserveCapacity(count)
         for _ in 0..<count { shards.append(try Self.decodeShard(from: &reader)) }
+        guard zip(shards, shards.dropFirst()).allSatisfy({ $0.number < $1.number }) else {
+            throw MalformedBytes("the shards of \(self.id) are not listed by number")
+        }
         let open = shards.filter(\.isOpen)
         guard ShardMap.tiles(open.map(\.range).sorted { $0.lower < $1.lower }) else {
             throw MalformedBytes("the open shards of \(self.id) do not tile the key space")
         }
-        self.shards = shards
+        self.shards = ShardList(shards)
         self.map = ShardMap(stream: self.id, version: mapVersion, open: open)
     }
 

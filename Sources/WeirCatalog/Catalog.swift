@@ -78,9 +78,8 @@ package struct Catalog: Sendable {
     package func expirable(nowMillis: Int64) -> [CatalogCommand] {
         let now = EventTime.clamp(nowMillis)
         return self.streams.keys.sorted().compactMap { id in
-            guard let stream = self.streams[id] else { return nil }
-            let expired = stream.shards.filter { stream.hasExpired($0, atMillis: now) }
-            return expired.isEmpty ? nil : .expireShards(id, expired.map(\.number))
+            guard let expired = self.streams[id]?.expired(atMillis: now), !expired.isEmpty else { return nil }
+            return .expireShards(id, expired)
         }
     }
 

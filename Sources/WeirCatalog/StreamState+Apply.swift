@@ -10,12 +10,13 @@ extension StreamState {
         self.createdAtMillis = event.atMillis
         self.horizonMillis = 0
         self.cappedPosition = 0
-        self.shards = HashKeyRange.tiling(event.shards).enumerated().map { position, range in
+        let shards = HashKeyRange.tiling(event.shards).enumerated().map { position, range in
             ShardDescription(
                 number: ShardNumber(UInt32(position)), range: range, parents: [],
                 creationSecond: event.creationSecond, firstIndex: 0, createdAtMillis: event.atMillis, closed: nil)
         }
-        self.map = ShardMap(stream: event.stream, version: 1, open: self.shards)
+        self.shards = ShardList(shards)
+        self.map = ShardMap(stream: event.stream, version: 1, open: shards)
         self.nextShard = UInt32(event.shards)
     }
 
@@ -58,9 +59,8 @@ extension StreamState {
         try self.check(step.children, of: parents, endIndexes: step.parents.map(\.endIndex))
         let closing = step.children.map(\.number)
         for (parent, shard) in zip(step.parents, parents) {
-            guard let position = self.position(of: parent.number) else { continue }
-            self.shards[position] = shard.closing(
-                .init(endIndex: parent.endIndex, atMillis: atMillis, children: closing))
+            self.shards.replace(
+                shard.closing(.init(endIndex: parent.endIndex, atMillis: atMillis, children: closing)))
         }
         for child in step.children {
             self.shards.append(
@@ -122,7 +122,7 @@ extension StreamState {
             }
         }
         var after = self
-        after.shards.removeAll { expired.contains($0.number) }
+        after.shards.remove(expired.sorted())
         return after
     }
 }

@@ -14,7 +14,7 @@ package struct StreamState: Sendable {
     /// The open shards by range; made anew only when shards change.
     package internal(set) var map: ShardMap
     /// Every shard that has not expired, open and closed, by number.
-    package internal(set) var shards: [ShardDescription]
+    package internal(set) var shards: ShardList
     /// The number of the next child: part of the state, so that none is reused after its shard expired.
     var nextShard: UInt32
 
@@ -28,14 +28,13 @@ package struct StreamState: Sendable {
     var lastCreationSecond: UInt64 { self.shards.reduce(0) { max($0, $1.creationSecond) } }
 
     package func shard(_ number: ShardNumber) -> ShardDescription? {
-        self.position(of: number).map { self.shards[$0] }
+        self.shards[number]
     }
 
     /// Listed shards that the filter shows, by number, from the first after `after`.
     package func shards(_ filter: ShardFilter, after: ShardNumber? = nil, limit: Int = .max) -> [ShardDescription] {
-        let start = after.map { after in self.firstPosition { $0 > after } } ?? 0
         var found: [ShardDescription] = []
-        for shard in self.shards[start...] where filter.includes(shard, of: self) {
+        for shard in self.shards.suffix(after: after) where filter.includes(shard, of: self) {
             if found.count >= limit { break }
             found.append(shard)
         }
@@ -47,9 +46,8 @@ package struct StreamState: Sendable {
     package func shards(
         after: ShardNumber?, limit: Int, where condition: (ShardNumber) -> Bool
     ) -> [ShardDescription] {
-        let start = after.map { after in self.firstPosition { $0 > after } } ?? 0
         var found: [ShardDescription] = []
-        for shard in self.shards[start...] where condition(shard.number) {
+        for shard in self.shards.suffix(after: after) where condition(shard.number) {
             if found.count >= limit { break }
             found.append(shard)
         }
@@ -65,20 +63,8 @@ package struct StreamState: Sendable {
         return closed.atMillis <= millis - self.settings.retentionMillis
     }
 
-    /// Position in `shards`.
-    func position(of number: ShardNumber) -> Int? {
-        let position = self.firstPosition { $0 >= number }
-        return position < self.shards.count && self.shards[position].number == number ? position : nil
-    }
-
-    /// The first position whose number satisfies `condition`, which holds for all after it; `shards.count` if none.
-    private func firstPosition(where condition: (ShardNumber) -> Bool) -> Int {
-        var low = 0
-        var high = self.shards.count
-        while low < high {
-            let middle = low + (high - low) / 2
-            if condition(self.shards[middle].number) { high = middle } else { low = middle + 1 }
-        }
-        return low
+    /// The shards that have expired. Looks only at those that were closed early enough, and at their neighbours.
+    func expired(atMillis millis: Int64) -> [ShardNumber] {
+        self.shards.closed(upTo: millis - self.settings.retentionMillis)
     }
 }

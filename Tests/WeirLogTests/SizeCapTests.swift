@@ -38,7 +38,11 @@ import Testing
     }
 
     private func kept(_ segments: [Int64], _ cap: Int64, isShort: Bool) -> Int {
-        var sizeCap = SizeCap(maxBytes: cap, isShortOfSpace: isShort)
-        return segments.firstIndex { sizeCap.takesNext($0) } ?? segments.count
+        let sizeCap = SizeCap(maxBytes: cap, isShortOfSpace: isShort)
+        var newer: Int64 = 0
+        return segments.firstIndex { bytes in
+            defer { newer += bytes }
+            return sizeCap.takes(bytes, behind: newer)
+        } ?? segments.count
     }
 }

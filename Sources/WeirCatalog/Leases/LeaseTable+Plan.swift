@@ -86,7 +86,7 @@ extension LeaseTable {
         }
         let shards: [ShardDescription] =
             switch start {
-            case .trimHorizon: stream.shards
+            case .trimHorizon: Array(stream.shards)
             case .latest: stream.map.shards.sorted { $0.number < $1.number }
             case .atTimestamp(let millis): stream.shards(.fromTimestamp(millis))
             }
@@ -238,7 +238,7 @@ extension LeaseTable {
         }
         let lineage: [ShardDescription] =
             switch target {
-            case .trimHorizon: around.stream.shards
+            case .trimHorizon: Array(around.stream.shards)
             case .atTimestamp(let millis): around.stream.shards(.fromTimestamp(millis))
             // Closed shards have nothing behind the latest record.
             case .latest, .sequenceNumber: []

@@ -60,12 +60,12 @@ extension LogCore {
         guard !self.open.hasBatches || self.closed.count < Self.waitingCommitsMax else {
             throw self.tooMuchWaits("\(self.closed.count) commits")
         }
-        // Each that waits keeps its list of shards.
-        guard self.comingCatalogs.count * self.catalog.listedShardCount <= Self.waitingShardsMax else {
+        // Each that waits keeps what it has changed of a list of shards.
+        guard self.streams.weight <= Self.waitingShardsMax else {
             throw WeirError(
                 .unavailable,
-                "\(self.comingCatalogs.count) changes of streams wait for the disk, each with "
-                    + "\(self.catalog.listedShardCount) listed shards; together \(Self.waitingShardsMax) may",
+                "\(self.streams.changes.count) changes of streams wait for the disk, and have changed lists of "
+                    + "\(self.streams.weight) listed shards together; \(Self.waitingShardsMax) may wait",
                 verdict: .init(maybeStored: false, retry: .after(20)))
         }
         let now = self.stamp(nowMillis)
@@ -74,18 +74,24 @@ extension LogCore {
         ) { self.shards[$0]?.nextIndex ?? 0 }
         for event in events {
             self.append(event: event.kind, payload: event.encode())
+            let lsn = self.open.lsn
             do {
-                try self.catalog.apply(event)
+                try self.streams.plan(for: lsn) { catalog throws(CatalogMismatch) in
+                    // A deleted stream is asked for its shards before it goes.
+                    var gone: StreamState?
+                    if case .streamDeleted = event { gone = catalog.stream(event.stream) }
+                    var change = CatalogChange(try catalog.step(by: event))
+                    self.follow(event, of: gone, lsn: lsn, &change)
+                    return change
+                }
             } catch {
                 preconditionFailure("the catalog refuses its own plan: \(error)")
             }
-            self.follow(event, lsn: self.open.lsn)
             self.leases.follow(event)
-            self.leaseLSN = self.open.lsn
+            self.leaseLSN = lsn
             self.noteDeletable(event, of: command)
-            self.catalogLSN = self.open.lsn
-            self.comingCatalogs.removeAll { $0.lsn == self.open.lsn }
-            self.comingCatalogs.append((self.open.lsn, self.catalog))
+            self.noteCap(event)
+            self.catalogLSN = lsn
         }
         return Submitted(events: events, lsn: self.catalogLSN, mark: self.catalogMark)
     }
@@ -103,52 +109,44 @@ extension LogCore {
         self.open.append(event: kind, payload: payload, timeMillis: self.time.lastStampMillis)
     }
 
-    /// Brings the shards in step with the catalog after an event: those that the event names. `lsn` is the commit that
-    /// holds it.
-    func follow(_ event: CatalogEvent, lsn: LSN) {
+    /// Brings the shards in step with the catalog after an event: those that the event names. `gone` is the stream that
+    /// it deleted, `lsn` the commit that holds it. Shards go at once for puts, and for readers when that is durable.
+    private func follow(_ event: CatalogEvent, of gone: StreamState?, lsn: LSN, _ change: inout CatalogChange) {
         let stream = event.stream
         switch event {
         case .streamUpdated, .horizonRaised, .streamCapped: return
-        case .streamDeleted: self.take(shardsWhere: { $0.stream == stream }, lsn: lsn)
-        case .streamCreated(let created): self.begin((0..<UInt32(created.shards)).map { ShardNumber($0) }, of: stream)
+        case .streamDeleted: self.take(gone?.shards.map(\.number) ?? [], of: stream, lsn: lsn, &change)
+        case .streamCreated(let created):
+            self.begin((0..<UInt32(created.shards)).map { ShardNumber($0) }, of: change.step)
         case .resharded(let resharding):
             for step in resharding.steps {
-                self.begin(step.children.map(\.number), of: stream)
+                self.begin(step.children.map(\.number), of: change.step)
                 for parent in step.parents {
                     guard let shard = self.shards[ShardRef(stream: stream, shard: parent.number)] else { continue }
-                    if shard.closedLSN == nil { shard.closedLSN = lsn }
+                    change.close(shard, lsn: lsn)
                 }
             }
-        case .shardsExpired(let expired):
-            let refs = expired.shards.map { ShardRef(stream: stream, shard: $0) }
-            self.take(refs.compactMap { ref in self.shards[ref].map { (ref, $0) } }, lsn: lsn)
+        case .shardsExpired(let expired): self.take(expired.shards, of: stream, lsn: lsn, &change)
         }
-        self.knownOpenShards[stream] = nil
-        if self.lastOpenShards?.map.stream == stream { self.lastOpenShards = nil }
+        self.shards.changed(stream)
     }
 
-    private func begin(_ numbers: [ShardNumber], of stream: StreamID) {
+    private func begin(_ numbers: [ShardNumber], of step: Catalog.Step) {
         for number in numbers {
-            let ref = ShardRef(stream: stream, shard: number)
-            guard self.shards[ref] == nil, let shard = self.catalog.shard(ref) else { continue }
-            self.shards[ref] = ShardState(
-                ref: ref, term: self.term, creationSecond: shard.creationSecond, firstIndex: shard.firstIndex,
-                nextIndex: shard.firstIndex)
+            let ref = ShardRef(stream: step.stream, shard: number)
+            guard self.shards[ref] == nil, let shard = step.state?.shard(number) else { continue }
+            self.shards.add(
+                ShardState(
+                    ref: ref, term: self.term, creationSecond: shard.creationSecond, firstIndex: shard.firstIndex,
+                    nextIndex: shard.firstIndex))
         }
     }
 
-    /// Shards go with the event of commit `lsn`: at once for puts, when it is durable for readers.
-    private func take(shardsWhere goes: (ShardRef) -> Bool, lsn: LSN) {
-        self.take(self.shards.filter { goes($0.key) }.map { ($0.key, $0.value) }, lsn: lsn)
-    }
-
-    private func take(_ gone: [(ShardRef, ShardState)], lsn: LSN) {
-        for (ref, shard) in gone {
-            if shard.closedLSN == nil { shard.closedLSN = lsn }
-            self.shards[ref] = nil
+    private func take(_ numbers: [ShardNumber], of stream: StreamID, lsn: LSN, _ change: inout CatalogChange) {
+        for number in numbers {
+            guard let shard = self.shards.take(ShardRef(stream: stream, shard: number)) else { continue }
+            change.take(shard, lsn: lsn)
         }
-        guard !gone.isEmpty else { return }
-        self.leaving.append((lsn, Dictionary(uniqueKeysWithValues: gone)))
     }
 
     private func checkMayAppend(to shard: ShardState, bytes: Int) throws(WeirError) {

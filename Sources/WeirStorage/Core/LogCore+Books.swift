@@ -24,7 +24,13 @@ extension LogCore {
             + self.dropping.map(\.segment.header.file)
         try require(Set(files).count == files.count, "a file has one use at a time: \(files.sorted())")
         try require(Set(self.snapshots.map(\.lsn)).count == self.snapshots.count, "a snapshot is listed once")
-        for (ref, shard) in self.shards.sorted(by: { ($0.key.stream, $0.key.shard) < ($1.key.stream, $1.key.shard) }) {
+        for (ref, shard) in self.shards.states.sorted(by: {
+            ($0.key.stream, $0.key.shard) < ($1.key.stream, $1.key.shard)
+        }) {
+            let listed = shard.slot.map { self.shards.positions.position(at: $0) }
+            try require(
+                listed == .init(stream: ref.stream, shard: ref.shard, nextIndex: shard.durableEnd),
+                "\(ref) stands in the table of positions with its durable end")
             try require(shard.durableEnd <= shard.nextIndex, "\(ref) is not ahead of itself")
             for (one, next) in zip(shard.runs, shard.runs.dropFirst()) {
                 try require(

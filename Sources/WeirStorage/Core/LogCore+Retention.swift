@@ -81,19 +81,59 @@ extension LogCore {
     }
 
     private func capSizes(nowMillis: Int64) {
+        if let active = self.active { self.noteSizes(of: active, isFull: false) }
         let isShort = self.isShortOfSpace
-        for stream in self.catalog.streams(after: nil, limit: Int.max) {
-            guard let maxBytes = stream.settings.maxBytes else { continue }
-            var cap = SizeCap(maxBytes: maxBytes, isShortOfSpace: isShort)
-            // From the newest. What age hides counts too as long as it takes space.
-            for segment in self.segments.reversed() where segment.last.lsn.rawValue > stream.cappedPosition {
-                guard let share = segment.streams[stream.id] else { continue }
-                guard cap.takesNext(share.bytes), self.isFinished(segment) else { continue }
-                _ = try? self.submit(
-                    .capStream(stream.id, upTo: segment.last.lsn.rawValue), nowMillis: nowMillis)
-                break
+        for id in self.capped.look(isShortOfSpace: isShort) {
+            guard let maxBytes = self.catalog.stream(id)?.settings.maxBytes else { continue }
+            let cap = SizeCap(maxBytes: maxBytes, isShortOfSpace: isShort)
+            let taken = self.capped.taken(of: id, by: cap) { order in
+                self.segment(order: order).map { self.isFinished($0) } ?? false
+            }
+            guard let taken, let segment = self.segment(order: taken) else { continue }
+            do throws(WeirError) {
+                _ = try self.submit(.capStream(id, upTo: segment.last.lsn.rawValue), nowMillis: nowMillis)
+                self.capped.take(id, upTo: taken)
+            } catch {
+                self.capped.retry(id)
             }
         }
+    }
+
+    private func segment(order: UInt64) -> Segment? {
+        var (low, high) = (0, self.segments.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if self.segments[middle].header.order < order { low = middle + 1 } else { high = middle }
+        }
+        return low < self.segments.count && self.segments[low].header.order == order ? self.segments[low] : nil
+    }
+
+    /// What streams with a maximum size take in a segment that grows, or has just filled up.
+    func noteSizes(of segment: Segment, isFull: Bool) {
+        for (stream, share) in segment.streams {
+            self.capped.note(stream, .init(order: segment.header.order, bytes: share.bytes), isFull: isFull)
+        }
+    }
+
+    /// What an event changes of maximum sizes.
+    func noteCap(_ event: CatalogEvent) {
+        switch event {
+        case .streamCreated, .streamUpdated: self.trackCap(of: event.stream)
+        case .streamDeleted: self.capped.forget(event.stream)
+        case .streamCapped, .horizonRaised, .resharded, .shardsExpired: break
+        }
+    }
+
+    /// What age hides counts too as long as it takes space.
+    func trackCap(of id: StreamID) {
+        guard let stream = self.catalog.stream(id), stream.settings.maxBytes != nil else {
+            return self.capped.forget(id)
+        }
+        let shares = self.segments.compactMap { segment -> CappedStreams.Share? in
+            guard segment.last.lsn.rawValue > stream.cappedPosition else { return nil }
+            return segment.streams[id].map { .init(order: segment.header.order, bytes: $0.bytes) }
+        }
+        self.capped.track(id, shares)
     }
 
     /// Its streams were deleted or have a size cap that took it, so it only waits to be dropped. By age others do too.
@@ -121,6 +161,7 @@ extension LogCore {
             let mayGo = (segment.footerWritten || segment.isDamaged) && segment.last.lsn <= safe && segment.pins == 0
             if mayGo, self.isDead(segment, nowMillis: nowMillis) {
                 self.dropping.append((segment, self.announceDrop(of: segment)))
+                for stream in segment.streams.keys { self.capped.drop(stream, order: segment.header.order) }
                 continue
             }
             if segment.last.lsn > safe, self.isDead(segment, nowMillis: nowMillis) { waitsForSnapshots = true }
@@ -149,19 +190,12 @@ extension LogCore {
         return self.open.lsn
     }
 
-    /// No shard has records in the segment any more.
-    private func forget(_ segment: Segment) {
-        self.collectIndex(of: segment)
-        for shard in self.shards.values { shard.runs.removeAll { $0.segment === segment } }
-        segment.index = nil
-    }
-
     /// Files whose dropping is durable and that no reader holds go back to the pool. Until then readers find the
     /// records, hidden or not: what hides them may not be durable yet either.
     func reclaimDropped() {
         guard self.dropping.contains(where: { $0.lsn <= self.durableLSN && $0.segment.pins == 0 }) else { return }
         for item in self.dropping where item.lsn <= self.durableLSN && item.segment.pins == 0 {
-            self.forget(item.segment)
+            item.segment.forgetShards()
             self.recyclable.append(
                 RecyclableFile(
                     file: item.segment.header.file, useCount: item.segment.header.useCount, size: item.segment.size))

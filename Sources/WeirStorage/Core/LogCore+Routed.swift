@@ -104,23 +104,7 @@ package final class RoutedOutcome {
 
 extension LogCore {
     /// The open shards of a stream; the same object until they change.
-    package func openShards(of stream: StreamState) -> OpenShards {
-        if let last = self.lastOpenShards, last.map === stream.map { return last }
-        if let known = self.knownOpenShards[stream.id], known.map === stream.map {
-            self.lastOpenShards = known
-            return known
-        }
-        let states = stream.map.shards.map { shard in
-            guard let state = self.shards[ShardRef(stream: stream.id, shard: shard.number)] else {
-                preconditionFailure("the log does not know \(shard.number) of the catalog")
-            }
-            return state
-        }
-        let open = OpenShards(stream.map, states)
-        self.knownOpenShards[stream.id] = open
-        self.lastOpenShards = open
-        return open
-    }
+    package func openShards(of stream: StreamState) -> OpenShards { self.shards.open(of: stream) }
 
     /// Appends the records of one put, each to its shard; all of them lie in one commit. The server is their writer and
     /// joins them with those of other requests. Nothing is stored when it throws. `bytes`: of all records.

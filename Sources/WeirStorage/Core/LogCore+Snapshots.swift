@@ -12,17 +12,25 @@ package struct PendingSnapshot {
     let catalog: Catalog
     let leases: LeaseTable
     let nextFile: UInt64
-    /// In no order: they are put in one without the lock.
-    let positions: [SnapshotFile.Position]
+    /// Where its shards go on, as of that commit: known when it is durable.
+    private(set) var positions = PositionTable()
     let dropped: [SnapshotFile.Use]
     /// The segments with commits up to `lsn`: known when that commit is durable, for its own may have been in none.
     private(set) var live: [SnapshotFile.Live] = []
     let logID: UInt64
 
     /// Its commit is durable, and with it every one before.
-    mutating func settle(checksum: UInt32, live: [SnapshotFile.Live]) {
+    mutating func settle(checksum: UInt32, live: [SnapshotFile.Live], positions: PositionTable) {
         self.checksum = checksum
         self.live = live
+        self.positions = positions
+    }
+
+    /// Those of the shards that its catalog lists, in their order. Without the lock: there may be many.
+    private var listedPositions: [SnapshotFile.Position] {
+        self.positions.positions
+            .filter { self.catalog.shard(ShardRef(stream: $0.stream, shard: $0.shard)) != nil }
+            .sorted { ($0.stream, $0.shard) < ($1.stream, $1.shard) }
     }
 
     static func fileName(_ lsn: LSN) -> String {
@@ -42,7 +50,7 @@ package struct PendingSnapshot {
         let bytes = SnapshotFile(
             logID: self.logID, point: CommitPoint(lsn: self.lsn, checksum: self.checksum ?? 0),
             timeMillis: self.timeMillis, nextFile: self.nextFile,
-            positions: self.positions.sorted { ($0.stream, $0.shard) < ($1.stream, $1.shard) },
+            positions: self.listedPositions,
             dropped: self.dropped, live: self.live, catalog: self.catalog.encodeSnapshot(),
             leases: self.leases.encodeSnapshot()
         ).encode()
@@ -52,15 +60,12 @@ package struct PendingSnapshot {
 }
 
 extension LogCore {
-    /// The state that the commits up to `lsn` lead to; called at the moment that commit closes. The catalog is a value:
-    /// taking it costs nothing until it changes.
+    /// The state that the commits up to `lsn` lead to; called at the moment that commit closes. Catalog and leases are
+    /// values: taking them costs nothing until they change.
     func captureSnapshot(lsn: LSN) -> PendingSnapshot {
         PendingSnapshot(
             lsn: lsn, checksum: nil, timeMillis: self.time.lastStampMillis, catalog: self.catalog, leases: self.leases,
             nextFile: self.nextFile,
-            positions: self.shards.values.map {
-                .init(stream: $0.ref.stream, shard: $0.ref.shard, nextIndex: $0.nextIndex)
-            },
             dropped: (self.recyclable + self.recycling + self.removing + self.setAside).map {
                 .init(file: $0.file, useCount: $0.useCount)
             } + self.dropping.map { .init(file: $0.segment.header.file, useCount: $0.segment.header.useCount) },
@@ -80,7 +85,7 @@ extension LogCore {
                 return .init(
                     .init(file: segment.header.file, useCount: segment.header.useCount),
                     end: isEnded ? segment.last.lsn : .none)
-            })
+            }, positions: self.shards.positions)
     }
 
     /// The next commit to be closed is the one that a snapshot is taken of.

@@ -149,6 +149,7 @@ extension LogCore {
     private func retire(_ segment: Segment) {
         segment.closeFile()
         self.footersDue.append(segment)
+        self.noteSizes(of: segment, isFull: true)
     }
 
     /// The first segment of a term becomes the active one.
@@ -220,7 +221,7 @@ extension LogCore {
                 firstIndex: entry.firstIndex, arrivalMillis: entry.arrivalMillis,
                 offset: UInt32(commit.offset + entry.offset), length: UInt32(entry.length), count: UInt32(entry.count)),
             to: entry.shard, in: segment)
-        entry.shard.durableEnd = entry.firstIndex + UInt64(entry.count)
+        self.shards.publish(entry.shard, end: entry.firstIndex + UInt64(entry.count))
     }
 
     private func add(_ entry: IndexEntry, to shard: ShardState, in segment: Segment) {
@@ -233,11 +234,11 @@ extension LogCore {
             Self.retireCurrent(of: shard)
             shard.currentSegment = segment
             shard.current = ShardIndex()
-            segment.currentShards.append(shard)
-            shard.runs.append(
+            segment.begin(
                 .init(
                     segment: segment, firstIndex: entry.firstIndex, endIndex: entry.firstIndex,
-                    lastArrivalMillis: entry.arrivalMillis))
+                    lastArrivalMillis: entry.arrivalMillis),
+                of: shard)
         }
         shard.current.append(entry)
         let last = shard.runs.count - 1
@@ -261,20 +262,18 @@ extension LogCore {
 
     /// All index entries of a full segment, brought together.
     func collectIndex(of segment: Segment) {
-        for shard in segment.currentShards where shard.currentSegment === segment { Self.retireCurrent(of: shard) }
-        segment.currentShards.removeAll()
+        for shard in segment.shards where shard.currentSegment === segment { Self.retireCurrent(of: shard) }
         if segment.index == nil { segment.index = [:] }
     }
 
     /// The events of a commit are durable: readers see what they changed. Returns the shards that ended with them.
     private func publishEvents(of lsn: LSN) -> [ShardRef] {
         // Most events are of leases and change no stream.
-        guard let last = self.comingCatalogs.last(where: { $0.lsn <= lsn }) else { return [] }
-        self.durableCatalog = last.catalog
-        self.comingCatalogs.removeAll { $0.lsn <= lsn }
-        let gone = self.leaving.filter { $0.lsn <= lsn }.flatMap { $0.shards.keys }
-        self.leaving.removeAll { $0.lsn <= lsn }
-        return self.shards.values.filter { $0.closedLSN == lsn }.map(\.ref) + gone
+        let changes = self.streams.settle(upTo: lsn) { $0.take($1.step) }
+        for change in changes {
+            for shard in change.leaving.values { self.shards.forget(shard) }
+        }
+        return changes.flatMap(\.ended)
     }
 
     /// By how much the trusted time may move in a quiet log before a commit carries it: a start that loses it holds

@@ -19,18 +19,9 @@ package final class LogCore {
     package let cut: CommitPoint
     let pool: BufferPool
 
-    /// Runs ahead of the disk: what puts and commands are judged by.
-    package internal(set) var catalog: Catalog
-    var shards: [ShardRef: ShardState] = [:]
-    /// The open shards of streams that are put to through the server's routing.
-    var knownOpenShards: [StreamID: OpenShards] = [:]
-    var lastOpenShards: OpenShards?
-    /// The catalog as of `durableLSN`, which no crash undoes: what readers see.
-    package internal(set) var durableCatalog: Catalog
-    /// What it becomes when these commits are durable, in order.
-    var comingCatalogs: [(lsn: LSN, catalog: Catalog)] = []
-    /// Shards that an event took away which is not durable yet: readers still find them.
-    var leaving: [(lsn: LSN, shards: [ShardRef: ShardState])] = []
+    /// The streams: as planned, as durable, and the changes between.
+    var streams: Visibility<Catalog, CatalogChange>
+    var shards = ShardTable()
     var pipeline: CommitPipeline
     var open: CommitInProgress
     /// Closed, in order, waiting for the disk or being written.
@@ -89,6 +80,8 @@ package final class LogCore {
     var lastActivityNanos: UInt64 = 0
     /// From when on the records of a stream may be deleted.
     package internal(set) var deletionWaits = DeletionWaits(found: [:], nanos: 0)
+    /// What streams with a maximum size take.
+    var capped = CappedStreams()
     var state = State.serving
     package private(set) var counters = Counters()
 
@@ -126,8 +119,7 @@ package final class LogCore {
         self.term = term
         self.cut = cut
         self.pool = pool
-        self.catalog = catalog
-        self.durableCatalog = catalog
+        self.streams = Visibility(catalog)
         self.leases = leases
         self.pipeline = CommitPipeline(last: cut.lsn, next: firstLSN)
         self.open = CommitInProgress(
@@ -146,11 +138,16 @@ package final class LogCore {
 
     deinit {
         // Segments and shards name each other: without this a core that was replaced would keep its files open.
-        for shard in Array(self.shards.values) + self.leaving.flatMap({ $0.shards.values }) { shard.forgetSegments() }
         for segment in self.segments + self.dropping.map(\.segment) { segment.forgetShards() }
     }
 
     package var durableLSN: LSN { self.pipeline.watermark }
+
+    /// Runs ahead of the disk: what puts and commands are judged by.
+    package var catalog: Catalog { self.streams.planned }
+
+    /// The catalog as of `durableLSN`, which no crash undoes: what readers see.
+    package var durableCatalog: Catalog { self.streams.durable }
 
     /// Why requests cannot be taken now; `nil` when they can.
     package func unavailable() -> WeirError? {

@@ -46,8 +46,8 @@ final class Segment: @unchecked Sendable {
     var streams: [StreamID: StreamShare] = [:]
     /// The finished index; `nil` while the shards still hold theirs, or when it was given up to save memory.
     var index: [ShardRef: ShardIndex]?
-    /// Shards whose current index belongs to this segment.
-    var currentShards: [ShardState] = []
+    /// Shards that have a stretch of records in it.
+    private(set) var shards: [ShardState] = []
     /// Readers of the disk that hold the file.
     var pins = 0
     /// Position among indexes in memory, for giving up the oldest.
@@ -109,10 +109,17 @@ final class Segment: @unchecked Sendable {
         return UInt64(digits)
     }
 
-    /// The log that they belonged to is gone.
+    /// A shard has its first records in it.
+    func begin(_ run: ShardState.Run, of shard: ShardState) {
+        shard.runs.append(run)
+        self.shards.append(shard)
+    }
+
+    /// No shard has records in it any more: it was dropped, or the log that it belonged to is gone.
     func forgetShards() {
-        for shard in self.currentShards { shard.forgetSegments() }
-        self.currentShards.removeAll()
+        for shard in self.shards { shard.forget(self) }
+        self.shards.removeAll()
+        self.index = nil
     }
 
     /// Whether a commit of so many bytes and entries fits, with the footer behind it.
@@ -160,10 +167,15 @@ package final class ShardState {
     @exclusivity(unchecked) var stagedLSN = LSN.none
     @exclusivity(unchecked) var stagedRun = 0
 
-    /// The log that it belonged to is gone.
-    func forgetSegments() {
-        self.runs.removeAll()
+    /// Where it stands in the table of positions; `nil` before it was entered and when that it has gone is durable.
+    var slot: PositionTable.Slot?
+
+    /// It has no records in that segment any more.
+    func forget(_ segment: Segment) {
+        self.runs.removeAll { $0.segment === segment }
+        guard self.currentSegment === segment else { return }
         self.currentSegment = nil
+        self.current = ShardIndex()
     }
 
     struct Run {

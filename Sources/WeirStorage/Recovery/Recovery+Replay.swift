@@ -21,10 +21,11 @@ extension Recovery {
             segment.streams[ref.stream] = share
             segment.plannedEntries += shard.index.entries.count
             guard let state = self.shards[ref] else { continue }
-            state.runs.append(
+            segment.begin(
                 .init(
                     segment: segment, firstIndex: shard.index.firstIndex, endIndex: shard.index.endIndex,
-                    lastArrivalMillis: shard.index.lastArrivalMillis))
+                    lastArrivalMillis: shard.index.lastArrivalMillis),
+                of: state)
             state.lastArrivalMillis = max(state.lastArrivalMillis, shard.index.lastArrivalMillis)
         }
         segment.firstPrevious = footer.firstPrevious

@@ -26,12 +26,7 @@ extension Recovery {
         }
         // Segments whose dropping was read later than themselves.
         for segment in self.segments where self.isDropped(segment.header) {
-            for shard in self.shards.values { shard.runs.removeAll { $0.segment === segment } }
-            for shard in segment.currentShards where shard.currentSegment === segment {
-                shard.currentSegment = nil
-                shard.current = ShardIndex()
-            }
-            segment.currentShards.removeAll()
+            segment.forgetShards()
             self.recyclable.append(
                 .init(file: segment.header.file, useCount: segment.header.useCount, size: segment.size))
         }

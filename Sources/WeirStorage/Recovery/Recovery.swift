@@ -179,7 +179,6 @@ package struct Recovery {
 
     /// Segments and shards name each other: without this a recovery that failed would keep its files open.
     func letGo() {
-        for shard in self.shards.values { shard.forgetSegments() }
         for segment in self.segments { segment.forgetShards() }
         self.scanned?.forgetShards()
     }
@@ -240,7 +239,7 @@ package struct Recovery {
             leases: self.leases,
             time: self.time(), nextOrder: nextOrder, nextFile: self.nextFile,
             diskSpace: try self.fileSystem.space(), pool: self.pool)
-        core.shards = self.shards
+        for shard in self.shards.values { core.shards.add(shard) }
         core.segments = self.segments
         core.snapshots = self.snapshots
         core.damagedSnapshots = self.damagedSnapshots
@@ -250,9 +249,11 @@ package struct Recovery {
             .init(file: $0.file, useCount: max($0.useCount, self.dropped[$0.file] ?? 0), size: $0.size)
         }
         core.lastActivityNanos = self.clock.monotonicNanos
-        let horizons = self.catalog.streams(after: nil, limit: Int.max).map { ($0.id, $0.horizonMillis) }
+        let streams = self.catalog.streams(after: nil, limit: Int.max)
         core.deletionWaits = DeletionWaits(
-            found: Dictionary(uniqueKeysWithValues: horizons), nanos: self.clock.monotonicNanos)
+            found: Dictionary(uniqueKeysWithValues: streams.map { ($0.id, $0.horizonMillis) }),
+            nanos: self.clock.monotonicNanos)
+        for stream in streams { core.trackCap(of: stream.id) }
         // A node that never fills a segment between its crashes would never take one otherwise, and keep every segment.
         let covered = self.snapshotPoint?.lsn ?? .none
         if self.wantsSnapshot || self.segments.count(where: { $0.last.lsn > covered }) >= Self.uncoveredMax {

@@ -185,7 +185,7 @@ extension Simulation {
         let streams = self.told.streams(after: nil, limit: .max) + self.streams
         guard !streams.isEmpty else { return nil }
         let stream = self.random.pick(streams)
-        return ShardRef(stream: stream.id, shard: self.random.pick(stream.shards).number)
+        return ShardRef(stream: stream.id, shard: self.random.pick(stream.shards.map(\.number)))
     }
 
     func resolve() throws(Violation) {
