@@ -66,7 +66,7 @@ import WeirTestKit
         #expect(rig.core.readFiles.count == 0)
         let first = try #require(rig.core.segments.first)
         _ = try rig.core.readFiles.file(first.header.file, rig.disk)
-        rig.core.recyclable.append(.init(file: first.header.file, useCount: 1, size: 4096))
+        rig.core.files.adopt(free: [.init(file: first.header.file, useCount: 1, size: 4096)], inUse: 0)
         try rig.doUpkeep()
         #expect(rig.disk.image[Segment.fileName(first.header.file)] == nil, "the upkeep has removed it")
         #expect(rig.core.readFiles.count == 0)
@@ -139,7 +139,7 @@ import WeirTestKit
             }
             rig.disk.decideFaults(nil)
             for _ in 0..<3 { try Self.retain(rig) }
-            #expect(rig.core.setAside.isEmpty, "opening \(failing): a whole file was given up")
+            #expect(rig.core.files.setAside.isEmpty, "opening \(failing): a whole file was given up")
             #expect(rig.core.segments.allSatisfy { $0 === rig.core.active || $0.footerWritten }, "opening \(failing)")
             #expect(rig.read(ref).inOrder == texts, "opening \(failing)")
             try rig.restart()
@@ -179,11 +179,11 @@ import WeirTestKit
             try rig.retain()
             try rig.closeIdle()
         }
-        let file = try #require(rig.core.recyclable.last)
+        let file = try #require(rig.core.files.free.last)
         for failing in 0..<2 {
             let preparation = rig.core.planPreparation(atLeast: 0, ahead: true)
             #expect(preparation.recycled)
-            let before = rig.core.recyclable.count
+            let before = rig.core.files.free.count
             let count = Mutex(0)
             rig.disk.decideFaults { operation in
                 guard operation.opens else { return nil }
@@ -199,8 +199,8 @@ import WeirTestKit
             #expect(throws: FileError.self) { try result.get() }
             rig.core.finished(task, result)
             #expect(rig.disk.image == image, "nothing was written")
-            #expect(rig.core.recyclable.count == before + 1 && rig.core.setAside.isEmpty)
-            #expect(rig.core.recyclable.contains { $0.file == file.file && $0.useCount == file.useCount })
+            #expect(rig.core.files.free.count == before + 1 && rig.core.files.setAside.isEmpty)
+            #expect(rig.core.files.free.contains { $0.file == file.file && $0.useCount == file.useCount })
         }
     }
 }
@@ -272,8 +272,8 @@ import WeirTestKit
                 count: 1))
         #expect(storage.withLog { $0.durableLSN } < last)
         // Many attempts later it was told once.
-        let attempts = storage.withLog { $0.nextOrder } + 3
-        let tried: Void? = storage.monitor.wait(milliseconds: 30_000) { $0.core.nextOrder >= attempts ? () : nil }
+        let attempts = storage.withLog { $0.files.nextOrder } + 3
+        let tried: Void? = storage.monitor.wait(milliseconds: 30_000) { $0.core.files.nextOrder >= attempts ? () : nil }
         #expect(tried != nil)
         #expect(box.notices.count { $0.contains("could not be made") } == 1)
         shortage.isOn = false

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Synchronization
 import Testing
 import WeirCatalog
 import WeirLog
@@ -27,9 +28,16 @@ import WeirTestKit
     private struct Unexpected: Error { let task: String }
 
     @Test func theFirstSegmentOfANewNodeIsFilledBeforeAnyCommit() throws {
-        let rig = try LogRig()
-        let active = try #require(rig.core.active)
-        #expect(active.filledTo == active.size)
+        let disk = SimFileSystem()
+        let written = Mutex(0)
+        disk.decideFaults { operation in
+            if case .write(_, let offset, let bytes) = operation {
+                written.withLock { $0 = $0 == offset || offset == SegmentHeader.bytes ? offset + bytes : $0 }
+            }
+            return nil
+        }
+        let rig = try LogRig(disk)
+        #expect(written.withLock { $0 } == rig.core.active?.size)
     }
 
     @Test func aReadySegmentIsFilledPieceByPiece() throws {
@@ -37,19 +45,20 @@ import WeirTestKit
         let ref = try rig.create()
         try rig.put([Self.filler], to: ref)
         try rig.doUpkeep()
-        let segment = try #require(rig.core.ready.first)
-        #expect(segment.filledTo == SegmentHeader.bytes)
+        func filledTo() throws -> Int { try #require(rig.core.files.ready.first).filledTo }
+        #expect(try filledTo() == SegmentHeader.bytes)
+        let size = try #require(rig.core.files.ready.first).file.size
         var pieces = 0
-        while segment.filledTo < segment.size {
-            let before = segment.filledTo
+        while try filledTo() < size {
+            let before = try filledTo()
             while let task = rig.core.nextUpkeep(nowNanos: rig.clock.monotonicNanos) {
                 rig.core.finished(task, task.result(rig.disk))
             }
-            if segment.filledTo > before { pieces += 1 }
+            if try filledTo() > before { pieces += 1 }
             rig.clock.advance(millis: 1)
             try #require(pieces < 1_000)
         }
-        #expect(Self.nothing(rig.core.nextUpkeep(nowNanos: rig.clock.monotonicNanos)) || rig.core.ready.count > 1)
+        #expect(Self.nothing(rig.core.nextUpkeep(nowNanos: rig.clock.monotonicNanos)) || rig.core.files.ready.count > 1)
     }
 
     @Test func noPieceIsTakenWhileACommitWaitsOrIsWritten() throws {
@@ -76,7 +85,7 @@ import WeirTestKit
         #expect(task0.map { _ in 1 } == nil)
         rig.core.finished(task, task.result(rig.disk))
         let write = try #require(try rig.take())
-        #expect(write.segment === job.segment)
+        #expect(write.segment === job.fill.segment)
         try write.perform()
         _ = rig.core.written(write, nowNanos: rig.clock.monotonicNanos)
         try rig.restart(powerCut: true)
@@ -86,10 +95,10 @@ import WeirTestKit
     @Test func aSegmentOnWhichAPieceFailedIsNotUsed() throws {
         let (rig, ref, task, job) = try self.begun()
         rig.core.finished(task, .failure(FileError(.io, "played")))
-        #expect(!rig.core.ready.contains { $0 === job.segment })
+        #expect(!rig.core.files.ready.contains { $0.segment === job.fill.segment })
         let bytes = rig.core.logBytes
         try rig.put([Self.filler], to: ref)
-        #expect(rig.core.segments.allSatisfy { $0 !== job.segment })
+        #expect(rig.core.segments.allSatisfy { $0 !== job.fill.segment })
         #expect(rig.core.logBytes >= bytes)
         try rig.restart(powerCut: true)
         #expect(rig.read(ref).texts.count == 2)

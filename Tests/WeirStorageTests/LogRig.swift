@@ -228,8 +228,8 @@ final class LogRig: LogHolder {
     @discardableResult
     func fill(segments: Int, to ref: ShardRef, _ prefix: String = "filler") throws -> [String] {
         var texts: [String] = []
-        let target = self.core.nextOrder + UInt64(segments)
-        while self.core.nextOrder < target {
+        let target = self.core.files.nextOrder + UInt64(segments)
+        while self.core.files.nextOrder < target {
             let text = "\(prefix)-\(texts.count) " + String(repeating: "x", count: 3000)
             try self.put([text], to: ref)
             try self.doUpkeep()

@@ -14,14 +14,16 @@ extension LogCore {
         if let active = self.active {
             try require(self.segments.last === active, "the active segment is the newest")
             try require(
-                self.ready.allSatisfy { $0.header.order > active.header.order },
+                self.files.ready.allSatisfy { $0.order > active.header.order },
                 "a segment that is ready comes after the active one")
             try require(active.header.term == self.term, "the active segment belongs to this term")
         }
         let files =
-            self.segments.map(\.header.file) + self.ready.map(\.header.file) + self.recyclable.map(\.file)
-            + self.recycling.map(\.file) + self.removing.map(\.file) + self.setAside.map(\.file)
-            + self.dropping.map(\.segment.header.file)
+            self.segments.map(\.header.file) + self.files.dropping.map(\.segment.header.file) + self.files.files
+        let bytes = (self.segments + self.files.dropping.map(\.segment)).reduce(self.files.bytesNotInUse) {
+            $0 + Int64($1.size)
+        }
+        try require(bytes == self.files.bytes, "the log takes \(bytes) bytes, and counts \(self.files.bytes)")
         try require(Set(files).count == files.count, "a file has one use at a time: \(files.sorted())")
         try require(Set(self.snapshots.map(\.lsn)).count == self.snapshots.count, "a snapshot is listed once")
         for (ref, shard) in self.shards.states.sorted(by: {
@@ -42,7 +44,7 @@ extension LogCore {
             try require(
                 shard.runs.allSatisfy { run in
                     self.segments.contains { $0 === run.segment }
-                        || self.dropping.contains { $0.segment === run.segment }
+                        || self.files.dropping.contains { $0.segment === run.segment }
                 },
                 "\(ref) has records only in segments of the log")
             try require((shard.runs.last?.endIndex ?? 0) <= shard.durableEnd, "\(ref) shows only what is durable")
@@ -73,5 +75,5 @@ extension LogCore {
     }
 
     /// Files whose dropping has been announced and is not yet durable, or whose readers are not yet gone.
-    package var droppingFiles: [String] { self.dropping.map { Segment.fileName($0.segment.header.file) } }
+    package var droppingFiles: [String] { self.files.dropping.map { Segment.fileName($0.segment.header.file) } }
 }

@@ -54,10 +54,10 @@ extension LogCore {
     package func retain(_ now: LogTime.Moment, space: (free: Int64, total: Int64)?) -> LogTime.HeldBack? {
         self.deletionWaits.look(nowNanos: now.nanos)
         self.time.observe(now)
-        if let space { self.diskSpace = space }
+        if let space { self.files.disk = DiskSpace(free: space.free, total: space.total) }
         for segment in self.footersDue { segment.footerWait = max(0, segment.footerWait - 1) }
         self.snapshotSchedule.tick()
-        self.making.resume()
+        self.files.resume()
         guard case .serving = self.state else { return self.time.heldBack }
         self.capSizes(nowMillis: now.wallMillis)
         for command in self.catalog.expirable(nowMillis: self.time.destroying(now.wallMillis)) {
@@ -82,7 +82,7 @@ extension LogCore {
 
     private func capSizes(nowMillis: Int64) {
         if let active = self.active { self.noteSizes(of: active, isFull: false) }
-        let isShort = self.isShortOfSpace
+        let isShort = self.files.isShortOfSpace
         for id in self.capped.look(isShortOfSpace: isShort) {
             guard let maxBytes = self.catalog.stream(id)?.settings.maxBytes else { continue }
             let cap = SizeCap(maxBytes: maxBytes, isShortOfSpace: isShort)
@@ -156,11 +156,13 @@ extension LogCore {
         // segment whose end is not final keeps the headers of all later terms; those of its own term may go.
         var unended: UInt64?
         var waitsForSnapshots = false
+        var dropped: Set<UInt64> = []
         for segment in self.segments where segment !== self.active && segment.closed {
             if let unended, segment.header.term > unended { break }
             let mayGo = (segment.footerWritten || segment.isDamaged) && segment.last.lsn <= safe && segment.pins == 0
             if mayGo, self.isDead(segment, nowMillis: nowMillis) {
-                self.dropping.append((segment, self.announceDrop(of: segment)))
+                self.files.drop(segment, lsn: self.announceDrop(of: segment))
+                dropped.insert(segment.header.order)
                 for stream in segment.streams.keys { self.capped.drop(stream, order: segment.header.order) }
                 continue
             }
@@ -170,10 +172,8 @@ extension LogCore {
             }
         }
         // Where no puts are taken no segment fills up, and no roll asks for the snapshots that dropping waits for.
-        if waitsForSnapshots, self.isShortOfSpace { self.snapshotSchedule.demand() }
-        if !self.dropping.isEmpty {
-            self.segments.removeAll { segment in self.dropping.contains { $0.segment === segment } }
-        }
+        if waitsForSnapshots, self.files.isShortOfSpace { self.snapshotSchedule.demand() }
+        if !dropped.isEmpty { self.segments.removeAll { dropped.contains($0.header.order) } }
     }
 
     private func isDead(_ segment: Segment, nowMillis: Int64) -> Bool {
@@ -190,29 +190,11 @@ extension LogCore {
         return self.open.lsn
     }
 
-    /// Files whose dropping is durable and that no reader holds go back to the pool. Until then readers find the
-    /// records, hidden or not: what hides them may not be durable yet either.
+    /// Files whose dropping is durable and that no reader holds go back to the pool.
     func reclaimDropped() {
-        guard self.dropping.contains(where: { $0.lsn <= self.durableLSN && $0.segment.pins == 0 }) else { return }
-        for item in self.dropping where item.lsn <= self.durableLSN && item.segment.pins == 0 {
-            item.segment.forgetShards()
-            self.recyclable.append(
-                RecyclableFile(
-                    file: item.segment.header.file, useCount: item.segment.header.useCount, size: item.segment.size))
+        let gone = self.files.reclaim(durable: self.durableLSN, isHeld: { $0.pins > 0 }) {
+            PoolFile(file: $0.header.file, useCount: $0.header.useCount, size: $0.size)
         }
-        self.dropping.removeAll { $0.lsn <= self.durableLSN && $0.segment.pins == 0 }
-    }
-
-    /// Files too small for the log as it is now; they were dropped durably, so they may be unlinked.
-    func takeUseless() -> [String] {
-        let useful = self.configuration.segmentBytesMin
-        self.removing = self.recyclable.filter { $0.size < useful }
-        self.recyclable.removeAll { $0.size < useful }
-        return self.removing.map { Segment.fileName($0.file) }
-    }
-
-    /// Called when the watermark rose.
-    func settleDurable() {
-        if !self.dropping.isEmpty { self.reclaimDropped() }
+        for segment in gone { segment.forgetShards() }
     }
 }

@@ -65,10 +65,11 @@ extension LogCore {
     func captureSnapshot(lsn: LSN) -> PendingSnapshot {
         PendingSnapshot(
             lsn: lsn, checksum: nil, timeMillis: self.time.lastStampMillis, catalog: self.catalog, leases: self.leases,
-            nextFile: self.nextFile,
-            dropped: (self.recyclable + self.recycling + self.removing + self.setAside).map {
-                .init(file: $0.file, useCount: $0.useCount)
-            } + self.dropping.map { .init(file: $0.segment.header.file, useCount: $0.segment.header.useCount) },
+            nextFile: self.files.nextFile,
+            dropped: self.files.dropped.map { .init(file: $0.file, useCount: $0.useCount) }
+                + self.files.dropping.map {
+                    .init(file: $0.segment.header.file, useCount: $0.segment.header.useCount)
+                },
             logID: self.logID)
     }
 
@@ -76,7 +77,7 @@ extension LogCore {
     /// that were dropped since it closed are among them; their dropping comes after it.
     func settlePendingSnapshot(at lsn: LSN, checksum: UInt32) {
         guard let pending = self.pendingSnapshot, pending.lsn == lsn else { return }
-        let live = self.dropping.filter { $0.lsn > lsn }.map(\.segment) + self.segments
+        let live = self.files.dropping.filter { $0.lsn > lsn }.map(\.segment) + self.segments
         self.pendingSnapshot?.settle(
             checksum: checksum,
             live: live.filter { $0.last.lsn > .none || $0.isDamaged }.map { segment in
@@ -166,6 +167,7 @@ extension LogCore {
         segment.footerWritten = true
         // What its missing end kept may go: now is the time to look.
         self.deletionWaits.demand()
+        self.files.resize(from: segment.size, to: size)
         segment.size = size
         self.trimIndexes()
     }

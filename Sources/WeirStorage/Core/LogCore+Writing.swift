@@ -99,18 +99,20 @@ extension LogCore {
         let segment: Segment
         if let active = self.active, active.fits(bytes: bytes, entries: commit.entryCount) {
             segment = active
-        } else if let position = self.ready.firstIndex(where: { $0.fits(bytes: bytes, entries: commit.entryCount) }) {
-            // Those that are passed over are used again, so none of them may be written to either.
-            guard !self.ready[...position].contains(where: \.isFilling) else { return nil }
-            segment = self.takeReady(position)
-            self.roll(to: segment)
         } else {
-            let need =
-                SegmentHeader.bytes + bytes
-                + SegmentFooter.diskBytes(shards: commit.entryCount, entries: commit.entryCount)
-            if let failure = self.making.failure { return .blocked(failure) }
-            if self.waitsForPreparation(of: need) { return nil }
-            return .prepare(self.planPreparation(atLeast: need, ahead: false))
+            switch self.files.take(bytes: bytes, entries: commit.entryCount) {
+            case .segment(let next):
+                segment = next
+                self.roll(to: segment)
+            case .busy: return nil
+            case .none:
+                let need =
+                    SegmentHeader.bytes + bytes
+                    + SegmentFooter.diskBytes(shards: commit.entryCount, entries: commit.entryCount)
+                if let failure = self.files.failure { return .blocked(failure) }
+                if self.waitsForPreparation(of: need) { return nil }
+                return .prepare(self.planPreparation(atLeast: need, ahead: false))
+            }
         }
         self.closed.removeFirst()
         guard self.pipeline.startWriting() == commit.lsn else { preconditionFailure("commits are written in order") }
@@ -154,7 +156,9 @@ extension LogCore {
 
     /// The first segment of a term becomes the active one.
     func activateFirst() {
-        let segment = self.ready.removeFirst()
+        guard case .segment(let segment) = self.files.take(bytes: 0, entries: 0) else {
+            preconditionFailure("the first segment of a term was made")
+        }
         self.active = segment
         self.segments.append(segment)
     }
@@ -162,14 +166,14 @@ extension LogCore {
     /// A write returned success. Publishes what is acknowledged by it, in order.
     package func written(_ job: WriteJob, nowNanos: UInt64) -> Acknowledged {
         self.lastActivityNanos = nowNanos
-        self.writeAhead.commit(nowNanos: nowNanos)
+        self.files.noteCommit(nowNanos: nowNanos)
         let acknowledged = self.pipeline.written(job.lsn)
         var shards: [ShardRef] = []
         for _ in acknowledged {
             let commit = self.writing.removeFirst()
             self.publish(commit, &shards)
         }
-        if !acknowledged.isEmpty { self.settleDurable() }
+        if !acknowledged.isEmpty { self.reclaimDropped() }
         return Acknowledged(durable: self.durableLSN, watermark: self.watermark, shards: shards)
     }
 

@@ -38,26 +38,8 @@ package final class LogCore {
 
     var segments: [Segment] = []
     var active: Segment?
-    /// Prepared for use, oldest order first.
-    var ready: [Segment] = []
-    var nextOrder: UInt64
-    var nextFile: UInt64
-    /// Files whose records were dropped: may be used again.
-    var recyclable: [RecyclableFile] = []
-    /// Dropped files that are being unlinked.
-    var removing: [RecyclableFile] = []
-    /// Dropped files on which the disk failed: not used again by this process.
-    var setAside: [RecyclableFile] = []
-    /// Dropped by an event that is not yet durable.
-    var dropping: [(segment: Segment, lsn: LSN)] = []
-    /// When zeros may be written into ready segments.
-    var writeAhead = WriteAhead()
-    /// Segments that are being made, and not yet reported: what they take counts from now on.
-    var preparing: [SegmentPreparation] = []
-    /// Whether they can be made.
-    var making = SegmentMaking()
-    /// Taken from `recyclable` and not yet under its new header.
-    var recycling: [RecyclableFile] = []
+    /// The files beside those in use, and whether there may be more.
+    var files: SegmentPool<Segment, FileError>
     let readFiles: ReadFiles
 
     var snapshots: [SnapshotName] = []
@@ -72,7 +54,6 @@ package final class LogCore {
     var scrubDue: [Segment] = []
     var scrubOffset = SegmentHeader.bytes
     var indexClock: UInt64 = 0
-    var diskSpace: (free: Int64, total: Int64)
     /// Acknowledged bytes up to which the disk itself proves that it was acknowledged.
     var provenLSN: LSN
     /// The last acknowledged commit that held anything.
@@ -92,12 +73,6 @@ package final class LogCore {
         case closing
     }
 
-    struct RecyclableFile {
-        let file: UInt64
-        let useCount: UInt32
-        let size: Int
-    }
-
     struct SnapshotName {
         let name: String
         let lsn: LSN
@@ -111,8 +86,7 @@ package final class LogCore {
 
     init(
         configuration: StorageConfiguration, logID: UInt64, term: UInt64, cut: CommitPoint, firstLSN: LSN,
-        catalog: Catalog, leases: LeaseTable, time: LogTime, nextOrder: UInt64, nextFile: UInt64,
-        diskSpace: (free: Int64, total: Int64), pool: BufferPool
+        catalog: Catalog, leases: LeaseTable, time: LogTime, files: SegmentPool<Segment, FileError>, pool: BufferPool
     ) {
         self.configuration = configuration
         self.logID = logID
@@ -129,16 +103,14 @@ package final class LogCore {
         self.time = time
         self.readFiles = ReadFiles(max: configuration.readFilesMax)
         self.tail = MemoryTail(bytesMax: configuration.tailBytes)
-        self.nextOrder = nextOrder
-        self.nextFile = nextFile
-        self.diskSpace = diskSpace
+        self.files = files
         self.provenLSN = cut.lsn
         self.lastContentLSN = cut.lsn
     }
 
     deinit {
         // Segments and shards name each other: without this a core that was replaced would keep its files open.
-        for segment in self.segments + self.dropping.map(\.segment) { segment.forgetShards() }
+        for segment in self.segments + self.files.dropping.map(\.segment) { segment.forgetShards() }
     }
 
     package var durableLSN: LSN { self.pipeline.watermark }

@@ -22,10 +22,6 @@ final class Segment: @unchecked Sendable {
     /// Index entries and shards planned, to reserve room for the footer.
     var plannedEntries = 0
     var plannedShards = 0
-    /// Up to here the file was written before, with zeros or in an earlier use: a commit overwrites.
-    var filledTo = SegmentHeader.bytes
-    /// A piece of zeros is on its way. Until it has ended nothing else may be written to the file.
-    var isFilling = false
     /// Where the last durable commit ends.
     var durableEnd: Int
     var firstPrevious = CommitPoint.origin

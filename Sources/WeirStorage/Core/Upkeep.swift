@@ -23,16 +23,14 @@ package enum UpkeepDone {
 
 /// A piece of zeros for a segment that is ready and was never written before.
 package struct FillJob {
-    let segment: Segment
+    let fill: SegmentPool<Segment, FileError>.Fill
     let file: any File
-    let offset: Int
-    let bytes: Int
     private static let zeros = AlignedMemory(bytes: WriteAhead.pieceBytes)
 
     func perform() throws(FileError) {
-        let zeros = UnsafeRawBufferPointer(rebasing: Self.zeros.raw[0..<self.bytes])
-        try self.file.write(zeros, at: self.offset)
-        try self.segment.sync(self.file)
+        let zeros = UnsafeRawBufferPointer(rebasing: Self.zeros.raw[0..<self.fill.bytes])
+        try self.file.write(zeros, at: self.fill.offset)
+        try self.fill.segment.sync(self.file)
     }
 }
 
@@ -54,7 +52,7 @@ extension UpkeepTask: CustomStringConvertible {
         switch self {
         case .prepare(let preparation): "make \(preparation)"
         case .fill(let job):
-            "\(job.bytes) zeros at \(job.offset) of \(Segment.fileName(job.segment.header.file))"
+            "\(job.fill.bytes) zeros at \(job.fill.offset) of \(Segment.fileName(job.fill.segment.header.file))"
         case .footer(let job):
             "footer of \(Segment.fileName(job.segment.header.file)), up to \(job.footer.last.lsn), \(job.size) bytes"
         case .snapshot(let snapshot): "snapshot of \(snapshot.lsn)"
@@ -109,7 +107,7 @@ extension LogCore {
         }
         if let footer = self.takeFooter() { return .footer(footer) }
         if let snapshot = self.takeSnapshot() { return .snapshot(snapshot) }
-        let old = self.takeOldSnapshots() + self.takeUseless()
+        let old = self.takeOldSnapshots() + self.files.takeUseless().map { Segment.fileName($0.file) }
         if !old.isEmpty { return .remove(old) }
         if let preparation = self.wantsPreparation() { return .prepare(preparation) }
         return nowNanos.flatMap { self.takeFill(nowNanos: $0) }.map { .fill($0) }
@@ -128,11 +126,8 @@ extension LogCore {
         case (.footer(let job), .failure): self.footerFailed(job.segment)
         case (.remove, .success):
             // An open file would keep its bytes on the disk.
-            for file in self.removing { self.readFiles.forget(file.file) }
-            self.removing.removeAll()
-        case (.remove, .failure):
-            self.setAside += self.removing
-            self.removing.removeAll()
+            for file in self.files.removed() { self.readFiles.forget(file.file) }
+        case (.remove, .failure): self.files.removeFailed()
         default: break
         }
     }

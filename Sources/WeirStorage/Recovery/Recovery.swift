@@ -71,7 +71,7 @@ package struct Recovery {
     var segments: [Segment] = []
     /// The last one that was read commit by commit, or is being read and is not among the segments yet.
     var scanned: Segment?
-    var recyclable: [LogCore.RecyclableFile] = []
+    var recyclable: [PoolFile] = []
     /// Higher than the number of any file that ever was.
     var nextFile: UInt64 = 1
     var snapshots: [LogCore.SnapshotName] = []
@@ -232,22 +232,33 @@ package struct Recovery {
 
     // MARK: A new term
 
+    private func files(nextOrder: UInt64) throws(FileError) -> SegmentPool<Segment, FileError> {
+        let space = try self.fileSystem.space()
+        var files = SegmentPool<Segment, FileError>(
+            budget: LogBudget(
+                segmentBytesMin: self.configuration.segmentBytesMin,
+                segmentBytesMax: self.configuration.segmentBytesMax, logBytesMax: self.configuration.logBytesMax,
+                freeBytesFloor: self.configuration.freeBytesFloor),
+            disk: DiskSpace(free: space.free, total: space.total), nextOrder: nextOrder, nextFile: self.nextFile)
+        // A use that was planned and could not be begun may be known as dropped: the next one comes after it.
+        let free = self.recyclable.map {
+            PoolFile(file: $0.file, useCount: max($0.useCount, self.dropped[$0.file] ?? 0), size: $0.size)
+        }
+        files.adopt(free: free, inUse: self.segments.reduce(0) { $0 + $1.size })
+        return files
+    }
+
     private mutating func begin(logID: UInt64, nextOrder: UInt64) throws(FileError) -> LogCore {
         let core = LogCore(
             configuration: self.configuration, logID: logID, term: self.term, cut: self.last,
             firstLSN: LSN(max(self.highestLSN, self.last.lsn).rawValue + LogFormat.termGap), catalog: self.catalog,
             leases: self.leases,
-            time: self.time(), nextOrder: nextOrder, nextFile: self.nextFile,
-            diskSpace: try self.fileSystem.space(), pool: self.pool)
+            time: self.time(), files: try self.files(nextOrder: nextOrder), pool: self.pool)
         for shard in self.shards.values { core.shards.add(shard) }
         core.segments = self.segments
         core.snapshots = self.snapshots
         core.damagedSnapshots = self.damagedSnapshots
         core.catalogLSN = min(self.catalogLSN, self.last.lsn)
-        // A use that was planned and could not be begun may be known as dropped: the next one comes after it.
-        core.recyclable = self.recyclable.map {
-            .init(file: $0.file, useCount: max($0.useCount, self.dropped[$0.file] ?? 0), size: $0.size)
-        }
         core.lastActivityNanos = self.clock.monotonicNanos
         let streams = self.catalog.streams(after: nil, limit: Int.max)
         core.deletionWaits = DeletionWaits(
@@ -297,7 +308,7 @@ package struct Recovery {
                         let task = UpkeepTask.footer(job)
                         core.finished(task, task.result(self.fileSystem))
                     }
-                case .noSpace where half >= LogCore.segmentBytesLeast: size = half
+                case .noSpace where half >= LogBudget.segmentBytesLeast: size = half
                 default: throw error
                 }
             }

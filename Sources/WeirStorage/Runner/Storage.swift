@@ -181,7 +181,7 @@ package final class Storage: Sendable {
             let core = running.core
             return StorageStatus(
                 nodeID: core.logID, term: core.term, durableLSN: core.durableLSN, logBytes: core.logBytes,
-                logBytesMax: core.logBytesMax, freeBytes: core.diskSpace.free, segments: core.segments.count,
+                logBytesMax: core.files.bytesMax, freeBytes: core.files.disk.free, segments: core.segments.count,
                 syncMicrosP50: times.p50, syncMicrosP99: times.p99, counters: core.counters,
                 writeMode: (self.fileSystem as? PosixFileSystem)?.mode.rawValue ?? "simulated",
                 damaged: running.damaged + core.foundDamage,
