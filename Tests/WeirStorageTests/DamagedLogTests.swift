@@ -23,7 +23,7 @@ import WeirTestKit
             self.ref = try self.rig.create()
             var texts = try self.rig.fill(segments: 8, to: self.ref)
             let end = UInt64(texts.count)
-            let covered = try #require(self.rig.core.snapshots.last?.lsn)
+            let covered = try #require(self.rig.core.snapshots.kept.last?.lsn)
             for number in 0..<5 {
                 let text = "recent \(number)"
                 try self.rig.put([text], to: self.ref)
@@ -177,7 +177,7 @@ import WeirTestKit
         let texts = (0..<6).map { "text \($0)" }
         for text in texts { try rig.put([text], to: ref) }
         try rig.stop()
-        let covered = try #require(rig.core.snapshots.last?.lsn)
+        let covered = try #require(rig.core.snapshots.kept.last?.lsn)
         let name = try #require(rig.segmentFiles.last { !rig.commits(of: $0.name).isEmpty }?.name)
         let commits = rig.commits(of: name).filter { $0.header.lsn <= covered && $0.header.batchCount > 0 }
         let cuts = commits.map(\.offset)

@@ -63,7 +63,7 @@ import WeirTestKit
         try #require(places.allSatisfy { $0.count == 60 })
         // A start reads the newest segments itself, and finds what is damaged there.
         let whole = try LogRig(written.rig.disk.copy())
-        let old = Set(whole.core.scrubDue.map { Segment.fileName($0.header.file) })
+        let old = Set(whole.core.scrubbedLater)
         let last = try #require(places[0].lastIndex { old.contains($0.file) })
         try #require(last > 20)
         for seed in UInt64(0)..<60 {
@@ -118,7 +118,7 @@ import WeirTestKit
     @Test func aFooterThatGoesBadAfterTheStartIsReplacedByTheCommits() throws {
         let written = try Written()
         let places = written.batches(of: written.refs[1])
-        let old = try LogRig(written.rig.disk.copy()).core.scrubDue.map { Segment.fileName($0.header.file) }
+        let old = try LogRig(written.rig.disk.copy()).core.scrubbedLater
         try #require(!old.isEmpty)
         for name in old {
             let rig = try LogRig(written.rig.disk.copy())

@@ -119,9 +119,7 @@ final class LogRig: LogHolder {
 
     /// Writers and upkeep work until nothing is left to do.
     func settle() throws {
-        while self.core.hasWork || self.core.footersDue.contains(where: { $0.footerWait == 0 })
-            || self.core.pendingSnapshot?.checksum != nil
-        {
+        while self.core.hasWork || self.core.upkeep.footers.hasNext || self.core.snapshots.next != nil {
             try self.write()
             try self.doUpkeep()
         }
@@ -325,6 +323,13 @@ final class LogRig: LogHolder {
     }
 
     var snapshotFiles: [String] { self.disk.image.keys.filter { $0.hasPrefix("snapshot-") }.sorted() }
+}
+
+extension LogCore {
+    /// Files that the start has not read and the scrub will.
+    var scrubbedLater: [String] {
+        self.upkeep.scrub.due.compactMap { self.segment(order: $0).map { Segment.fileName($0.header.file) } }
+    }
 }
 
 /// A copy of a rig's folder, to be changed and opened by itself.

@@ -77,7 +77,7 @@ import WeirTestKit
             try rig.submit(.deleteStream(ref.stream))
             // The highest second that was used survives with the catalog, in a snapshot and without.
             if round % 5 == 2 {
-                rig.core.snapshotSchedule.demand()
+                rig.core.snapshots.demand()
                 try rig.settle()
             }
             if round % 2 == 1 { try rig.restart() }

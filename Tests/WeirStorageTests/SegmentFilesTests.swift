@@ -27,7 +27,7 @@ import WeirTestKit
 
     @Test func aMissingSegmentIsNamedAndTheOthersServed() throws {
         let (rig, ref, texts, _) = try self.written()
-        let covered = try #require(rig.core.snapshots.last?.lsn)
+        let covered = try #require(rig.core.snapshots.kept.last?.lsn)
         let named = rig.segmentFiles.map(\.name).filter { (rig.commits(of: $0).first?.header.lsn ?? covered) < covered }
         #expect(named.count >= 5)
         for name in named {
@@ -69,12 +69,12 @@ import WeirTestKit
         func begins(_ name: String, below lsn: LSN) -> Bool {
             rig.commits(of: name).first.map { $0.header.lsn < lsn } == true
         }
-        while !begins(try written(), below: rig.core.snapshots.last?.lsn ?? .none) {
+        while !begins(try written(), below: rig.core.snapshots.kept.last?.lsn ?? .none) {
             try rig.put([String(repeating: "y", count: 3000)], to: busy)
             try rig.settle()
         }
         let name = try written()
-        let covered = try #require(rig.core.snapshots.last?.lsn)
+        let covered = try #require(rig.core.snapshots.kept.last?.lsn)
         // In the file that will be missed, above the snapshot.
         let last = try rig.put(["one", "two"], to: quiet).firstIndex + 1
         try rig.closeIdle()

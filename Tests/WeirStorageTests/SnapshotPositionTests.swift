@@ -76,7 +76,7 @@ import WeirTestKit
 
         /// The task that writes the snapshot which was demanded, once its commit is durable.
         func demand() throws -> UpkeepTask {
-            self.rig.core.snapshotSchedule.demand()
+            self.rig.core.snapshots.demand()
             while true {
                 self.rig.core.closeOpen()
                 try self.rig.write()
@@ -112,9 +112,9 @@ import WeirTestKit
     @Test func aSnapshotOfManyShardsCopiesNoneOfThem() throws {
         let rig = try LogRig()
         let ref = try rig.create(shards: 8_000)
-        rig.core.snapshotSchedule.demand()
+        rig.core.snapshots.demand()
         try rig.put(["x"], to: ref)
-        let pending = try #require(rig.core.pendingSnapshot)
+        let pending = try #require(rig.core.snapshots.next)
         #expect(rig.core.shards.positions.count(apartFrom: pending.positions) == 0)
         #expect(rig.core.catalog.shardCount(apartFrom: pending.catalog) == 0)
         for _ in 0..<10 { try rig.put(["x"], to: ref) }

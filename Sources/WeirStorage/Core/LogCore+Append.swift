@@ -225,9 +225,8 @@ extension LogCore {
         precondition(lsn == commit.lsn, "commits close in order")
         precondition(commit.length <= LogFormat.commitBytesMax, "a start reads no commit of \(commit.length) bytes")
         // Waiting events have changed the lease table already and are of the next commit.
-        if self.takesSnapshotNext, self.waitingEvents.isEmpty {
-            self.pendingSnapshot = self.captureSnapshot(lsn: lsn)
-            self.snapshotSchedule.captured()
+        if self.snapshots.capturesNext, self.waitingEvents.isEmpty {
+            self.snapshots.capture(lsn, self.captureSnapshot(lsn: lsn))
         }
         self.closed.append(commit)
         self.open = CommitInProgress(

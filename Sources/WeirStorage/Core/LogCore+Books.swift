@@ -25,7 +25,8 @@ extension LogCore {
         }
         try require(bytes == self.files.bytes, "the log takes \(bytes) bytes, and counts \(self.files.bytes)")
         try require(Set(files).count == files.count, "a file has one use at a time: \(files.sorted())")
-        try require(Set(self.snapshots.map(\.lsn)).count == self.snapshots.count, "a snapshot is listed once")
+        let snapshots = self.snapshots.kept.map(\.lsn)
+        try require(Set(snapshots).count == snapshots.count, "a snapshot is listed once")
         for (ref, shard) in self.shards.states.sorted(by: {
             ($0.key.stream, $0.key.shard) < ($1.key.stream, $1.key.shard)
         }) {
@@ -65,12 +66,13 @@ extension LogCore {
     }
 
     package var fullSegments: [FullSegment] {
+        let covered = self.snapshots.covered(durable: self.durableLSN)
         let hasFooters = self.segments.allSatisfy { $0.footerWritten || !$0.closed }
         return self.segments.filter { self.isFinished($0) }.map { segment in
             FullSegment(
                 file: Segment.fileName(segment.header.file), last: segment.last.lsn,
                 shares: segment.streams.mapValues { ($0.bytes, $0.lastArrivalMillis) },
-                isCovered: hasFooters && segment.last.lsn <= self.recyclableUpTo && segment.pins == 0)
+                isCovered: hasFooters && segment.last.lsn <= covered && segment.pins == 0)
         }
     }
 

@@ -39,7 +39,7 @@ extension LogCore {
     private func append(_ event: LeaseEvent) throws(WeirError) -> LSN {
         let payload = event.encode()
         // A snapshot is due: it is taken of a moment at which no event waits.
-        if self.open.hasBatches, !self.takesSnapshotNext {
+        if self.open.hasBatches, !self.snapshots.capturesNext {
             if self.waitingEvents.add(kind: event.kind, payload: payload) { return self.open.lsn.next }
             guard self.waitingEvents.isEmpty else {
                 throw WeirError(

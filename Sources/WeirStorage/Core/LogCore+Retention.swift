@@ -55,8 +55,8 @@ extension LogCore {
         self.deletionWaits.look(nowNanos: now.nanos)
         self.time.observe(now)
         if let space { self.files.disk = DiskSpace(free: space.free, total: space.total) }
-        for segment in self.footersDue { segment.footerWait = max(0, segment.footerWait - 1) }
-        self.snapshotSchedule.tick()
+        self.upkeep.footers.tick()
+        self.snapshots.tick()
         self.files.resume()
         guard case .serving = self.state else { return self.time.heldBack }
         self.capSizes(nowMillis: now.wallMillis)
@@ -66,7 +66,7 @@ extension LogCore {
         self.reclaimDropped()
         self.dropSegments(nowMillis: now.wallMillis)
         // A log that takes no puts, because it is full or because nobody sends any, closes no commit of itself.
-        if self.takesSnapshotNext, self.pipeline.isIdle, self.open.isEmpty { self.closeOpen() }
+        if self.snapshots.capturesNext, self.pipeline.isIdle, self.open.isEmpty { self.closeOpen() }
         return self.time.heldBack
     }
 
@@ -99,7 +99,7 @@ extension LogCore {
         }
     }
 
-    private func segment(order: UInt64) -> Segment? {
+    func segment(order: UInt64) -> Segment? {
         var (low, high) = (0, self.segments.count)
         while low < high {
             let middle = (low + high) / 2
@@ -151,7 +151,7 @@ extension LogCore {
 
     /// Announces the end of segments in which nothing lives any more. They are used again when that is durable.
     private func dropSegments(nowMillis: Int64) {
-        let safe = self.recyclableUpTo
+        let safe = self.snapshots.covered(durable: self.durableLSN)
         // What stands behind the end of a segment is void by the cut of a later term, and cuts stand in headers. So a
         // segment whose end is not final keeps the headers of all later terms; those of its own term may go.
         var unended: UInt64?
@@ -172,7 +172,7 @@ extension LogCore {
             }
         }
         // Where no puts are taken no segment fills up, and no roll asks for the snapshots that dropping waits for.
-        if waitsForSnapshots, self.files.isShortOfSpace { self.snapshotSchedule.demand() }
+        if waitsForSnapshots, self.files.isShortOfSpace { self.snapshots.demand() }
         if !dropped.isEmpty { self.segments.removeAll { dropped.contains($0.header.order) } }
     }
 

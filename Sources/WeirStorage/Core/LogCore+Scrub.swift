@@ -15,22 +15,18 @@ extension LogCore {
     /// `scrubbed`.
     package func takeScrub() -> ScrubPiece? {
         guard case .serving = self.state else { return nil }
-        while let segment = self.scrubDue.first {
-            if self.segments.contains(where: { $0 === segment }), self.scrubOffset < segment.durableEnd {
-                segment.pins += 1
-                return ScrubPiece(segment: segment, offset: self.scrubOffset, end: segment.durableEnd)
-            }
-            self.scrubDue.removeFirst()
-            self.scrubOffset = SegmentHeader.bytes
-        }
-        return nil
+        guard let next = self.upkeep.scrub.next(end: { self.segment(order: $0)?.durableEnd }),
+            let segment = self.segment(order: next.order)
+        else { return nil }
+        segment.pins += 1
+        return ScrubPiece(segment: segment, offset: next.offset, end: next.end)
     }
 
     /// Everything before `next` was looked at.
     package func scrubbed(_ piece: ScrubPiece, next: Int, damage: [Range<Int>]) {
         piece.segment.pins -= 1
         for bytes in damage { _ = piece.segment.damagedBytes.note(bytes) }
-        if self.scrubDue.first === piece.segment { self.scrubOffset = next }
+        self.upkeep.scrub.verified(piece.segment.header.order, next: next)
     }
 }
 

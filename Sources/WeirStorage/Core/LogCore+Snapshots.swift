@@ -76,63 +76,34 @@ extension LogCore {
     /// The commit `lsn` has just become durable: a snapshot of it lists the segments that hold commits up to it. Those
     /// that were dropped since it closed are among them; their dropping comes after it.
     func settlePendingSnapshot(at lsn: LSN, checksum: UInt32) {
-        guard let pending = self.pendingSnapshot, pending.lsn == lsn else { return }
-        let live = self.files.dropping.filter { $0.lsn > lsn }.map(\.segment) + self.segments
-        self.pendingSnapshot?.settle(
-            checksum: checksum,
-            live: live.filter { $0.last.lsn > .none || $0.isDamaged }.map { segment in
-                // What is damaged is found and told again at every start.
-                let isEnded = segment.last.lsn <= lsn && !segment.isDamaged && self.isFinished(segment)
-                return .init(
-                    .init(file: segment.header.file, useCount: segment.header.useCount),
-                    end: isEnded ? segment.last.lsn : .none)
-            }, positions: self.shards.positions)
-    }
-
-    /// The next commit to be closed is the one that a snapshot is taken of.
-    var takesSnapshotNext: Bool { self.snapshotSchedule.capturesNext }
-
-    /// A snapshot whose commit is durable and that nobody writes yet.
-    func takeSnapshot() -> PendingSnapshot? {
-        guard let pending = self.pendingSnapshot, pending.checksum != nil else { return nil }
-        self.pendingSnapshot = nil
-        self.snapshotSchedule.began()
-        return pending
+        self.snapshots.settle(lsn) { pending in
+            let live = self.files.dropping.filter { $0.lsn > lsn }.map(\.segment) + self.segments
+            pending.settle(
+                checksum: checksum,
+                live: live.filter { $0.last.lsn > .none || $0.isDamaged }.map { segment in
+                    // What is damaged is found and told again at every start.
+                    let isEnded = segment.last.lsn <= lsn && !segment.isDamaged && self.isFinished(segment)
+                    return .init(
+                        .init(file: segment.header.file, useCount: segment.header.useCount),
+                        end: isEnded ? segment.last.lsn : .none)
+                }, positions: self.shards.positions)
+        }
     }
 
     /// The snapshot file is complete: a commit names it.
     func snapshotDone(_ snapshot: PendingSnapshot, checksum: UInt32) {
-        self.snapshotSchedule.done()
-        self.snapshots.append(SnapshotName(name: PendingSnapshot.fileName(snapshot.lsn), lsn: snapshot.lsn))
-        self.snapshots.sort { $0.lsn < $1.lsn }
         let event = LogEvent.snapshotTaken(lsn: snapshot.lsn, checksum: checksum)
         self.append(event: event.kind, payload: event.encode())
-        self.unnamedSnapshot = self.open.lsn
-    }
-
-    func snapshotFailed() { self.snapshotSchedule.failed() }
-
-    /// Snapshots that may be unlinked: two are kept, and the newest is named by a durable commit. Damaged ones go with
-    /// the
-    /// others, when there are two whole ones again.
-    func takeOldSnapshots() -> [String] {
-        guard self.unnamedSnapshot <= self.durableLSN, self.snapshots.count >= 2 else { return [] }
-        let old = self.damagedSnapshots + self.snapshots.dropLast(2).map(\.name)
-        self.snapshots.removeFirst(self.snapshots.count - 2)
-        self.damagedSnapshots.removeAll()
-        return old
-    }
-
-    /// Everything up to here is in the older of the two kept snapshots, named durably.
-    var recyclableUpTo: LSN {
-        guard self.unnamedSnapshot <= self.durableLSN, self.snapshots.count >= 2 else { return .none }
-        return self.snapshots[self.snapshots.count - 2].lsn
+        self.snapshots.done(
+            SnapshotName(name: PendingSnapshot.fileName(snapshot.lsn), lsn: snapshot.lsn), namedBy: self.open.lsn)
     }
 
     /// A full segment's footer that can be written now.
     func takeFooter() -> FooterJob? {
-        guard let position = self.footersDue.firstIndex(where: { $0.footerWait == 0 }) else { return nil }
-        let segment = self.footersDue.remove(at: position)
+        guard let order = self.upkeep.footers.take() else { return nil }
+        guard let segment = self.segment(order: order) else {
+            preconditionFailure("a segment without a footer is not dropped")
+        }
         self.collectIndex(of: segment)
         let footer = self.footer(of: segment)
         return FooterJob(segment: segment, footer: footer, size: self.finalSize(of: segment, footer))
@@ -155,15 +126,9 @@ extension LogCore {
             }.sorted { ($0.stream, $0.shard) < ($1.stream, $1.shard) })
     }
 
-    /// The file holds up only itself: it is tried again later, and each time after a longer wait.
-    func footerFailed(_ segment: Segment) {
-        segment.footerFailures += 1
-        segment.footerWait = min(SnapshotSchedule.waitMax, 1 << min(segment.footerFailures - 1, 6))
-        self.footersDue.append(segment)
-    }
-
     /// `size` is that of the file now.
     func footerDone(_ segment: Segment, size: Int) {
+        self.upkeep.footers.done(segment.header.order)
         segment.footerWritten = true
         // What its missing end kept may go: now is the time to look.
         self.deletionWaits.demand()

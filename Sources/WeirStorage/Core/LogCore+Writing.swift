@@ -139,7 +139,7 @@ extension LogCore {
     private func roll(to segment: Segment) {
         self.active?.closed = true
         if let active = self.active {
-            self.snapshotSchedule.demand()
+            self.snapshots.demand()
             if self.writing.allSatisfy({ $0.segment !== active }) { self.retire(active) }
         }
         self.active = segment
@@ -150,7 +150,7 @@ extension LogCore {
     /// opens the file for itself.
     private func retire(_ segment: Segment) {
         segment.closeFile()
-        self.footersDue.append(segment)
+        self.upkeep.footers.demand(segment.header.order)
         self.noteSizes(of: segment, isFull: true)
     }
 
@@ -165,7 +165,7 @@ extension LogCore {
 
     /// A write returned success. Publishes what is acknowledged by it, in order.
     package func written(_ job: WriteJob, nowNanos: UInt64) -> Acknowledged {
-        self.lastActivityNanos = nowNanos
+        self.activity.note(nowNanos: nowNanos)
         self.files.noteCommit(nowNanos: nowNanos)
         let acknowledged = self.pipeline.written(job.lsn)
         var shards: [ShardRef] = []
@@ -201,8 +201,7 @@ extension LogCore {
         segment.durableEnd = commit.offset + header.paddedLength
         segment.acknowledged = max(segment.acknowledged, header.acknowledged)
         segment.timeMillis = max(segment.timeMillis, header.timeMillis)
-        self.provenLSN = max(self.provenLSN, header.acknowledged)
-        if header.eventCount + header.batchCount > 0 { self.lastContentLSN = commit.lsn }
+        self.activity.acknowledged(header)
         var last: ShardRef?
         shards.reserveCapacity(shards.count + commit.entries.count)
         for entry in commit.entries {
@@ -213,7 +212,6 @@ extension LogCore {
             }
         }
         self.tail.append(commit, segment: segment)
-        self.countCommit(bytes: header.paddedLength, batches: commit.entries.count)
         if header.eventCount > 0 { shards += self.publishEvents(of: commit.lsn) }
         self.settlePendingSnapshot(at: commit.lsn, checksum: header.checksum)
         if segment.closed, self.writing.allSatisfy({ $0.segment !== segment }) { self.retire(segment) }
@@ -288,8 +286,8 @@ extension LogCore {
     /// now and then one that carries the trusted time.
     package func closeIdle(nowNanos: UInt64, after idleNanos: UInt64) {
         guard case .serving = self.state, self.pipeline.isIdle, self.open.isEmpty,
-            self.provenLSN < self.lastContentLSN || self.time.unnotedMillis >= Self.notedMillisMax,
-            nowNanos >= self.lastActivityNanos + idleNanos
+            self.activity.isUnproven || self.time.unnotedMillis >= Self.notedMillisMax,
+            self.activity.isQuiet(nowNanos: nowNanos, for: idleNanos)
         else { return }
         self.closeOpen()
     }

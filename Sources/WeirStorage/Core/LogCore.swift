@@ -42,29 +42,17 @@ package final class LogCore {
     var files: SegmentPool<Segment, FileError>
     let readFiles: ReadFiles
 
-    var snapshots: [SnapshotName] = []
-    /// Found unreadable at the start.
-    var damagedSnapshots: [String] = []
-    var snapshotSchedule = SnapshotSchedule()
-    var pendingSnapshot: PendingSnapshot?
-    /// The commit that names the newest snapshot.
-    var unnamedSnapshot = LSN.none
-    var footersDue: [Segment] = []
-    /// Segments that the start did not read; the first is verified from `scrubOffset` on.
-    var scrubDue: [Segment] = []
-    var scrubOffset = SegmentHeader.bytes
+    var snapshots: Snapshots<PendingSnapshot>
+    /// Footers that are to be written, and what the start has not read.
+    var upkeep = SegmentUpkeep()
     var indexClock: UInt64 = 0
-    /// Acknowledged bytes up to which the disk itself proves that it was acknowledged.
-    var provenLSN: LSN
-    /// The last acknowledged commit that held anything.
-    var lastContentLSN: LSN
-    var lastActivityNanos: UInt64 = 0
+    /// What has become durable, and what the disk proves of it.
+    var activity: LogActivity
     /// From when on the records of a stream may be deleted.
     package internal(set) var deletionWaits = DeletionWaits(found: [:], nanos: 0)
     /// What streams with a maximum size take.
     var capped = CappedStreams()
     var state = State.serving
-    package private(set) var counters = Counters()
 
     enum State {
         case serving
@@ -73,20 +61,10 @@ package final class LogCore {
         case closing
     }
 
-    struct SnapshotName {
-        let name: String
-        let lsn: LSN
-    }
-
-    package struct Counters: Sendable {
-        package var commits: UInt64 = 0
-        package var commitBytes: UInt64 = 0
-        package var batches: UInt64 = 0
-    }
-
     init(
         configuration: StorageConfiguration, logID: UInt64, term: UInt64, cut: CommitPoint, firstLSN: LSN,
-        catalog: Catalog, leases: LeaseTable, time: LogTime, files: SegmentPool<Segment, FileError>, pool: BufferPool
+        catalog: Catalog, leases: LeaseTable, time: LogTime, files: SegmentPool<Segment, FileError>,
+        snapshots: Snapshots<PendingSnapshot>, nowNanos: UInt64, pool: BufferPool
     ) {
         self.configuration = configuration
         self.logID = logID
@@ -104,8 +82,8 @@ package final class LogCore {
         self.readFiles = ReadFiles(max: configuration.readFilesMax)
         self.tail = MemoryTail(bytesMax: configuration.tailBytes)
         self.files = files
-        self.provenLSN = cut.lsn
-        self.lastContentLSN = cut.lsn
+        self.snapshots = snapshots
+        self.activity = LogActivity(cut: cut.lsn, nowNanos: nowNanos)
     }
 
     deinit {
@@ -134,18 +112,14 @@ package final class LogCore {
         }
     }
 
+    package var counters: LogActivity.Counters { self.activity.counters }
+
     /// For the term after this one, when a write has failed.
     package var continuation: Recovery.Continuation {
         .init(logID: self.logID, lsn: self.open.lsn, time: self.time, end: self.watermark.end)
     }
 
     package func shard(_ ref: ShardRef) -> ShardState? { self.shards[ref] }
-
-    func countCommit(bytes: Int, batches: Int) {
-        self.counters.commits += 1
-        self.counters.commitBytes += UInt64(bytes)
-        self.counters.batches += UInt64(batches)
-    }
 
     /// Time that never falls: arrivals and events are stamped with it.
     func stamp(_ nowMillis: Int64) -> Int64 { self.time.stamp(nowMillis) }

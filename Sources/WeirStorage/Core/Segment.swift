@@ -35,9 +35,6 @@ final class Segment: @unchecked Sendable {
     var damagedBytes = DamagedBytes()
     /// The footer is on disk, so the index may leave memory.
     var footerWritten = false
-    /// Attempts at the footer that failed, and looks at retention until the next.
-    var footerFailures = 0
-    var footerWait = 0
     /// What lies in it by stream, for retention and size caps.
     var streams: [StreamID: StreamShare] = [:]
     /// The finished index; `nil` while the shards still hold theirs, or when it was given up to save memory.

@@ -106,8 +106,10 @@ extension LogCore {
         case .serving, .closing: break
         }
         if let footer = self.takeFooter() { return .footer(footer) }
-        if let snapshot = self.takeSnapshot() { return .snapshot(snapshot) }
-        let old = self.takeOldSnapshots() + self.files.takeUseless().map { Segment.fileName($0.file) }
+        if let snapshot = self.snapshots.take() { return .snapshot(snapshot) }
+        let old =
+            self.snapshots.takeOld(durable: self.durableLSN)
+            + self.files.takeUseless().map { Segment.fileName($0.file) }
         if !old.isEmpty { return .remove(old) }
         if let preparation = self.wantsPreparation() { return .prepare(preparation) }
         return nowNanos.flatMap { self.takeFill(nowNanos: $0) }.map { .fill($0) }
@@ -122,8 +124,8 @@ extension LogCore {
         case (.footer(let job), .success): self.footerDone(job.segment, size: job.size)
         case (.snapshot(let snapshot), .success(.snapshot(let checksum))):
             self.snapshotDone(snapshot, checksum: checksum)
-        case (.snapshot, .failure): self.snapshotFailed()
-        case (.footer(let job), .failure): self.footerFailed(job.segment)
+        case (.snapshot, .failure): self.snapshots.failed()
+        case (.footer(let job), .failure): self.upkeep.footers.failed(job.segment.header.order)
         case (.remove, .success):
             // An open file would keep its bytes on the disk.
             for file in self.files.removed() { self.readFiles.forget(file.file) }
@@ -139,9 +141,9 @@ extension LogCore {
     package func beginClosing() {
         guard case .serving = self.state else { return }
         self.state = .closing
-        self.snapshotSchedule.hurry()
-        if self.lastContentLSN > (self.snapshots.last?.lsn ?? .none) { self.snapshotSchedule.demand() }
-        if !self.open.isEmpty || self.takesSnapshotNext { self.closeOpen() }
+        self.snapshots.hurry()
+        if self.activity.lastContent > (self.snapshots.kept.last?.lsn ?? .none) { self.snapshots.demand() }
+        if !self.open.isEmpty || self.snapshots.capturesNext { self.closeOpen() }
     }
 
     /// What came up while the log closed: it becomes durable before the commit that proves it.

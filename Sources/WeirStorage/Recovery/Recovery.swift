@@ -74,7 +74,7 @@ package struct Recovery {
     var recyclable: [PoolFile] = []
     /// Higher than the number of any file that ever was.
     var nextFile: UInt64 = 1
-    var snapshots: [LogCore.SnapshotName] = []
+    var snapshots: [SnapshotName] = []
     var damagedSnapshots: [String] = []
     /// The commit whose state was loaded.
     var snapshotPoint: CommitPoint?
@@ -253,13 +253,12 @@ package struct Recovery {
             configuration: self.configuration, logID: logID, term: self.term, cut: self.last,
             firstLSN: LSN(max(self.highestLSN, self.last.lsn).rawValue + LogFormat.termGap), catalog: self.catalog,
             leases: self.leases,
-            time: self.time(), files: try self.files(nextOrder: nextOrder), pool: self.pool)
+            time: self.time(), files: try self.files(nextOrder: nextOrder),
+            snapshots: Snapshots(kept: self.snapshots, damaged: self.damagedSnapshots),
+            nowNanos: self.clock.monotonicNanos, pool: self.pool)
         for shard in self.shards.values { core.shards.add(shard) }
         core.segments = self.segments
-        core.snapshots = self.snapshots
-        core.damagedSnapshots = self.damagedSnapshots
         core.catalogLSN = min(self.catalogLSN, self.last.lsn)
-        core.lastActivityNanos = self.clock.monotonicNanos
         let streams = self.catalog.streams(after: nil, limit: Int.max)
         core.deletionWaits = DeletionWaits(
             found: Dictionary(uniqueKeysWithValues: streams.map { ($0.id, $0.horizonMillis) }),
@@ -268,13 +267,14 @@ package struct Recovery {
         // A node that never fills a segment between its crashes would never take one otherwise, and keep every segment.
         let covered = self.snapshotPoint?.lsn ?? .none
         if self.wantsSnapshot || self.segments.count(where: { $0.last.lsn > covered }) >= Self.uncoveredMax {
-            core.snapshotSchedule.demand()
+            core.snapshots.demand()
         }
         // Those of which only the footer was read.
-        core.scrubDue = self.segments.filter { $0.footerWritten && !$0.isDamaged }
+        core.upkeep.scrub = ScrubSchedule(
+            self.segments.filter { $0.footerWritten && !$0.isDamaged }.map(\.header.order))
         for segment in self.segments {
             segment.closed = true
-            if !segment.footerWritten, !segment.isDamaged { core.footersDue.append(segment) }
+            if !segment.footerWritten, !segment.isDamaged { core.upkeep.footers.demand(segment.header.order) }
         }
         try self.beginSegment(of: core)
         return core

@@ -255,7 +255,7 @@ package struct StorageStatus: Sendable {
     package let segments: Int
     package let syncMicrosP50: Int
     package let syncMicrosP99: Int
-    package let counters: LogCore.Counters
+    package let counters: LogActivity.Counters
     package let writeMode: String
     /// What the last recovery found, and what readers and the scrub have found since.
     package let damaged: [DamagedRange]
