@@ -74,7 +74,7 @@ import Testing
     }
 
     @Test func `What was looked at before it was durable moves a mark, until the next look begins`() {
-        var positions = TermPositions(log: 7, term: 3, cut: LSN(10))
+        var positions = TermPositions(log: 7, term: 3, cut: CommitPoint(lsn: LSN(10), checksum: 0))
         #expect(positions.lookMark == self.mark(3, 10))
         positions.look(at: LSN(12))
         positions.look(at: LSN(11))

@@ -35,7 +35,7 @@ import WeirTestKit
         var mix = try Mix(SplitMix64(seed: 7), .standard, shards: 300, operations: 0, bytesMax: 3 << 20)
         try mix.put(.framed, bytes: 10)
         try mix.changeLeases(count: changes)
-        #expect(!mix.rig.core.waitingEvents.isEmpty)
+        #expect(!mix.rig.core.commits.waitingEvents.isEmpty)
         try mix.put(way, bytes: 3 << 20)
         try mix.check("\(way), \(changes)")
     }
@@ -111,7 +111,7 @@ private struct Mix {
         let border = self.random.pick([
             self.bounds.closeBytes, self.bounds.closeBytes - open, self.bounds.bufferBytes,
             self.bounds.bufferBytes - open, self.bounds.bufferBytes - CommitHeader.bytes,
-            self.bounds.closeBytes - self.rig.core.waitingEvents.bytes, self.bounds.waitingBytes, 64 << 10,
+            self.bounds.closeBytes - self.rig.core.commits.waitingEvents.bytes, self.bounds.waitingBytes, 64 << 10,
             LogFormat.block, 100, self.bytesMax,
         ])
         return min(max(2, border + self.random.within(-180...20)), self.bytesMax)

@@ -155,7 +155,7 @@ import WeirTestKit
         #expect(reading.inOrder == Array(written.texts[0][Int(there)...]))
         rig.disk.decideFaults(nil)
         try rig.disk.remove(name)
-        for segment in rig.core.segments { rig.core.readFiles.forget(segment.header.file) }
+        for segment in rig.core.segments { rig.core.reading.files.forget(segment.header.file) }
         #expect(rig.read(ref).missed == there, "the file is gone")
     }
 

@@ -60,16 +60,16 @@ import WeirTestKit
         let ref = try rig.create()
         try rig.fill(segments: 6, to: ref)
         _ = rig.read(ref)
-        #expect(rig.core.readFiles.count == Self.readFiles)
+        #expect(rig.core.reading.files.count == Self.readFiles)
         // Whatever is recycled is too small for this log.
-        for file in rig.segmentFiles { rig.core.readFiles.forget(try #require(Segment.fileNumber(file.name))) }
-        #expect(rig.core.readFiles.count == 0)
+        for file in rig.segmentFiles { rig.core.reading.files.forget(try #require(Segment.fileNumber(file.name))) }
+        #expect(rig.core.reading.files.count == 0)
         let first = try #require(rig.core.segments.first)
-        _ = try rig.core.readFiles.file(first.header.file, rig.disk)
+        _ = try rig.core.reading.files.file(first.header.file, rig.disk)
         rig.core.files.adopt(free: [.init(file: first.header.file, useCount: 1, size: 4096)], inUse: 0)
         try rig.doUpkeep()
         #expect(rig.disk.image[Segment.fileName(first.header.file)] == nil, "the upkeep has removed it")
-        #expect(rig.core.readFiles.count == 0)
+        #expect(rig.core.reading.files.count == 0)
     }
 
     // MARK: None left

@@ -42,7 +42,7 @@ import WeirTestKit
     @Test(arguments: [false, true]) func aRequestAboveTheLimitIsNotDividedEither(staged: Bool) throws {
         let (rig, refs) = try self.rig(shards: 5)
         try rig.append(["before"], to: refs[0])
-        let open = rig.core.open.lsn
+        let open = rig.core.openLSN
         let lsns = try self.request(5, of: 900_000, rig, refs, staged: staged)
         #expect(lsns.count == 1)
         #expect(lsns.first == open.next)
@@ -58,7 +58,7 @@ import WeirTestKit
 
     @Test func aPromiseThatIsNotUsedDoesNotLetOthersIn() throws {
         let (rig, refs) = try self.rig(shards: 2)
-        let open = rig.core.open.lsn
+        let open = rig.core.openLSN
         rig.core.makeRoom(forParts: 2, recordBytes: 1_000_000)
         let text = String(repeating: "r", count: 1_000_000)
         #expect(try rig.append([text], to: refs[0]).lsn == open)

@@ -57,7 +57,7 @@ import WeirTestKit
             rig.clock.advance(millis: 1)
             try rig.append(["\(number) " + String(repeating: "x", count: 3000)], to: ref)
             try rig.write()
-            if rig.core.retentionIsDue(nowNanos: rig.core.deletionWaits.lastLookNanos) {
+            if rig.core.retentionIsDue(nowNanos: rig.core.retention.waits.lastLookNanos) {
                 rig.core.retain(rig.clock.moment, space: try rig.disk.space())
             }
             try rig.doUpkeep()

@@ -173,7 +173,7 @@ import WeirTestKit
                 try rig.append(["\(put) " + filler], to: ref)
                 try rig.write()
                 put += 1
-                if rig.core.retentionIsDue(nowNanos: rig.core.deletionWaits.lastLookNanos) {
+                if rig.core.retentionIsDue(nowNanos: rig.core.retention.waits.lastLookNanos) {
                     rig.core.retain(rig.clock.moment, space: try rig.disk.space())
                 }
                 try rig.doUpkeep()

@@ -125,6 +125,8 @@ package struct Watermark: Hashable, Sendable, CustomStringConvertible {
 package struct TermPositions: Sendable {
     package let log: UInt64
     package let term: UInt64
+    /// The last valid commit when the term began.
+    package let cut: CommitPoint
     /// The term before, in the same process.
     package var before: Watermark.End?
     /// The last event of the catalog.
@@ -134,11 +136,12 @@ package struct TermPositions: Sendable {
     /// The last commit whose records were looked at, durable or not, since `beginLook`.
     private var looked = LSN.none
 
-    package init(log: UInt64, term: UInt64, cut: LSN) {
+    package init(log: UInt64, term: UInt64, cut: CommitPoint) {
         self.log = log
         self.term = term
-        self.catalog = cut
-        self.leases = cut
+        self.cut = cut
+        self.catalog = cut.lsn
+        self.leases = cut.lsn
     }
 
     /// From here on it is noted what is looked at.

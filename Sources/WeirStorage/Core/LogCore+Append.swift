@@ -23,7 +23,7 @@ extension LogCore {
         self.makeRoom(for: placementAt)
         let arrival = self.stamp(nowMillis)
         let first = shard.nextIndex
-        self.open.append(
+        self.commits.open.append(
             body: body,
             placement: Placement(
                 stream: shard.ref.stream, shard: shard.ref.shard, firstIndex: first, count: count,
@@ -31,7 +31,8 @@ extension LogCore {
             shard: shard)
         shard.nextIndex = first + UInt64(count)
         return Appended(
-            firstIndex: first, arrivalMillis: arrival, lsn: self.open.lsn, mark: self.mark(self.open.lsn))
+            firstIndex: first, arrivalMillis: arrival, lsn: self.commits.open.lsn,
+            mark: self.mark(self.commits.open.lsn))
     }
 
     /// Appends `count` records lying back to back in stored form. The server is their writer: it joins them with those
@@ -40,14 +41,16 @@ extension LogCore {
         _ shard: ShardState, records: UnsafeRawBufferPointer, count: Int, nowMillis: Int64
     ) throws(WeirError) -> Appended {
         try self.checkMayAppend(to: shard, bytes: records.count)
-        self.makeRoom(for: self.open.stagingNeed(records.count))
-        let arrival = self.open.stagedArrival(of: shard) ?? self.stamp(nowMillis)
+        self.makeRoom(for: self.commits.open.stagingNeed(records.count))
+        let arrival = self.commits.open.stagedArrival(of: shard) ?? self.stamp(nowMillis)
         let first = shard.nextIndex
-        self.open.stage(
-            records: records, count: count, shard: shard, firstIndex: first, arrivalMillis: arrival, pool: self.pool)
+        self.commits.open.stage(
+            records: records, count: count, shard: shard, firstIndex: first, arrivalMillis: arrival,
+            pool: self.commits.buffers)
         shard.nextIndex = first + UInt64(count)
         return Appended(
-            firstIndex: first, arrivalMillis: arrival, lsn: self.open.lsn, mark: self.mark(self.open.lsn))
+            firstIndex: first, arrivalMillis: arrival, lsn: self.commits.open.lsn,
+            mark: self.mark(self.commits.open.lsn))
     }
 
     /// Appends the events that `command` leads to. They open a commit, so that every batch in it was admitted after
@@ -57,8 +60,8 @@ extension LogCore {
     ) throws(WeirError) -> Submitted {
         if let error = self.unavailable() { throw error }
         try self.checkMayLog()
-        guard !self.open.hasBatches || self.closed.count < Self.waitingCommitsMax else {
-            throw self.tooMuchWaits("\(self.closed.count) commits")
+        guard !self.commits.open.hasBatches || self.commits.closed.count < Self.waitingCommitsMax else {
+            throw self.tooMuchWaits("\(self.commits.closed.count) commits")
         }
         // Each that waits keeps what it has changed of a list of shards.
         guard self.streams.weight <= Self.waitingShardsMax else {
@@ -70,11 +73,11 @@ extension LogCore {
         }
         let now = self.stamp(nowMillis)
         let events = try self.catalog.plan(
-            command, nowMillis: now, destroyMillis: self.time.destroying(nowMillis)
+            command, nowMillis: now, destroyMillis: self.retention.time.destroying(nowMillis)
         ) { self.shards[$0]?.nextIndex ?? 0 }
         for event in events {
             self.append(event: event.kind, payload: event.encode())
-            let lsn = self.open.lsn
+            let lsn = self.commits.open.lsn
             do {
                 try self.streams.plan(for: lsn) { catalog throws(CatalogMismatch) in
                     // A deleted stream is asked for its shards before it goes.
@@ -104,9 +107,9 @@ extension LogCore {
     }
 
     func append(event kind: UInt16, payload: [UInt8]) {
-        if self.open.hasBatches { self.closeOpen() }
+        if self.commits.open.hasBatches { self.closeOpen() }
         self.makeRoom(for: EventSection.paddedLength(ofPayload: payload.count))
-        self.open.append(event: kind, payload: payload, timeMillis: self.time.lastStampMillis)
+        self.commits.open.append(event: kind, payload: payload, timeMillis: self.retention.time.lastStampMillis)
     }
 
     /// Brings the shards in step with the catalog after an event: those that the event names. `gone` is the stream that
@@ -167,7 +170,7 @@ extension LogCore {
             throw WeirError(
                 .limitExceeded, "a put of \(bytes) bytes in one commit, which takes \(CommitBounds.requestBytesMax)")
         }
-        let pending = self.pipeline.pendingBytes + self.open.length
+        let pending = self.commits.pendingBytes
         guard pending + bytes <= self.configuration.pendingBytesMax else {
             throw WeirError(
                 .unavailable, "\(pending) bytes wait for the disk, at most \(self.configuration.pendingBytesMax) may",
@@ -185,8 +188,8 @@ extension LogCore {
 
     /// Whether one more event may be logged: on a disk that stands still, changes would pile up like puts.
     package func checkMayLog() throws(WeirError) {
-        guard self.pipeline.pendingBytes + self.open.length <= self.configuration.pendingBytesMax else {
-            throw self.tooMuchWaits("\(self.pipeline.pendingBytes + self.open.length) bytes")
+        guard self.commits.pendingBytes <= self.configuration.pendingBytesMax else {
+            throw self.tooMuchWaits("\(self.commits.pendingBytes) bytes")
         }
     }
 
@@ -209,32 +212,34 @@ extension LogCore {
     package func makeRoom(forParts parts: Int, recordBytes: Int) {
         let need = recordBytes + parts * Staging.runHeaderBytes
         self.makeRoom(for: need)
-        self.open.promise(need)
+        self.commits.open.promise(need)
     }
 
     /// Closes the open commit when it does not take `bytes` more, so that what belongs together is not divided. The
     /// next one takes them, whatever waited for it: a commit makes room for what is appended to it.
     func makeRoom(for bytes: Int) {
-        if !self.open.takes(bytes) { self.closeOpen() }
+        if !self.commits.open.takes(bytes) { self.closeOpen() }
     }
 
     /// The open commit takes no more; another opens.
     func closeOpen() {
-        let commit = self.open
-        let lsn = self.pipeline.close(bytes: commit.length)
+        let commit = self.commits.open
+        let lsn = self.commits.pipeline.close(bytes: commit.length)
         precondition(lsn == commit.lsn, "commits close in order")
         precondition(commit.length <= LogFormat.commitBytesMax, "a start reads no commit of \(commit.length) bytes")
         // Waiting events have changed the lease table already and are of the next commit.
-        if self.snapshots.capturesNext, self.waitingEvents.isEmpty {
+        if self.snapshots.capturesNext, self.commits.waitingEvents.isEmpty {
             self.snapshots.capture(lsn, self.captureSnapshot(lsn: lsn))
         }
-        self.closed.append(commit)
-        self.open = CommitInProgress(
-            lsn: self.pipeline.open, catalogVersion: self.catalog.version, bounds: self.configuration.commitBounds,
-            pool: self.pool)
-        self.open.expect(batches: min(commit.entryCount, 256))
-        for event in self.waitingEvents.takeAll() {
-            self.open.append(event: event.kind, payload: event.payload, timeMillis: self.time.lastStampMillis)
+        self.commits.closed.append(commit)
+        self.commits.open = CommitInProgress(
+            lsn: self.commits.pipeline.open, catalogVersion: self.catalog.version,
+            bounds: self.configuration.commitBounds,
+            pool: self.commits.buffers)
+        self.commits.open.expect(batches: min(commit.entryCount, 256))
+        for event in self.commits.waitingEvents.takeAll() {
+            self.commits.open.append(
+                event: event.kind, payload: event.payload, timeMillis: self.retention.time.lastStampMillis)
         }
     }
 }

@@ -53,8 +53,8 @@ extension LogCore {
     }
 
     /// The commit that is open, and its bytes so far.
-    package var openLSN: LSN { self.open.lsn }
-    package var openBytes: Int { self.open.length }
+    package var openLSN: LSN { self.commits.open.lsn }
+    package var openBytes: Int { self.commits.open.length }
 
     /// A segment that takes no more commits, for judges.
     package struct FullSegment {
@@ -67,7 +67,7 @@ extension LogCore {
 
     package var fullSegments: [FullSegment] {
         let covered = self.snapshots.covered(durable: self.durableLSN)
-        let hasFooters = self.segments.allSatisfy { $0.footerWritten || !$0.closed }
+        let hasFooters = self.segments.allSatisfy { $0.footerWritten || !$0.isFull }
         return self.segments.filter { self.isFinished($0) }.map { segment in
             FullSegment(
                 file: Segment.fileName(segment.header.file), last: segment.last.lsn,

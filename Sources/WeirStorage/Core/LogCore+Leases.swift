@@ -30,7 +30,7 @@ extension LogCore {
     package func surroundings(_ stream: StreamState, nowMillis: Int64) -> LeaseSurroundings {
         LeaseSurroundings(stream: stream, nowMillis: self.stamp(nowMillis)) { number in
             guard let shard = self.shards[ShardRef(stream: stream.id, shard: number)] else { return 0 }
-            if shard.nextIndex != shard.durableEnd { self.positions.look(at: self.headLSN) }
+            if shard.nextIndex != shard.durableEnd { self.positions.look(at: self.commits.head) }
             return shard.nextIndex
         }
     }
@@ -39,19 +39,19 @@ extension LogCore {
     private func append(_ event: LeaseEvent) throws(WeirError) -> LSN {
         let payload = event.encode()
         // A snapshot is due: it is taken of a moment at which no event waits.
-        if self.open.hasBatches, !self.snapshots.capturesNext {
-            if self.waitingEvents.add(kind: event.kind, payload: payload) { return self.open.lsn.next }
-            guard self.waitingEvents.isEmpty else {
+        if self.commits.open.hasBatches, !self.snapshots.capturesNext {
+            if self.commits.waitingEvents.add(kind: event.kind, payload: payload) { return self.commits.open.lsn.next }
+            guard self.commits.waitingEvents.isEmpty else {
                 throw WeirError(
                     .unavailable,
-                    "\(self.waitingEvents.count) changes of leases wait for the disk, at most "
-                        + "\(self.waitingEvents.bytesMax) bytes of them may; try again",
+                    "\(self.commits.waitingEvents.count) changes of leases wait for the disk, at most "
+                        + "\(self.commits.waitingEvents.bytesMax) bytes of them may; try again",
                     verdict: .init(maybeStored: false, retry: .after(20)))
             }
             // One that is too large to wait is not put off for ever.
         }
         self.append(event: event.kind, payload: payload)
-        return self.open.lsn
+        return self.commits.open.lsn
     }
 
     /// What is still to be processed of a lease: records, and the age of the first of them.

@@ -17,13 +17,6 @@ extension LogCore {
         set { self.positions.leases = newValue }
     }
 
-    /// The commit that holds the last thing that was admitted.
-    var headLSN: LSN {
-        if !self.waitingEvents.isEmpty { return self.open.lsn.next }
-        if !self.open.isEmpty { return self.open.lsn }
-        return self.closed.last?.lsn ?? self.writing.last?.lsn ?? self.durableLSN
-    }
-
     /// How far the log is durable. Whoever takes a mark takes this with it, under the same lock.
     package var watermark: Watermark {
         self.positions.watermark(self.durableLSN, isOver: self.isTermOver)

@@ -56,7 +56,7 @@ extension LogCore {
     ) -> ReadStep {
         var position = index.position(ofIndex: start)
         let order = run.segment.header.order
-        let inMemory = self.tail.find(order: order, offset: Int(index.entries[position].offset)) != nil
+        let inMemory = self.reading.tail.find(order: order, offset: Int(index.entries[position].offset)) != nil
         // A gap in front: records between were damaged or dropped; the reader is told how many.
         let first = max(start, index.entries[position].firstIndex)
         var next = first
@@ -69,7 +69,7 @@ extension LogCore {
                 break
             }
             if inMemory {
-                guard let found = self.tail.find(order: order, offset: Int(entry.offset)) else { break }
+                guard let found = self.reading.tail.find(order: order, offset: Int(entry.offset)) else { break }
                 let raw = UnsafeRawBufferPointer(
                     rebasing: found.buffer.raw[found.offset..<found.offset + Int(entry.length)])
                 chunks.append(ReadChunk(owner: found.buffer, bytes: raw))
@@ -130,8 +130,7 @@ extension LogCore {
     private func index(of shard: ShardState, in segment: Segment) -> ShardIndex? {
         if shard.currentSegment === segment { return shard.current }
         guard let index = segment.index else { return nil }
-        self.indexClock += 1
-        segment.indexUse = self.indexClock
+        self.reading.useIndex(of: segment)
         return index[shard.ref] ?? ShardIndex()
     }
 
@@ -179,7 +178,7 @@ extension LogCore {
         case .trimHorizon: return try self.visibleStart(of: shard, stream, nowMillis: nowMillis)
         case .latest: return .at(shard.durableEnd)
         case .atTimestamp(let millis):
-            guard millis <= max(nowMillis, self.time.lastStampMillis) else {
+            guard millis <= max(nowMillis, self.retention.time.lastStampMillis) else {
                 throw WeirError(.invalidArgument, "the timestamp \(millis) ms lies in the future")
             }
             var hidden = self.visiblyHidden(of: stream, nowMillis: nowMillis)

@@ -3,79 +3,62 @@ import WeirCatalog
 import WeirLog
 import WeirModel
 
-/// What readers of a stream do not see: by time, and by position.
-struct Hidden {
-    /// What arrived before, in milliseconds since 1970.
-    var arrivedBefore: Int64
-    /// What lies in segments that end here or before.
-    var upTo: LSN
-
-    func hides(_ segment: Segment) -> Bool { segment.last.lsn <= self.upTo }
+extension Hidden {
+    func hides(_ segment: Segment) -> Bool { self.hides(segmentEnd: segment.last.lsn) }
 
     /// Whether nothing of a shard's stretch is visible.
     func hides(_ run: ShardState.Run) -> Bool {
-        run.lastArrivalMillis < self.arrivedBefore || self.hides(run.segment)
+        self.hides(lastArrivalMillis: run.lastArrivalMillis, segmentEnd: run.segment.last.lsn)
     }
+}
 
-    /// What both hide.
-    func common(with other: Hidden) -> Hidden {
-        Hidden(
-            arrivedBefore: min(self.arrivedBefore, other.arrivedBefore), upTo: min(self.upTo, other.upTo))
+extension StreamState {
+    var kept: KeptRecords {
+        KeptRecords(
+            stream: self.id, retentionMillis: self.settings.retentionMillis, horizonMillis: self.horizonMillis,
+            capped: LSN(self.cappedPosition))
     }
 }
 
 extension LogCore {
-    /// What retention, trims and the size cap hide of a stream. What age hides follows the clock; the rest only rises.
+    /// What retention, trims and the size cap hide of a stream.
     func hidden(of stream: StreamState, nowMillis: Int64) -> Hidden {
-        Hidden(
-            arrivedBefore: max(
-                stream.horizonMillis, self.time.hiding(nowMillis) - stream.settings.retentionMillis),
-            upTo: LSN(stream.cappedPosition))
-    }
-
-    /// Records that arrived before may be deleted.
-    private func deletable(of stream: StreamState, nowMillis: Int64) -> Int64 {
-        self.deletionWaits.deletableBefore(
-            stream.id, retentionMillis: stream.settings.retentionMillis,
-            destroyingMillis: self.time.destroying(nowMillis))
+        self.retention.hidden(of: stream.kept, nowMillis: nowMillis)
     }
 
     /// Looks at the clocks, as `retain` does too.
-    package func watchClock(_ now: LogTime.Moment) { self.time.observe(now) }
+    package func watchClock(_ now: LogTime.Moment) { self.retention.time.observe(now) }
 
     /// Whether the wall clock is ahead of what is believed of it: it hides, and destroys nothing.
-    package func doubtsClock(_ wallMillis: Int64) -> Bool {
-        self.time.destroying(wallMillis) < self.time.hiding(wallMillis)
-    }
+    package func doubtsClock(_ wallMillis: Int64) -> Bool { self.retention.doubtsClock(wallMillis) }
 
     /// Seconds-scale upkeep: size caps, expired closed shards, segments whose records are all gone. `space` is that of
     /// the disk now, when it could be asked. Returns what the clock holds back.
     @discardableResult
     package func retain(_ now: LogTime.Moment, space: (free: Int64, total: Int64)?) -> LogTime.HeldBack? {
-        self.deletionWaits.look(nowNanos: now.nanos)
-        self.time.observe(now)
+        self.retention.look(now)
         if let space { self.files.disk = DiskSpace(free: space.free, total: space.total) }
         self.upkeep.footers.tick()
         self.snapshots.tick()
         self.files.resume()
-        guard case .serving = self.state else { return self.time.heldBack }
+        guard case .serving = self.state else { return self.retention.time.heldBack }
         self.capSizes(nowMillis: now.wallMillis)
-        for command in self.catalog.expirable(nowMillis: self.time.destroying(now.wallMillis)) {
+        for command in self.catalog.expirable(nowMillis: self.retention.time.destroying(now.wallMillis)) {
             _ = try? self.submit(command, nowMillis: now.wallMillis)
         }
         self.reclaimDropped()
         self.dropSegments(nowMillis: now.wallMillis)
         // A log that takes no puts, because it is full or because nobody sends any, closes no commit of itself.
-        if self.snapshots.capturesNext, self.pipeline.isIdle, self.open.isEmpty { self.closeOpen() }
-        return self.time.heldBack
+        if self.snapshots.capturesNext, self.commits.pipeline.isIdle, self.commits.open.isEmpty { self.closeOpen() }
+        return self.retention.time.heldBack
     }
 
     /// What an event of an operator's command changes of the waits before deletion.
     func noteDeletable(_ event: CatalogEvent, of command: CatalogCommand) {
         switch (command, event) {
         case (.trimStream, .horizonRaised(let raised)):
-            self.deletionWaits.trim(raised.stream, before: raised.horizonMillis)
-        case (_, .streamDeleted): self.deletionWaits.forget(event.stream)
+            self.retention.waits.trim(raised.stream, before: raised.horizonMillis)
+        case (_, .streamDeleted): self.retention.waits.forget(event.stream)
         default: break
         }
     }
@@ -83,18 +66,18 @@ extension LogCore {
     private func capSizes(nowMillis: Int64) {
         if let active = self.active { self.noteSizes(of: active, isFull: false) }
         let isShort = self.files.isShortOfSpace
-        for id in self.capped.look(isShortOfSpace: isShort) {
+        for id in self.retention.capped.look(isShortOfSpace: isShort) {
             guard let maxBytes = self.catalog.stream(id)?.settings.maxBytes else { continue }
             let cap = SizeCap(maxBytes: maxBytes, isShortOfSpace: isShort)
-            let taken = self.capped.taken(of: id, by: cap) { order in
+            let taken = self.retention.capped.taken(of: id, by: cap) { order in
                 self.segment(order: order).map { self.isFinished($0) } ?? false
             }
             guard let taken, let segment = self.segment(order: taken) else { continue }
             do throws(WeirError) {
                 _ = try self.submit(.capStream(id, upTo: segment.last.lsn.rawValue), nowMillis: nowMillis)
-                self.capped.take(id, upTo: taken)
+                self.retention.capped.take(id, upTo: taken)
             } catch {
-                self.capped.retry(id)
+                self.retention.capped.retry(id)
             }
         }
     }
@@ -111,7 +94,7 @@ extension LogCore {
     /// What streams with a maximum size take in a segment that grows, or has just filled up.
     func noteSizes(of segment: Segment, isFull: Bool) {
         for (stream, share) in segment.streams {
-            self.capped.note(stream, .init(order: segment.header.order, bytes: share.bytes), isFull: isFull)
+            self.retention.capped.note(stream, .init(order: segment.header.order, bytes: share.bytes), isFull: isFull)
         }
     }
 
@@ -119,7 +102,7 @@ extension LogCore {
     func noteCap(_ event: CatalogEvent) {
         switch event {
         case .streamCreated, .streamUpdated: self.trackCap(of: event.stream)
-        case .streamDeleted: self.capped.forget(event.stream)
+        case .streamDeleted: self.retention.capped.forget(event.stream)
         case .streamCapped, .horizonRaised, .resharded, .shardsExpired: break
         }
     }
@@ -127,18 +110,18 @@ extension LogCore {
     /// What age hides counts too as long as it takes space.
     func trackCap(of id: StreamID) {
         guard let stream = self.catalog.stream(id), stream.settings.maxBytes != nil else {
-            return self.capped.forget(id)
+            return self.retention.capped.forget(id)
         }
         let shares = self.segments.compactMap { segment -> CappedStreams.Share? in
             guard segment.last.lsn.rawValue > stream.cappedPosition else { return nil }
             return segment.streams[id].map { .init(order: segment.header.order, bytes: $0.bytes) }
         }
-        self.capped.track(id, shares)
+        self.retention.capped.track(id, shares)
     }
 
     /// Its streams were deleted or have a size cap that took it, so it only waits to be dropped. By age others do too.
     func isBeyondCaps(_ segment: Segment) -> Bool {
-        segment.closed
+        segment.isFull
             && segment.streams.allSatisfy { id, _ in
                 self.catalog.stream(id).map { segment.last.lsn.rawValue <= $0.cappedPosition } ?? true
             }
@@ -146,7 +129,7 @@ extension LogCore {
 
     /// No commit of it is on its way: its last one stays the last, so a position at its end hides all of it for ever.
     func isFinished(_ segment: Segment) -> Bool {
-        segment !== self.active && segment.closed && self.writing.allSatisfy { $0.segment !== segment }
+        segment !== self.active && segment.isFull && !self.commits.writes(to: segment)
     }
 
     /// Announces the end of segments in which nothing lives any more. They are used again when that is durable.
@@ -157,13 +140,13 @@ extension LogCore {
         var unended: UInt64?
         var waitsForSnapshots = false
         var dropped: Set<UInt64> = []
-        for segment in self.segments where segment !== self.active && segment.closed {
+        for segment in self.segments where segment !== self.active && segment.isFull {
             if let unended, segment.header.term > unended { break }
             let mayGo = (segment.footerWritten || segment.isDamaged) && segment.last.lsn <= safe && segment.pins == 0
             if mayGo, self.isDead(segment, nowMillis: nowMillis) {
                 self.files.drop(segment, lsn: self.announceDrop(of: segment))
                 dropped.insert(segment.header.order)
-                for stream in segment.streams.keys { self.capped.drop(stream, order: segment.header.order) }
+                for stream in segment.streams.keys { self.retention.capped.drop(stream, order: segment.header.order) }
                 continue
             }
             if segment.last.lsn > safe, self.isDead(segment, nowMillis: nowMillis) { waitsForSnapshots = true }
@@ -179,15 +162,16 @@ extension LogCore {
     private func isDead(_ segment: Segment, nowMillis: Int64) -> Bool {
         segment.streams.allSatisfy { id, share in
             guard let stream = self.catalog.stream(id) else { return true }
-            return segment.last.lsn.rawValue <= stream.cappedPosition
-                || share.lastArrivalMillis < self.deletable(of: stream, nowMillis: nowMillis)
+            return self.retention.mayDelete(
+                stream.kept, lastArrivalMillis: share.lastArrivalMillis, segmentEnd: segment.last.lsn,
+                nowMillis: nowMillis)
         }
     }
 
     private func announceDrop(of segment: Segment) -> LSN {
         let event = LogEvent.segmentDropped(file: segment.header.file, useCount: segment.header.useCount)
         self.append(event: event.kind, payload: event.encode())
-        return self.open.lsn
+        return self.commits.open.lsn
     }
 
     /// Files whose dropping is durable and that no reader holds go back to the pool.

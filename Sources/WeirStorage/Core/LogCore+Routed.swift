@@ -114,8 +114,9 @@ extension LogCore {
     ) throws(WeirError) -> LSN {
         try self.checkRoom(bytes: bytes)
         self.makeRoom(for: bytes + min(count, open.count) * Staging.runHeaderBytes)
-        self.open.stage(
-            records, count: count, to: open, outcome: outcome, arrivalMillis: self.stamp(nowMillis), pool: self.pool)
-        return self.open.lsn
+        self.commits.open.stage(
+            records, count: count, to: open, outcome: outcome, arrivalMillis: self.stamp(nowMillis),
+            pool: self.commits.buffers)
+        return self.commits.open.lsn
     }
 }

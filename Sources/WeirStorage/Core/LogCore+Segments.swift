@@ -26,14 +26,12 @@ extension LogCore {
         return used
     }
 
-    /// Closed commits that are not acknowledged, whole blocks each.
-    private var closedBytes: Int { self.pipeline.pendingBytes + self.closed.count * LogFormat.block }
-
     /// What commits need beside them at the end of their segment.
     private var reserveBytes: Int { self.files.budget.segmentBytesMin / 4 + self.openFooterBytes }
 
     private func plannedSegmentBytes(atLeast bytes: Int) -> Int {
-        let waiting = self.closedBytes + self.open.length + self.reserveBytes + LogBudget.segmentOverhead
+        let waiting =
+            self.commits.closedBytes + self.commits.open.length + self.reserveBytes + LogBudget.segmentOverhead
         return self.files.plannedSegmentBytes(atLeast: bytes, waiting: waiting, used: self.usedBytes)
     }
 
@@ -44,20 +42,20 @@ extension LogCore {
 
     /// Why `bytes` more in the open commit cannot be promised a place in the log; `nil` when they can.
     func noSpace(for bytes: Int) -> String? {
-        if let refusal = self.pipeline.refusal { return "the disk takes no more (\(refusal)): free some space" }
-        let more = LogFormat.padded(self.open.length + bytes)
+        if let refusal = self.commits.pipeline.refusal { return "the disk takes no more (\(refusal)): free some space" }
+        let more = LogFormat.padded(self.commits.open.length + bytes)
         let reserve = self.reserveBytes
-        let all = self.closedBytes + more + reserve
+        let all = self.commits.closedBytes + more + reserve
         let room = self.active.map { $0.size - $0.plannedEnd } ?? 0
         if all <= room { return nil }
-        let largest = self.closed.reduce(more) { max($0, LogFormat.padded($1.length)) } + reserve
+        let largest = self.commits.closed.reduce(more) { max($0, LogFormat.padded($1.length)) } + reserve
         return self.files.refusal(of: Backlog(all: all, largest: largest, activeRoom: room)) { self.usedBytes }
     }
 
     private var openFooterBytes: Int {
         SegmentFooter.diskBytes(
-            shards: self.open.entryCount + (self.active?.plannedShards ?? 0),
-            entries: self.open.entryCount + (self.active?.plannedEntries ?? 0))
+            shards: self.commits.open.entryCount + (self.active?.state.plannedShards ?? 0),
+            entries: self.commits.open.entryCount + (self.active?.state.plannedEntries ?? 0))
     }
 
     /// Plans the next segment and takes its numbers; the caller makes it and reports with `prepared`.
@@ -67,7 +65,8 @@ extension LogCore {
         let plan = self.files.plan(atLeast: bytes, size: size, isAhead: ahead)
         let header = SegmentHeader(
             logID: self.logID, file: plan.file.file, useCount: plan.file.useCount, order: plan.order,
-            size: UInt64(plan.file.size), term: self.term, cut: self.cut, trustedMillis: self.time.trustedMillis)
+            size: UInt64(plan.file.size), term: self.term, cut: self.cut,
+            trustedMillis: self.retention.time.trustedMillis)
         return SegmentPreparation(header: header, recycled: plan.isRecycled)
     }
 
@@ -103,7 +102,7 @@ extension LogCore {
     /// The next piece of zeros, when the disk has time for one.
     func takeFill(nowNanos: UInt64) -> FillJob? {
         let fill = self.files.takeFill(
-            nowNanos: nowNanos, isIdle: self.pipeline.isIdle && self.open.isEmpty,
+            nowNanos: nowNanos, isIdle: self.commits.pipeline.isIdle && self.commits.open.isEmpty,
             pieceMax: LogFormat.padded(self.files.budget.segmentBytesMin / 4))
         return fill.map { FillJob(fill: $0, file: $0.segment.fileForWriting()) }
     }

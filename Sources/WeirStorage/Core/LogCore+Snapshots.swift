@@ -64,7 +64,8 @@ extension LogCore {
     /// values: taking them costs nothing until they change.
     func captureSnapshot(lsn: LSN) -> PendingSnapshot {
         PendingSnapshot(
-            lsn: lsn, checksum: nil, timeMillis: self.time.lastStampMillis, catalog: self.catalog, leases: self.leases,
+            lsn: lsn, checksum: nil, timeMillis: self.retention.time.lastStampMillis, catalog: self.catalog,
+            leases: self.leases,
             nextFile: self.files.nextFile,
             dropped: self.files.dropped.map { .init(file: $0.file, useCount: $0.useCount) }
                 + self.files.dropping.map {
@@ -95,7 +96,8 @@ extension LogCore {
         let event = LogEvent.snapshotTaken(lsn: snapshot.lsn, checksum: checksum)
         self.append(event: event.kind, payload: event.encode())
         self.snapshots.done(
-            SnapshotName(name: PendingSnapshot.fileName(snapshot.lsn), lsn: snapshot.lsn), namedBy: self.open.lsn)
+            SnapshotName(name: PendingSnapshot.fileName(snapshot.lsn), lsn: snapshot.lsn),
+            namedBy: self.commits.open.lsn)
     }
 
     /// A full segment's footer that can be written now.
@@ -119,8 +121,8 @@ extension LogCore {
 
     func footer(of segment: Segment) -> SegmentFooter {
         SegmentFooter(
-            firstPrevious: segment.firstPrevious, last: segment.last, endOffset: UInt64(segment.durableEnd),
-            timeMillis: segment.timeMillis, acknowledged: segment.acknowledged,
+            firstPrevious: segment.state.firstPrevious, last: segment.last, endOffset: UInt64(segment.durableEnd),
+            timeMillis: segment.state.timeMillis, acknowledged: segment.state.acknowledged,
             shards: (segment.index ?? [:]).map {
                 .init(stream: $0.key.stream, shard: $0.key.shard, index: $0.value)
             }.sorted { ($0.stream, $0.shard) < ($1.stream, $1.shard) })
@@ -129,18 +131,17 @@ extension LogCore {
     /// `size` is that of the file now.
     func footerDone(_ segment: Segment, size: Int) {
         self.upkeep.footers.done(segment.header.order)
-        segment.footerWritten = true
         // What its missing end kept may go: now is the time to look.
-        self.deletionWaits.demand()
+        self.retention.waits.demand()
         self.files.resize(from: segment.size, to: size)
-        segment.size = size
+        segment.state.foot(size: size)
         self.trimIndexes()
     }
 
     /// Gives up indexes of full segments, the longest unused first, above the bound; their footers are on disk. The one
     /// used last stays whatever its size: somebody has just loaded it and is about to look into it.
     func trimIndexes() {
-        func bytes(_ segment: Segment) -> Int { segment.plannedEntries * MemoryLayout<IndexEntry>.stride }
+        func bytes(_ segment: Segment) -> Int { segment.state.plannedEntries * MemoryLayout<IndexEntry>.stride }
         var held = self.segments.filter { $0.index != nil && $0.footerWritten }
         var total = held.reduce(0) { $0 + bytes($1) }
         guard total > self.configuration.indexBytesMax else { return }
@@ -154,8 +155,7 @@ extension LogCore {
     /// An index was read from the disk.
     func install(_ index: [ShardRef: ShardIndex], for segment: Segment) {
         segment.index = index
-        self.indexClock += 1
-        segment.indexUse = self.indexClock
+        self.reading.useIndex(of: segment)
         self.trimIndexes()
     }
 }

@@ -82,22 +82,22 @@ extension LogCore {
     package var hasWork: Bool {
         if case .stopped = self.state { return false }
         if case .recovering = self.state { return false }
-        if !self.closed.isEmpty { return self.pipeline.mayWrite }
-        return !self.open.isEmpty && self.pipeline.mayWriteOpen(bytes: self.open.length)
+        if !self.commits.closed.isEmpty { return self.commits.pipeline.mayWrite }
+        return !self.commits.open.isEmpty && self.commits.pipeline.mayWriteOpen(bytes: self.commits.open.length)
     }
 
     /// Whether what waits is enough for a write of its own, however many more puts are on their way: then a writer that
     /// sleeps loses time.
-    var isWorthAWrite: Bool { !self.closed.isEmpty || self.open.length >= CommitPipeline.smallBytes }
+    var isWorthAWrite: Bool { !self.commits.closed.isEmpty || self.commits.open.length >= CommitPipeline.smallBytes }
 
     /// The next commit for the disk: an older closed one, or the open one as it is.
     package func takeTask() -> WriterTask? {
         guard self.hasWork else { return nil }
-        if self.closed.isEmpty { self.closeOpen() }
-        let commit = self.closed[0]
+        if self.commits.closed.isEmpty { self.closeOpen() }
+        let commit = self.commits.closed[0]
         let bytes = LogFormat.padded(commit.length)
         let segment: Segment
-        if let active = self.active, active.fits(bytes: bytes, entries: commit.entryCount) {
+        if let active = self.active, active.state.fits(bytes: bytes, entries: commit.entryCount) {
             segment = active
         } else {
             switch self.files.take(bytes: bytes, entries: commit.entryCount) {
@@ -114,14 +114,13 @@ extension LogCore {
                 return .prepare(self.planPreparation(atLeast: need, ahead: false))
             }
         }
-        self.closed.removeFirst()
-        guard self.pipeline.startWriting() == commit.lsn else { preconditionFailure("commits are written in order") }
+        self.commits.closed.removeFirst()
+        guard self.commits.pipeline.startWriting() == commit.lsn else {
+            preconditionFailure("commits are written in order")
+        }
         commit.segment = segment
-        commit.offset = segment.plannedEnd
-        segment.plannedEnd += bytes
-        segment.plannedEntries += commit.entryCount
-        segment.plannedShards += commit.entryCount
-        self.writing.append(commit)
+        commit.offset = segment.state.plan(bytes: bytes, entries: commit.entryCount)
+        self.commits.writing.append(commit)
         return .write(
             WriteJob(commit: commit, segment: segment, header: self.header(of: commit, in: segment)))
     }
@@ -133,14 +132,14 @@ extension LogCore {
             eventCount: commit.eventCount, batchCount: commit.entryCount,
             batchesLength: commit.length - CommitHeader.bytes - commit.eventsLength,
             useCount: segment.header.useCount, timeMillis: max(commit.timeMillis, 0),
-            trustedMillis: self.time.note())
+            trustedMillis: self.retention.time.note())
     }
 
     private func roll(to segment: Segment) {
-        self.active?.closed = true
+        self.active?.state.fill()
         if let active = self.active {
             self.snapshots.demand()
-            if self.writing.allSatisfy({ $0.segment !== active }) { self.retire(active) }
+            if !self.commits.writes(to: active) { self.retire(active) }
         }
         self.active = segment
         self.segments.append(segment)
@@ -167,10 +166,10 @@ extension LogCore {
     package func written(_ job: WriteJob, nowNanos: UInt64) -> Acknowledged {
         self.activity.note(nowNanos: nowNanos)
         self.files.noteCommit(nowNanos: nowNanos)
-        let acknowledged = self.pipeline.written(job.lsn)
+        let acknowledged = self.commits.pipeline.written(job.lsn)
         var shards: [ShardRef] = []
         for _ in acknowledged {
-            let commit = self.writing.removeFirst()
+            let commit = self.commits.writing.removeFirst()
             self.publish(commit, &shards)
         }
         if !acknowledged.isEmpty { self.reclaimDropped() }
@@ -186,21 +185,15 @@ extension LogCore {
 
     /// A write or a sync failed. Nothing above the watermark will be acknowledged; the owner recovers under a new term.
     package func failed() {
-        _ = self.pipeline.failed()
+        self.commits.fail()
         self.state = .recovering
-        self.closed.removeAll()
-        self.writing.removeAll()
     }
 
     private func publish(_ commit: CommitInProgress, _ shards: inout [ShardRef]) {
         guard let segment = commit.segment, let header = commit.header else {
             preconditionFailure("an acknowledged commit was sealed and placed")
         }
-        if segment.durableEnd == SegmentHeader.bytes { segment.firstPrevious = header.previous }
-        segment.last = header.point
-        segment.durableEnd = commit.offset + header.paddedLength
-        segment.acknowledged = max(segment.acknowledged, header.acknowledged)
-        segment.timeMillis = max(segment.timeMillis, header.timeMillis)
+        segment.state.publish(header, at: commit.offset)
         self.activity.acknowledged(header)
         var last: ShardRef?
         shards.reserveCapacity(shards.count + commit.entries.count)
@@ -211,10 +204,10 @@ extension LogCore {
                 last = entry.shard.ref
             }
         }
-        self.tail.append(commit, segment: segment)
+        self.reading.tail.append(commit, segment: segment)
         if header.eventCount > 0 { shards += self.publishEvents(of: commit.lsn) }
         self.settlePendingSnapshot(at: commit.lsn, checksum: header.checksum)
-        if segment.closed, self.writing.allSatisfy({ $0.segment !== segment }) { self.retire(segment) }
+        if segment.isFull, !self.commits.writes(to: segment) { self.retire(segment) }
     }
 
     private func publish(_ entry: CommitEntry, of commit: CommitInProgress, in segment: Segment) {
@@ -247,10 +240,8 @@ extension LogCore {
         shard.runs[last].endIndex = entry.endIndex
         shard.runs[last].lastArrivalMillis = entry.arrivalMillis
         shard.lastArrivalMillis = max(shard.lastArrivalMillis, entry.arrivalMillis)
-        var share = segment.streams[shard.ref.stream] ?? Segment.StreamShare()
-        share.bytes += Int64(entry.length)
-        share.lastArrivalMillis = max(share.lastArrivalMillis, entry.arrivalMillis)
-        segment.streams[shard.ref.stream] = share
+        segment.state.add(
+            shard.ref.stream, bytes: Int64(entry.length), lastArrivalMillis: entry.arrivalMillis)
     }
 
     /// The index of a shard's older segment moves to that segment.
@@ -285,8 +276,8 @@ extension LogCore {
     /// When nothing happens for a while: one empty commit, so that the disk itself proves what was acknowledged, and
     /// now and then one that carries the trusted time.
     package func closeIdle(nowNanos: UInt64, after idleNanos: UInt64) {
-        guard case .serving = self.state, self.pipeline.isIdle, self.open.isEmpty,
-            self.activity.isUnproven || self.time.unnotedMillis >= Self.notedMillisMax,
+        guard case .serving = self.state, self.commits.pipeline.isIdle, self.commits.open.isEmpty,
+            self.activity.isUnproven || self.retention.time.unnotedMillis >= Self.notedMillisMax,
             self.activity.isQuiet(nowNanos: nowNanos, for: idleNanos)
         else { return }
         self.closeOpen()

@@ -13,46 +13,30 @@ import WeirModel
 /// it is reached.
 package final class LogCore {
     let configuration: StorageConfiguration
-    let logID: UInt64
-    package let term: UInt64
-    /// The last valid commit when the term began.
-    package let cut: CommitPoint
-    let pool: BufferPool
-
+    /// Where the state lies that is told of: log, term, and positions in it.
+    var positions: TermPositions
+    var state = State.serving
+    /// The commits that are not acknowledged.
+    var commits: CommitQueue
     /// The streams: as planned, as durable, and the changes between.
     var streams: Visibility<Catalog, CatalogChange>
     var shards = ShardTable()
-    var pipeline: CommitPipeline
-    var open: CommitInProgress
-    /// Closed, in order, waiting for the disk or being written.
-    var closed: [CommitInProgress] = []
-    var writing: [CommitInProgress] = []
-    /// Where the state lies that is told of.
-    var positions: TermPositions
-    /// Runs ahead of the disk like the catalog. Readers have no copy of it: what is told of it waits for `leaseLSN`.
+    /// Runs ahead of the disk like the planned streams. Readers have no copy of it: what is told of it waits for
+    /// `leaseLSN`.
     package internal(set) var leases: LeaseTable
-    /// Changes of leases that the next commit opens with.
-    var waitingEvents: WaitingEvents
-    var time: LogTime
-    var tail: MemoryTail
-
+    /// Those in use, in the order of replay.
     var segments: [Segment] = []
     var active: Segment?
     /// The files beside those in use, and whether there may be more.
     var files: SegmentPool<Segment, FileError>
-    let readFiles: ReadFiles
-
+    var reading: ReadMemory
     var snapshots: Snapshots<PendingSnapshot>
     /// Footers that are to be written, and what the start has not read.
     var upkeep = SegmentUpkeep()
-    var indexClock: UInt64 = 0
     /// What has become durable, and what the disk proves of it.
     var activity: LogActivity
-    /// From when on the records of a stream may be deleted.
-    package internal(set) var deletionWaits = DeletionWaits(found: [:], nanos: 0)
-    /// What streams with a maximum size take.
-    var capped = CappedStreams()
-    var state = State.serving
+    /// What is hidden, and what may be deleted.
+    var retention: Retention
 
     enum State {
         case serving
@@ -61,29 +45,35 @@ package final class LogCore {
         case closing
     }
 
-    init(
-        configuration: StorageConfiguration, logID: UInt64, term: UInt64, cut: CommitPoint, firstLSN: LSN,
-        catalog: Catalog, leases: LeaseTable, time: LogTime, files: SegmentPool<Segment, FileError>,
-        snapshots: Snapshots<PendingSnapshot>, nowNanos: UInt64, pool: BufferPool
-    ) {
+    /// What a start has made of the folder.
+    struct Start {
+        let logID: UInt64
+        let term: UInt64
+        /// The last valid commit.
+        let cut: CommitPoint
+        /// The first number of the term.
+        let firstLSN: LSN
+        let catalog: Catalog
+        let leases: LeaseTable
+        let time: LogTime
+        let files: SegmentPool<Segment, FileError>
+        let snapshots: Snapshots<PendingSnapshot>
+        let nowNanos: UInt64
+    }
+
+    init(_ configuration: StorageConfiguration, _ start: Start, pool: BufferPool) {
         self.configuration = configuration
-        self.logID = logID
-        self.term = term
-        self.cut = cut
-        self.pool = pool
-        self.streams = Visibility(catalog)
-        self.leases = leases
-        self.pipeline = CommitPipeline(last: cut.lsn, next: firstLSN)
-        self.open = CommitInProgress(
-            lsn: firstLSN, catalogVersion: catalog.version, bounds: configuration.commitBounds, pool: pool)
-        self.waitingEvents = WaitingEvents(configuration.commitBounds)
-        self.positions = TermPositions(log: logID, term: term, cut: cut.lsn)
-        self.time = time
-        self.readFiles = ReadFiles(max: configuration.readFilesMax)
-        self.tail = MemoryTail(bytesMax: configuration.tailBytes)
-        self.files = files
-        self.snapshots = snapshots
-        self.activity = LogActivity(cut: cut.lsn, nowNanos: nowNanos)
+        self.positions = TermPositions(log: start.logID, term: start.term, cut: start.cut)
+        self.commits = CommitQueue(
+            cut: start.cut.lsn, first: start.firstLSN, catalogVersion: start.catalog.version,
+            bounds: configuration.commitBounds, buffers: pool)
+        self.streams = Visibility(start.catalog)
+        self.leases = start.leases
+        self.files = start.files
+        self.reading = ReadMemory(configuration)
+        self.snapshots = start.snapshots
+        self.activity = LogActivity(cut: start.cut.lsn, nowNanos: start.nowNanos)
+        self.retention = Retention(time: start.time)
     }
 
     deinit {
@@ -91,7 +81,13 @@ package final class LogCore {
         for segment in self.segments + self.files.dropping.map(\.segment) { segment.forgetShards() }
     }
 
-    package var durableLSN: LSN { self.pipeline.watermark }
+    var logID: UInt64 { self.positions.log }
+    package var term: UInt64 { self.positions.term }
+    /// The last valid commit when the term began.
+    package var cut: CommitPoint { self.positions.cut }
+    package var durableLSN: LSN { self.commits.pipeline.watermark }
+    var pipeline: CommitPipeline { self.commits.pipeline }
+    var time: LogTime { self.retention.time }
 
     /// Runs ahead of the disk: what puts and commands are judged by.
     package var catalog: Catalog { self.streams.planned }
@@ -116,11 +112,11 @@ package final class LogCore {
 
     /// For the term after this one, when a write has failed.
     package var continuation: Recovery.Continuation {
-        .init(logID: self.logID, lsn: self.open.lsn, time: self.time, end: self.watermark.end)
+        .init(logID: self.logID, lsn: self.commits.open.lsn, time: self.retention.time, end: self.watermark.end)
     }
 
     package func shard(_ ref: ShardRef) -> ShardState? { self.shards[ref] }
 
     /// Time that never falls: arrivals and events are stamped with it.
-    func stamp(_ nowMillis: Int64) -> Int64 { self.time.stamp(nowMillis) }
+    func stamp(_ nowMillis: Int64) -> Int64 { self.retention.time.stamp(nowMillis) }
 }

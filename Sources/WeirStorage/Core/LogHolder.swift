@@ -102,7 +102,7 @@ extension LogHolder {
     /// `nil` when it is not there any more.
     private func readFile(of segment: Segment) throws(FileError) -> (any File)? {
         do throws(FileError) {
-            return try self.withCore { $0.readFiles }.file(segment.header.file, self.fileSystem)
+            return try self.withCore { $0.reading.files }.file(segment.header.file, self.fileSystem)
         } catch {
             guard error.kind == .notFound else { throw error }
             return nil

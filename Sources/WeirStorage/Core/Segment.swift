@@ -4,39 +4,20 @@ import WeirCatalog
 import WeirLog
 import WeirModel
 
-/// A log segment in use: how far it is written, and what lies in it. Owned by the `LogCore`; readers hold it to pin the
-/// file.
+/// A log segment in use: its state, its file, and the index of what lies in it. Owned by the `LogCore`; readers hold it
+/// to pin the file.
 final class Segment: @unchecked Sendable {
     // Unchecked: all that changes is touched under the log's lock only; `header` never changes.
     let header: SegmentHeader
+    /// How far it is planned and durable.
+    var state: SegmentState
     /// Open as long as commits may go to it, so that a log of any number of segments holds few files. Whoever writes
     /// has taken it with the job.
     private(set) var file: (any File)?
     /// Whether a sync of the file has failed.
     private let syncFailed = Mutex(false)
-    /// Bytes of the file; less once an unfinished one was cut.
-    var size: Int
-
-    /// Where the next commit goes; bytes planned, not yet durable.
-    var plannedEnd: Int
-    /// Index entries and shards planned, to reserve room for the footer.
-    var plannedEntries = 0
-    var plannedShards = 0
-    /// Where the last durable commit ends.
-    var durableEnd: Int
-    var firstPrevious = CommitPoint.origin
-    var last = CommitPoint.origin
-    var acknowledged = LSN.none
-    var timeMillis: Int64 = 0
-    var closed = false
-    /// Holds a range that cannot be read: it keeps its bytes as they are and gets no footer.
-    var isDamaged = false
     /// Found by readers and the scrub, beside what the start found.
     var damagedBytes = DamagedBytes()
-    /// The footer is on disk, so the index may leave memory.
-    var footerWritten = false
-    /// What lies in it by stream, for retention and size caps.
-    var streams: [StreamID: StreamShare] = [:]
     /// The finished index; `nil` while the shards still hold theirs, or when it was given up to save memory.
     var index: [ShardRef: ShardIndex]?
     /// Shards that have a stretch of records in it.
@@ -46,24 +27,26 @@ final class Segment: @unchecked Sendable {
     /// Position among indexes in memory, for giving up the oldest.
     var indexUse: UInt64 = 0
 
-    struct StreamShare {
-        var bytes: Int64 = 0
-        var lastArrivalMillis: Int64 = 0
-    }
-
     /// One that was made to be written.
     convenience init(header: SegmentHeader, file: any File) {
-        self.init(header: header, size: file.size)
+        self.init(SegmentState(header: header, size: file.size))
         self.file = file
     }
 
     /// One that an earlier term has written.
-    init(header: SegmentHeader, size: Int) {
-        self.header = header
-        self.size = size
-        self.plannedEnd = SegmentHeader.bytes
-        self.durableEnd = SegmentHeader.bytes
+    init(_ state: SegmentState) {
+        self.header = state.header
+        self.state = state
     }
+
+    var size: Int { self.state.size }
+    var isFull: Bool { self.state.stage != .growing }
+    var footerWritten: Bool { self.state.stage == .footed }
+    var isDamaged: Bool { self.state.isDamaged }
+    var plannedEnd: Int { self.state.plannedEnd }
+    var durableEnd: Int { self.state.durableEnd }
+    var last: CommitPoint { self.state.last }
+    var streams: [StreamID: SegmentState.Share] { self.state.streams }
 
     /// No commit goes to it any more.
     func closeFile() { self.file = nil }
@@ -113,13 +96,6 @@ final class Segment: @unchecked Sendable {
         for shard in self.shards { shard.forget(self) }
         self.shards.removeAll()
         self.index = nil
-    }
-
-    /// Whether a commit of so many bytes and entries fits, with the footer behind it.
-    func fits(bytes: Int, entries: Int) -> Bool {
-        let footer = SegmentFooter.diskBytes(
-            shards: self.plannedShards + entries, entries: self.plannedEntries + entries)
-        return self.plannedEnd + bytes + footer <= self.size
     }
 }
 

@@ -128,14 +128,14 @@ extension LogCore {
         case (.footer(let job), .failure): self.upkeep.footers.failed(job.segment.header.order)
         case (.remove, .success):
             // An open file would keep its bytes on the disk.
-            for file in self.files.removed() { self.readFiles.forget(file.file) }
+            for file in self.files.removed() { self.reading.files.forget(file.file) }
         case (.remove, .failure): self.files.removeFailed()
         default: break
         }
     }
 
     /// Whether `retain` should be called: every second, and when a segment filled up.
-    package func retentionIsDue(nowNanos: UInt64) -> Bool { self.deletionWaits.isDue(nowNanos: nowNanos) }
+    package func retentionIsDue(nowNanos: UInt64) -> Bool { self.retention.waits.isDue(nowNanos: nowNanos) }
 
     /// No more requests are taken; what was admitted becomes durable, with a snapshot that makes the next start short.
     package func beginClosing() {
@@ -143,12 +143,12 @@ extension LogCore {
         self.state = .closing
         self.snapshots.hurry()
         if self.activity.lastContent > (self.snapshots.kept.last?.lsn ?? .none) { self.snapshots.demand() }
-        if !self.open.isEmpty || self.snapshots.capturesNext { self.closeOpen() }
+        if !self.commits.open.isEmpty || self.snapshots.capturesNext { self.closeOpen() }
     }
 
     /// What came up while the log closed: it becomes durable before the commit that proves it.
     package func closeLast() {
-        guard case .closing = self.state, !self.open.isEmpty else { return }
+        guard case .closing = self.state, !self.commits.open.isEmpty else { return }
         self.closeOpen()
     }
 

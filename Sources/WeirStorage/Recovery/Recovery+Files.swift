@@ -190,7 +190,7 @@ extension Recovery {
         guard let snapshot = self.snapshotPoint, self.seen < snapshot.lsn, unread == self.lostEvents.ranges
         else { return }
         // It may be too short for a footer, and its bytes are kept for whoever can make something of them.
-        self.segments.last?.isDamaged = true
+        self.segments.last?.state.damage()
         let file = self.segments.last?.header.file ?? self.expected.last?.use.file ?? 0
         self.recyclable.removeAll { $0.file == file }
         let name = Segment.fileName(file)

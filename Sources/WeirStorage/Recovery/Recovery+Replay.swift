@@ -12,15 +12,10 @@ extension Recovery {
                 from: candidate.open(self.fileSystem), useCount: candidate.header.useCount),
             footer.last.lsn <= snapshot.lsn
         else { return false }
-        let segment = Segment(header: candidate.header, size: candidate.size)
+        let segment = Segment(
+            SegmentState(header: candidate.header, size: candidate.size, footer: footer))
         for shard in footer.shards {
-            let ref = ShardRef(stream: shard.stream, shard: shard.shard)
-            var share = segment.streams[ref.stream] ?? Segment.StreamShare()
-            share.bytes += shard.index.bytes
-            share.lastArrivalMillis = max(share.lastArrivalMillis, shard.index.lastArrivalMillis)
-            segment.streams[ref.stream] = share
-            segment.plannedEntries += shard.index.entries.count
-            guard let state = self.shards[ref] else { continue }
+            guard let state = self.shards[ShardRef(stream: shard.stream, shard: shard.shard)] else { continue }
             segment.begin(
                 .init(
                     segment: segment, firstIndex: shard.index.firstIndex, endIndex: shard.index.endIndex,
@@ -28,13 +23,6 @@ extension Recovery {
                 of: state)
             state.lastArrivalMillis = max(state.lastArrivalMillis, shard.index.lastArrivalMillis)
         }
-        segment.firstPrevious = footer.firstPrevious
-        segment.last = footer.last
-        segment.durableEnd = Int(clamping: footer.endOffset)
-        segment.plannedEnd = segment.durableEnd
-        segment.acknowledged = footer.acknowledged
-        segment.timeMillis = footer.timeMillis
-        segment.footerWritten = true
         self.highestLSN = max(self.highestLSN, footer.last.lsn)
         self.seen = max(self.seen, footer.last.lsn)
         self.segments.append(segment)
@@ -64,13 +52,8 @@ extension Recovery {
         self.unproven.removeAll { $0.lsn <= self.proven }
         self.unproven.append(
             (segment, offset, header.paddedLength, header.lsn, hasContent: header.eventCount + header.batchCount > 0))
-        try self.indexBatches(header, bytes, at: offset, in: segment, replays: replays)
-        if segment.durableEnd == SegmentHeader.bytes { segment.firstPrevious = header.previous }
-        segment.last = header.point
-        segment.durableEnd = offset + header.paddedLength
-        segment.plannedEnd = segment.durableEnd
-        segment.acknowledged = max(segment.acknowledged, header.acknowledged)
-        segment.timeMillis = max(segment.timeMillis, header.timeMillis)
+        let batches = try self.indexBatches(header, bytes, at: offset, in: segment, replays: replays)
+        segment.state.replay(header, at: offset, batches: batches)
     }
 
     /// Keeps the shards in step with the catalog.
@@ -103,9 +86,11 @@ extension Recovery {
         self.shards = self.shards.filter { $0.key.stream != stream || known.contains($0.key.shard) }
     }
 
+    /// Returns how many of them count.
     private mutating func indexBatches(
         _ header: CommitHeader, _ bytes: UnsafeRawBufferPointer, at offset: Int, in segment: Segment, replays: Bool
-    ) throws(FileError) {
+    ) throws(FileError) -> Int {
+        var counted = 0
         var batches: [(placement: Placement, offset: Int)] = []
         let whole = CommitContents.forEachBatch(header, bytes) { placement, position in
             batches.append((placement, position))
@@ -126,13 +111,14 @@ extension Recovery {
                 continue
             }
             Self.add(entry, to: shard, in: segment)
-            segment.plannedEntries += 1
+            counted += 1
             if replays {
                 shard.nextIndex = max(shard.nextIndex, placement.endIndex)
                 shard.durableEnd = shard.nextIndex
                 self.lost.know(ref)
             }
         }
+        return counted
     }
 
     /// What a damaged range may have held was told to its producers: no index of it is given again.

@@ -44,7 +44,7 @@ extension Recovery {
         _ candidate: Candidate, later: ArraySlice<Candidate>, _ cuts: TermCuts
     ) throws(FileError) {
         var scan = try candidate.scan(self.fileSystem)
-        let segment = Segment(header: candidate.header, size: candidate.size)
+        let segment = Segment(SegmentState(header: candidate.header, size: candidate.size))
         self.scanned = segment
         var offset = SegmentHeader.bytes
         var taken = 0
@@ -62,7 +62,7 @@ extension Recovery {
             case .hole: self.noteHole(before: candidate, [candidate] + later)
             case .damage(let next):
                 self.noteDamage(candidate, offset..<next)
-                segment.isDamaged = true
+                segment.state.damage()
                 guard next < scan.size else { break reading }
                 offset = next
             }
@@ -78,8 +78,8 @@ extension Recovery {
             self.recycle(candidate)
             return
         }
-        if segment.isDamaged { segment.last = CommitPoint(lsn: max(segment.last.lsn, self.seen), checksum: 0) }
-        segment.closed = true
+        if segment.isDamaged { segment.state.endDamaged(seen: self.seen) }
+        segment.state.fill()
         self.segments.append(segment)
     }
 

@@ -123,7 +123,7 @@ package struct Recovery {
         case .continuing(let failed):
             recovery.highestLSN = failed.lsn
             core = try recovery.run(newLogID: failed.logID)
-            core.time = LogTime(continuing: failed.time, lastStampMillis: core.time.lastStampMillis)
+            core.retention.time = LogTime(continuing: failed.time, lastStampMillis: core.time.lastStampMillis)
             core.beginTerm(after: failed.end)
         }
         return (core, recovery.report)
@@ -250,17 +250,19 @@ package struct Recovery {
 
     private mutating func begin(logID: UInt64, nextOrder: UInt64) throws(FileError) -> LogCore {
         let core = LogCore(
-            configuration: self.configuration, logID: logID, term: self.term, cut: self.last,
-            firstLSN: LSN(max(self.highestLSN, self.last.lsn).rawValue + LogFormat.termGap), catalog: self.catalog,
-            leases: self.leases,
-            time: self.time(), files: try self.files(nextOrder: nextOrder),
-            snapshots: Snapshots(kept: self.snapshots, damaged: self.damagedSnapshots),
-            nowNanos: self.clock.monotonicNanos, pool: self.pool)
+            self.configuration,
+            LogCore.Start(
+                logID: logID, term: self.term, cut: self.last,
+                firstLSN: LSN(max(self.highestLSN, self.last.lsn).rawValue + LogFormat.termGap), catalog: self.catalog,
+                leases: self.leases, time: self.time(), files: try self.files(nextOrder: nextOrder),
+                snapshots: Snapshots(kept: self.snapshots, damaged: self.damagedSnapshots),
+                nowNanos: self.clock.monotonicNanos),
+            pool: self.pool)
         for shard in self.shards.values { core.shards.add(shard) }
         core.segments = self.segments
         core.catalogLSN = min(self.catalogLSN, self.last.lsn)
         let streams = self.catalog.streams(after: nil, limit: Int.max)
-        core.deletionWaits = DeletionWaits(
+        core.retention.waits = DeletionWaits(
             found: Dictionary(uniqueKeysWithValues: streams.map { ($0.id, $0.horizonMillis) }),
             nanos: self.clock.monotonicNanos)
         for stream in streams { core.trackCap(of: stream.id) }
@@ -273,7 +275,7 @@ package struct Recovery {
         core.upkeep.scrub = ScrubSchedule(
             self.segments.filter { $0.footerWritten && !$0.isDamaged }.map(\.header.order))
         for segment in self.segments {
-            segment.closed = true
+            segment.state.fill()
             if !segment.footerWritten, !segment.isDamaged { core.upkeep.footers.demand(segment.header.order) }
         }
         try self.beginSegment(of: core)

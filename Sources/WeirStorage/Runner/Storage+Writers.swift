@@ -48,7 +48,7 @@ extension Storage {
 
     /// Whether the write may be tried again: a while later, unless the node ends or another write failed.
     private func waitForRoom(_ error: FileError) -> Bool {
-        self.monitor.withLock { $0.core.pipeline.refused(error.description) }
+        self.monitor.withLock { $0.core.commits.pipeline.refused(error.description) }
         guard self.waitsOut(error.kind) else { return false }
         return self.monitor.withLock { $0.core.pipeline.phase == .running }
     }
