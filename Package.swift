@@ -99,7 +99,8 @@ let package = Package(
         .target(
             name: "WeirSimulator",
             dependencies: [
-                "WeirModel", "WeirLog", "WeirCatalog", "WeirStorage", "WeirClient", "WeirConsumer", "WeirTestKit",
+                "WeirModel", "WeirLog", "WeirCatalog", "WeirStorage", "WeirEngine", "WeirClient", "WeirConsumer",
+                "WeirTestKit",
             ], path: "Tests/Support/WeirSimulator", swiftSettings: settings),
         .executableTarget(
             name: "weir-sim", dependencies: ["WeirSimulator"], path: "Tests/Tools/weir-sim", swiftSettings: settings),

@@ -13,8 +13,10 @@ import WeirSimulator
     private static let end = ContinuousClock.now + .seconds(240)
 
     /// Plays one of ten parts; `play` returns whether no rule was broken.
-    private static func play(_ tenth: UInt64, _ option: String, _ play: (UInt64) -> Bool) {
-        let size = Self.count / 10
+    private static func play(
+        _ tenth: UInt64, _ option: String, of count: UInt64 = Self.count, _ play: (UInt64) -> Bool
+    ) {
+        let size = count / 10
         let seeds = Self.first + tenth * size...Self.first + tenth * size + size - 1
         print("fresh seeds of this run: weir-sim \(option) --seeds \(seeds.lowerBound)..\(seeds.upperBound)")
         for seed in seeds {
@@ -30,6 +32,10 @@ import WeirSimulator
         Self.play(tenth, "--steps \(Self.steps)") { seed in
             Simulation(seed: seed, steps: Self.steps, traces: false, breakage: nil).run().violation == nil
         }
+    }
+
+    @Test(arguments: 0..<10) func freshHistoriesOfAnEngineBreakNoRule(_ tenth: UInt64) {
+        Self.play(tenth, "--engine", of: 300) { EngineSimulation(seed: $0).run().violation == nil }
     }
 
     @Test(arguments: 0..<10) func freshHistoriesOfConsumersBreakNoRule(_ tenth: UInt64) {

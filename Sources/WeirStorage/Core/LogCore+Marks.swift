@@ -17,6 +17,9 @@ extension LogCore {
         set { self.positions.leases = newValue }
     }
 
+    /// The commit that holds the last thing that was admitted.
+    package var headLSN: LSN { self.commits.head }
+
     /// How far the log is durable. Whoever takes a mark takes this with it, under the same lock.
     package var watermark: Watermark {
         self.positions.watermark(self.durableLSN, isOver: self.isTermOver)

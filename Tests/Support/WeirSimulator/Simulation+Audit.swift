@@ -137,7 +137,7 @@ extension Simulation {
         for chunk in result.chunks {
             let problem: Violation? = chunk.withBytes { raw in
                 do throws(Violation) {
-                    try self.judge(raw, of: ref, result, &next)
+                    try self.judge(raw, of: ref, result.firstIndex..<max(result.firstIndex, result.nextIndex), &next)
                     return nil
                 } catch {
                     return error
@@ -157,8 +157,9 @@ extension Simulation {
         try self.checker.toldEnd(result.durableEnd, of: ref)
     }
 
-    private func judge(
-        _ raw: UnsafeRawBufferPointer, of ref: ShardRef, _ result: ReadResult, _ next: inout UInt64
+    /// Judges batches of which the records in `indexes` were asked for; `next` counts on.
+    func judge(
+        _ raw: UnsafeRawBufferPointer, of ref: ShardRef, _ indexes: Range<UInt64>, _ next: inout UInt64
     ) throws(Violation) {
         var offset = 0
         do {
@@ -169,7 +170,7 @@ extension Simulation {
                 var cursor = RecordCursor(records: body.slice(BatchBody.headerBytes, header.recordsLength))
                 for index in placement.firstIndex..<placement.endIndex {
                     guard let record = try cursor.next() else { throw Violation("a batch of \(ref) lacks records") }
-                    guard index >= result.firstIndex, index < result.nextIndex else { continue }
+                    guard indexes.contains(index) else { continue }
                     guard index == next else { throw Violation("a read of \(ref) goes from \(next) to \(index)") }
                     next += 1
                     try self.checker.read(record, of: ref, at: index, arrivalMillis: placement.arrivalMillis)

@@ -70,6 +70,7 @@ extension Simulation: LogHolder {
             self.trace.note("writer \(writer.number) reports \(writer.job.lsn): durable \(acknowledged.durable)")
             let durable = self.breakage == .acknowledgesOutOfOrder ? writer.job.lsn : acknowledged.durable
             try self.tellDurable(durable)
+            self.report?(.durable(acknowledged.watermark, shards: acknowledged.shards))
         case .failure(let error): try self.fail(error)
         case nil: break
         }
@@ -104,9 +105,9 @@ extension Simulation: LogHolder {
 
     private func performUpkeep() {
         guard let task = self.upkeep?.task else { return }
-        self.mayNest = true
+        self.nesting = .allowed
         let result = task.result(self.fileSystem)
-        self.mayNest = false
+        self.nesting = .forbidden
         self.upkeep?.result = result
         if case .failure(let error) = result { self.trace.note("upkeep failed: \(error)") }
     }
@@ -164,6 +165,7 @@ extension Simulation: LogHolder {
         self.tally.failures += 1
         self.trace.note("FAILED above \(self.core.durableLSN): \(error)")
         self.core.failed()
+        self.report?(.failed(self.core.watermark, reason: error.description))
         // What is under way ends; nobody listens to it.
         for position in self.writers.indices {
             while self.writers[position].result == nil { self.touchDisk(position) }
@@ -175,7 +177,9 @@ extension Simulation: LogHolder {
         self.checker.lostTrack()
         let faults = self.faults
         switch self.recover(.continuing(self.core.continuation)) {
-        case .success(let recovered): try self.adopt(recovered.core, recovered.report)
+        case .success(let recovered):
+            try self.adopt(recovered.core, recovered.report)
+            self.report?(.recovered(recovered.core.watermark))
         case .failure(let error):
             if self.disk.isDown { return }
             try self.excuse(error, faultsBefore: faults)

@@ -44,10 +44,12 @@ package final class Simulation: @unchecked Sendable {
     /// Sentences about damage that a reader met.
     var damageTold: [String] = []
     var isRecovering = false
-    var isNested = false
-    var mayNest = false
+    var nesting = Nesting.forbidden
     var clockJumped = false
     var trueTime: TrueTime
+
+    /// Who hears what the log reports, as the lanes of a server do.
+    var report: ((Progress) -> Void)?
 
     // What anybody was told
     var checker = HistoryChecker()
@@ -59,6 +61,13 @@ package final class Simulation: @unchecked Sendable {
     var toldTrimmed: [ShardRef: UInt64] = [:]
     var nextName = 0
     var leaseStates = LeaseStates()
+
+    /// Whether other threads may touch the disk while one is in the midst of its operations.
+    enum Nesting {
+        case forbidden
+        case allowed
+        case underWay
+    }
 
     struct Writer {
         let number: Int
@@ -177,10 +186,10 @@ package final class Simulation: @unchecked Sendable {
     /// Asked by the disk before each operation.
     private func decide(_ operation: DiskOperation) -> DiskFault? {
         if let lie = self.lie(about: operation) { return lie }
-        if self.mayNest, !self.isNested, self.random.chance(1, of: 10) {
-            self.isNested = true
+        if self.nesting == .allowed, self.random.chance(1, of: 10) {
+            self.nesting = .underWay
             self.stepBeside()
-            self.isNested = false
+            self.nesting = .allowed
         }
         guard operation.changes, let (countdown, fault) = self.armed else { return nil }
         guard countdown <= 1 else {

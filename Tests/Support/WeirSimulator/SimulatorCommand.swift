@@ -5,9 +5,11 @@ import WeirTestKit
 package enum SimulatorCommand {
     private static let usage = """
         weir-sim [--seed N] [--seeds FROM..TO] [--steps N] [--trace | --brief] [--broken NAME]
+        weir-sim --engine [--seed N] [--seeds FROM..TO] [--trace | --brief] [--broken NAME]
         weir-sim --consumers [--seed N] [--seeds FROM..TO] [--trace | --brief] [--broken NAME]
 
-        Plays histories of clients, a node and its disk, each from one seed, and judges them. With --consumers:
+        Plays histories of clients, a node and its disk, each from one seed, and judges them. With --engine: histories
+        of producers, long polls and subscriptions on the lanes of an engine. With --consumers:
         histories of workers that share the shards of a stream, while workers, the server and its disk fail.
           --seed N          plays this seed (default 1)
           --seeds FROM..TO  plays these seeds, both included
@@ -16,6 +18,8 @@ package enum SimulatorCommand {
           --brief           prints of a history that breaks a rule its seed and the rule, without its last events
           --broken NAME     plays an engine that is broken on purpose:
                             \(Breakage.allCases.map(\.rawValue).joined(separator: ", "));
+                            with --engine
+                            \(EngineBreakage.allCases.map(\.rawValue).joined(separator: ", "));
                             with --consumers
                             \(ConsumerBreakage.allCases.map(\.rawValue).joined(separator: ", "))
 
@@ -28,7 +32,13 @@ package enum SimulatorCommand {
         var traces = false
         var isBrief = false
         var broken: String?
-        var playsConsumers = false
+        var plays = Kind.node
+
+        enum Kind {
+            case node
+            case engine
+            case consumers
+        }
     }
 
     /// Returns the exit code.
@@ -39,7 +49,8 @@ package enum SimulatorCommand {
             switch word {
             case "--trace": order.traces = true
             case "--brief": order.isBrief = true
-            case "--consumers": order.playsConsumers = true
+            case "--consumers": order.plays = .consumers
+            case "--engine": order.plays = .engine
             case "--seed":
                 guard let seed = rest.popFirst().flatMap({ UInt64($0) }) else { return Self.misused(word) }
                 order.seeds = seed...seed
@@ -58,7 +69,21 @@ package enum SimulatorCommand {
             default: return Self.misused(word)
             }
         }
-        return order.playsConsumers ? Self.playConsumers(order) : Self.playNode(order)
+        return switch order.plays {
+        case .node: Self.playNode(order)
+        case .engine: Self.playEngine(order)
+        case .consumers: Self.playConsumers(order)
+        }
+    }
+
+    private static func playEngine(_ order: Order) -> Int32 {
+        let breakage = order.broken.flatMap { EngineBreakage(rawValue: $0) }
+        guard (breakage == nil) == (order.broken == nil) else { return Self.misused("--broken") }
+        var total = EngineTally()
+        return Self.play(order, total: { "\(total)" }) { seed, traces in
+            let outcome = EngineSimulation(seed: seed, traces: traces, breakage: breakage).run()
+            return Played(violation: outcome.violation, trace: outcome.trace) { total += outcome.tally }
+        }
     }
 
     private static func playNode(_ order: Order) -> Int32 {

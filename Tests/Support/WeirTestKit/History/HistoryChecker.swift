@@ -27,6 +27,8 @@ package struct HistoryChecker: Sendable {
         case unknown
         /// Acknowledged, or read by somebody: it stays.
         case settled
+        /// The put was told that it is not stored.
+        case refused
     }
 
     private struct Entry: Sendable {
@@ -116,6 +118,17 @@ package struct HistoryChecker: Sendable {
         self.pending.append(Batch(lsn: lsn, ids: start..<self.entries.count))
     }
 
+    /// A record was refused: nobody ever reads it.
+    package mutating func refused(_ record: SimRecord) {
+        precondition(record.id == self.entries.count, "record numbers count up")
+        let nowhere = ShardRef(stream: StreamID(0), shard: ShardNumber(0))
+        self.entries.append(
+            Entry(record: record, shard: nowhere, index: 0, arrivalMillis: 0, bornMillis: 0, lsn: 0, fate: .refused))
+    }
+
+    /// Whether the record was told to be durable, or was read.
+    package func isSettled(_ id: Int) -> Bool { self.entries[id].fate == .settled }
+
     /// Everything up to this LSN was told to be durable: its puts are acknowledged.
     package mutating func durable(_ lsn: UInt64) throws(Violation) {
         while self.firstPending < self.pending.count, self.pending[self.firstPending].lsn <= lsn {
@@ -159,6 +172,7 @@ package struct HistoryChecker: Sendable {
             throw Violation("\(shard) returns at index \(index) a record that nobody put")
         }
         let entry = self.entries[id]
+        guard entry.fate != .refused else { throw Violation("\(shard) holds record \(id), which was refused") }
         guard entry.record.matches(view) else {
             throw Violation("\(shard) returns at index \(index) other bytes than those of record \(id)")
         }
