@@ -1,23 +1,43 @@
 // SPDX-License-Identifier: Apache-2.0
+import DequeModule
 import Synchronization
 
 /// Bytes that connections may hold at one time, over the whole node: reserved before they are allocated.
+///
+/// Who wants to wait for memory gets it in turn: whoever comes later waits behind, or a large request would wait for
+/// ever while small ones take what is released.
 package final class MemoryBudget: Sendable {
+    /// A place among those who wait.
+    package struct Ticket: Hashable, Sendable {
+        fileprivate let number: UInt64
+    }
+
+    private struct Waiting {
+        let ticket: Ticket
+        let bytes: Int
+        let grant: @Sendable () -> Void
+    }
+
+    private struct Queue {
+        var waiting = Deque<Waiting>()
+        var lastTicket: UInt64 = 0
+    }
+
     package let bytesMax: Int
     private let reserved = Atomic<Int>(0)
     private let isAwaited = Atomic<Bool>(false)
-    private let awaiting = Mutex<[Int: @Sendable () -> Void]>([:])
+    private let queue = Mutex(Queue())
 
     package init(bytesMax: Int) { self.bytesMax = bytesMax }
 
     package var reservedBytes: Int { self.reserved.load(ordering: .relaxed) }
 
-    /// Reserves `bytes` if they fit.
+    /// Reserves `bytes` if they fit, whoever waits.
     package func reserve(_ bytes: Int) -> Bool {
         var current = self.reserved.load(ordering: .sequentiallyConsistent)
         while bytes <= self.bytesMax - current {
             let (exchanged, original) = self.reserved.weakCompareExchange(
-                expected: current, desired: current + bytes, ordering: .relaxed)
+                expected: current, desired: current + bytes, ordering: .sequentiallyConsistent)
             if exchanged { return true }
             current = original
         }
@@ -30,21 +50,54 @@ package final class MemoryBudget: Sendable {
     package func release(_ bytes: Int) {
         let (old, _) = self.reserved.subtract(bytes, ordering: .sequentiallyConsistent)
         precondition(old >= bytes, "more memory was released than reserved")
-        guard bytes > 0, self.isAwaited.load(ordering: .sequentiallyConsistent) else { return }
-        let wakes = self.awaiting.withLock { awaiting in
-            self.isAwaited.store(false, ordering: .sequentiallyConsistent)
-            defer { awaiting.removeAll() }
-            return awaiting.values.map { $0 }
-        }
-        for wake in wakes { wake() }
+        if self.isAwaited.load(ordering: .sequentiallyConsistent) { self.serve() }
     }
 
-    /// Calls `wake` once, when something is released the next time; it may come at once and from any thread. One call
-    /// is kept for each `waiter`, the newest. What was released before this returns may not be told: try again after.
-    package func whenReleased(_ waiter: Int, _ wake: @escaping @Sendable () -> Void) {
-        self.awaiting.withLock { awaiting in
-            awaiting[waiter] = wake
+    // MARK: Waiting
+
+    /// Reserves `bytes` when they fit and nobody waits. Else returns a place in the queue; `grant` is called, once and
+    /// on any thread, when they have been reserved for it. More than there is at all is granted when nothing else is
+    /// reserved.
+    package func reserve(_ bytes: Int, orWait grant: @escaping @Sendable () -> Void) -> Ticket? {
+        if !self.isAwaited.load(ordering: .sequentiallyConsistent), self.reserve(bytes) { return nil }
+        let ticket = self.queue.withLock { queue in
+            queue.lastTicket += 1
+            let ticket = Ticket(number: queue.lastTicket)
+            queue.waiting.append(Waiting(ticket: ticket, bytes: bytes, grant: grant))
             self.isAwaited.store(true, ordering: .sequentiallyConsistent)
+            return ticket
         }
+        // Something may have been released before anybody was seen to wait.
+        self.serve()
+        return ticket
+    }
+
+    /// Gives the place up. False: its bytes are reserved already, and `grant` has been or will be called.
+    package func cancel(_ ticket: Ticket) -> Bool {
+        let wasWaiting = self.queue.withLock { queue in
+            guard let position = queue.waiting.firstIndex(where: { $0.ticket == ticket }) else { return false }
+            queue.waiting.remove(at: position)
+            return true
+        }
+        // Those behind it may fit.
+        if wasWaiting { self.serve() }
+        return wasWaiting
+    }
+
+    private func serve() {
+        let grants = self.queue.withLock { queue in
+            var grants: [@Sendable () -> Void] = []
+            while let first = queue.waiting.first, self.reserve(first.bytes) || self.reserveAlone(first.bytes) {
+                queue.waiting.removeFirst()
+                grants.append(first.grant)
+            }
+            self.isAwaited.store(!queue.waiting.isEmpty, ordering: .sequentiallyConsistent)
+            return grants
+        }
+        for grant in grants { grant() }
+    }
+
+    private func reserveAlone(_ bytes: Int) -> Bool {
+        self.reserved.compareExchange(expected: 0, desired: bytes, ordering: .sequentiallyConsistent).exchanged
     }
 }

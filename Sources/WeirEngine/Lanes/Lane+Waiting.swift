@@ -102,10 +102,7 @@ extension Lane {
         if deadlineNanos != nil, let next = self.waits.nextDeadlineNanos { self.host.wake(atNanos: next) }
     }
 
-    func stopWaiting(_ wait: LaneWait) {
-        self.waits.remove(wait)
-        self.wantMemory.remove(wait)
-    }
+    func stopWaiting(_ wait: LaneWait) { self.waits.remove(wait) }
 
     /// The time has come that the host was told of.
     package func timeCame() {
@@ -123,31 +120,5 @@ extension Lane {
         case .read(let id): self.continueRead(id)
         case .member(let caller, let number): self.caller(caller)?.member?.woken(number)
         }
-    }
-
-    // MARK: For memory
-
-    /// Reserves memory for a read. False: `wait` is woken when somebody has released some.
-    func reserveReadMemory(_ bytes: Int, for wait: LaneWait) -> Bool {
-        let memory = self.engine.readMemory
-        if memory.reserve(bytes) { return true }
-        self.waits.remove(wait)
-        self.wantMemory.add(wait, shard: nil, deadlineNanos: nil)
-        if !self.isMemoryAwaited {
-            self.isMemoryAwaited = true
-            memory.whenReleased(Int(bitPattern: ObjectIdentifier(self))) { [host] in
-                host.run { $0.memoryWasReleased() }
-            }
-        }
-        // Something may have been released before anybody was to be told.
-        guard memory.reserve(bytes) else { return false }
-        self.wantMemory.remove(wait)
-        return true
-    }
-
-    /// In their order: those for whom there is still too little wait on.
-    private func memoryWasReleased() {
-        self.isMemoryAwaited = false
-        for wait in self.wantMemory.wakeAll() { self.woken(wait) }
     }
 }

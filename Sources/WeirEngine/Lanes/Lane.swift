@@ -16,9 +16,6 @@ package final class Lane {
     unowned let host: any LaneHost
     var durability: LaneDurability
     var waits = LongPolls<LaneWait>()
-    /// Who waits for memory of reads, in the order in which they came.
-    var wantMemory = LongPolls<LaneWait>()
-    var isMemoryAwaited = false
     private var callers: [UInt64: LaneCaller] = [:]
     var reads: [UInt64: ReadTask] = [:]
     /// Positions that are being looked up.

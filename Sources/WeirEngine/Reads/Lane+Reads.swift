@@ -189,6 +189,7 @@ extension Lane {
         task.caller.reads[task.id] = nil
         if task.machine.isPushed { task.caller.subscriptionCount -= 1 }
         self.stopWaiting(.read(task.id))
+        self.giveUpMemory(of: task)
         self.engine.releaseWaiter()
         if isEmpty, task.isAdmitted, let settings = task.settings, settings.limits.readsOut != nil {
             self.engine.reading(of: task.shard, settings, by: nil) { admission, _ in admission.giveBackRead() }
@@ -200,10 +201,11 @@ extension Lane {
     /// Looks for a read, for the first time or again.
     func continueRead(_ id: UInt64) {
         for _ in 0..<Self.pushesInTurn {
-            guard let task = self.reads[id], task.machine.mayLook(hasRoom: task.caller.member?.hasRoom ?? false) else {
-                return
+            guard let task = self.reads[id] else { return }
+            guard task.machine.mayLook(hasRoom: task.caller.member?.hasRoom ?? false) else {
+                return self.giveUpMemory(of: task)
             }
-            guard self.reserveReadMemory(task.maxBytes, for: .read(id)) else { return }
+            guard self.takeMemory(for: task) else { return }
             let request = ReadRequest(
                 shard: task.shard, fromIndex: task.machine.index, maxRecords: task.maxRecords,
                 maxBytes: task.maxBytes, nowMillis: self.engine.clock.wallMillis)
@@ -212,6 +214,65 @@ extension Lane {
         }
         // There may be more: others first.
         self.wait(.read(id), for: nil, until: self.engine.clock.monotonicNanos + 1)
+    }
+
+    /// Reserves memory for a read. False: the read goes on when it gets some, or is refused when it gets none.
+    private func takeMemory(for task: ReadTask) -> Bool {
+        let now = self.engine.clock.monotonicNanos
+        switch task.memory {
+        case .granted:
+            task.memory = .none
+            return true
+        case .waits(let ticket):
+            if !task.machine.isPushed, now >= task.memoryDueNanos, self.engine.readMemory.cancel(ticket) {
+                task.memory = .none
+                self.refuse(task, self.noMemory, .none)
+            }
+            return false
+        case .none: break
+        }
+        let (id, bytes) = (task.id, task.maxBytes)
+        let ticket = self.engine.readMemory.reserve(bytes) { [host] in
+            host.run { $0.memoryGranted(id, bytes) }
+        }
+        guard let ticket else { return true }
+        task.memory = .waits(ticket)
+        self.waits.remove(.read(id))
+        if !task.machine.isPushed {
+            task.memoryDueNanos = now + Self.memoryPatienceNanos
+            self.wait(.read(id), for: nil, until: task.memoryDueNanos)
+        }
+        return false
+    }
+
+    /// How long a read that is answered once waits for memory.
+    private static let memoryPatienceNanos: UInt64 = 5_000_000_000
+
+    private var noMemory: WeirError {
+        let memory = self.engine.readMemory
+        return WeirError(
+            .unavailable,
+            "no memory for this read: \(memory.reservedBytes) of \(memory.bytesMax) bytes are in use for others, which "
+                + "read slowly",
+            verdict: .init(maybeStored: false, retry: .after(500)))
+    }
+
+    /// The memory that a read waited for has been reserved for it.
+    private func memoryGranted(_ id: UInt64, _ bytes: Int) {
+        guard let task = self.reads[id], case .waits = task.memory else { return self.engine.readMemory.release(bytes) }
+        task.memory = .granted
+        self.continueRead(id)
+    }
+
+    /// The read does not want it now, or not any more.
+    private func giveUpMemory(of task: ReadTask) {
+        switch task.memory {
+        case .none: return
+        case .granted: self.engine.readMemory.release(task.maxBytes)
+        // When it has been granted just now, `memoryGranted` finds nobody who waits.
+        case .waits(let ticket): _ = self.engine.readMemory.cancel(ticket)
+        }
+        task.memory = .none
     }
 
     /// What a look under the log's lock showed.

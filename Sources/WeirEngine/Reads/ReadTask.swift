@@ -10,6 +10,14 @@ final class ReadTask {
         case pushed(any RecordSink)
     }
 
+    /// What it has of the memory for reads.
+    enum Memory: Hashable {
+        case none
+        case waits(MemoryBudget.Ticket)
+        /// `maxBytes` are reserved for it.
+        case granted
+    }
+
     let id: UInt64
     let caller: LaneCaller
     let shard: ShardRef
@@ -18,6 +26,9 @@ final class ReadTask {
     let maxBytes: Int
     let sink: Sink
     var machine: ReadMachine
+    var memory = Memory.none
+    /// When it has waited for memory for long enough, in monotonic nanoseconds.
+    var memoryDueNanos: UInt64 = 0
     /// The shard's rate has been asked; the call counts when it brings records.
     var isAdmitted = false
     /// Of the stream, when it was last looked at.

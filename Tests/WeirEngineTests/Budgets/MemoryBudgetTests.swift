@@ -17,19 +17,47 @@ import WeirEngine
         #expect(!budget.reserve(.max))
     }
 
-    @Test func `Who waits is told of a release, once, and of none that came before`() {
+    @Test func `Who waits gets memory in turn: a small request does not pass a large one`() {
         let budget = MemoryBudget(bytesMax: 100)
-        let told = Mutex<[Int]>([])
-        #expect(budget.reserve(100))
-        budget.whenReleased(1) { told.withLock { $0.append(1) } }
-        budget.whenReleased(1) { told.withLock { $0.append(10) } }
-        budget.whenReleased(2) { told.withLock { $0.append(2) } }
+        let granted = Mutex<[Int]>([])
+        func want(_ bytes: Int) -> MemoryBudget.Ticket? {
+            budget.reserve(bytes) { granted.withLock { $0.append(bytes) } }
+        }
+        #expect(want(60) == nil, "it fits")
+        #expect(want(90) != nil)
+        #expect(want(10) != nil, "it would fit, and somebody waits")
         budget.release(0)
-        #expect(told.withLock { $0 } == [])
+        #expect(granted.withLock { $0 } == [] && budget.reservedBytes == 60)
+        budget.release(49)
+        #expect(granted.withLock { $0 } == [])
         budget.release(1)
-        #expect(told.withLock { $0.sorted() } == [2, 10])
+        #expect(granted.withLock { $0 } == [90] && budget.reservedBytes == 100)
+        budget.release(90)
+        #expect(granted.withLock { $0 } == [90, 10] && budget.reservedBytes == 20)
+        #expect(want(80) == nil, "nobody waits any more")
+    }
+
+    @Test func `Who gives up its place lets those behind it pass, and what was granted stays reserved`() throws {
+        let budget = MemoryBudget(bytesMax: 100)
+        let granted = Mutex<[Int]>([])
+        #expect(budget.reserve(60))
+        let large = try #require(budget.reserve(90) { granted.withLock { $0.append(90) } })
+        let small = try #require(budget.reserve(40) { granted.withLock { $0.append(40) } })
+        #expect(budget.cancel(large))
+        #expect(granted.withLock { $0 } == [40] && budget.reservedBytes == 100)
+        #expect(!budget.cancel(small) && !budget.cancel(large))
+        #expect(budget.reservedBytes == 100)
+    }
+
+    @Test func `More than there is at all is granted when nothing else is reserved`() {
+        let budget = MemoryBudget(bytesMax: 100)
+        let granted = Mutex(0)
+        #expect(budget.reserve(1))
+        #expect(budget.reserve(101) { granted.withLock { $0 += 1 } } != nil)
         budget.release(1)
-        #expect(told.withLock { $0.count } == 2)
+        #expect(granted.withLock { $0 } == 1 && budget.reservedBytes == 101)
+        budget.release(101)
+        #expect(budget.reserve(100))
     }
 
     @Test func `Nobody waits for ever while others release`() async {
@@ -37,25 +65,12 @@ import WeirEngine
         await withTaskGroup(of: Void.self) { group in
             for waiter in 0..<8 {
                 group.addTask {
-                    for _ in 0..<1000 {
-                        while !budget.reserve(300) {
-                            // The order that keeps a release between the two from being missed.
-                            await withCheckedContinuation { done in
-                                let once = Mutex<CheckedContinuation<Void, Never>?>(done)
-                                let wake: @Sendable () -> Void = {
-                                    once.withLock { waiting in
-                                        defer { waiting = nil }
-                                        return waiting
-                                    }?.resume()
-                                }
-                                budget.whenReleased(waiter, wake)
-                                if budget.reserve(300) {
-                                    budget.release(300)
-                                    wake()
-                                }
-                            }
+                    let bytes = waiter == 0 ? 1000 : 300
+                    for _ in 0..<500 {
+                        await withCheckedContinuation { done in
+                            if budget.reserve(bytes, orWait: { done.resume() }) == nil { done.resume() }
                         }
-                        budget.release(300)
+                        budget.release(bytes)
                     }
                 }
             }

@@ -34,7 +34,7 @@ struct EnginePlan: CustomStringConvertible {
             bytesIn: isLimited && random.chance(1, of: 3) ? 4000 : nil,
             recordsIn: isLimited ? Int64(random.pick([5, 20, 100])) : nil, bytesOut: nil,
             readsOut: isLimited && random.chance(1, of: 4) ? 20 : nil)
-        self.readMemoryBytes = random.pick([3 << 20, 64 << 20])
+        self.readMemoryBytes = random.pick([1 << 20, 3 << 20, 64 << 20])
         self.trouble = UInt64(random.within(2_000...8_000))
         self.pollMillis = random.pick([0, 50, 1000, 5000])
         self.recordBytesMax = random.pick([20, 60, 400])
