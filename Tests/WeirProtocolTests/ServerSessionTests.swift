@@ -5,7 +5,7 @@ import WeirProtocol
 
 @Suite struct ServerSessionTests {
     enum Phase: String, CaseIterable, Sendable {
-        case awaitingHello, open, draining, closing
+        case awaitingHello, open, draining, closing, finishing
     }
 
     private static let configuration = ServerSession.Configuration(
@@ -20,6 +20,7 @@ import WeirProtocol
         }
         try Self.greet(&session)
         if phase == .draining { #expect(session.drain() == false) }
+        if phase == .finishing { #expect(session.inputEnded() == false) }
         return session
     }
 
@@ -54,7 +55,7 @@ import WeirProtocol
     struct Row: Sendable {
         let event: String
         let header: FrameHeader
-        /// In the order of `Phase`.
+        /// In the order of `Phase`; what is closing and what finishes take nothing alike.
         let expected: [Expected]
 
         init(_ event: String, _ header: FrameHeader, _ expected: Expected...) {
@@ -139,7 +140,7 @@ import WeirProtocol
     @Test(arguments: Phase.allCases, Self.table.indices)
     func `Every frame in every state`(_ phase: Phase, _ row: Int) throws {
         let row = Self.table[row]
-        let expected = row.expected[Phase.allCases.firstIndex(of: phase) ?? 0]
+        let expected = row.expected[min(Phase.allCases.firstIndex(of: phase) ?? 0, row.expected.count - 1)]
         var session = try Self.session(phase)
         let before = session.state
         #expect(Expected(session.headerReceived(row.header)) == expected, "\(row.event) when \(phase)")
@@ -266,6 +267,21 @@ import WeirProtocol
             var other = try Self.session(phase)
             #expect(other.drain() == (phase == .awaitingHello))
             #expect(other.drain() == false)
+            var third = try Self.session(phase)
+            #expect(third.inputEnded() == (phase == .awaitingHello), "without Hello there is nothing to answer")
+            #expect(third.inputEnded() == false)
+            #expect(third.close() == (phase != .closing && phase != .awaitingHello))
+            #expect(third.ending == nil)
+        }
+    }
+
+    @Test func `When the input has ended, or the node goes down, nothing waits for news`() throws {
+        for phase in Phase.allCases {
+            var session = try Self.session(phase)
+            #expect((session.ending != nil) == (phase == .draining || phase == .finishing))
+            // The rest of a frame that has begun does not come any more.
+            if phase == .finishing { session.bytesReceived(1, ofFrame: 1, now: 4000) }
+            if phase == .finishing { #expect(session.deadlineReached(now: .max) == nil) }
         }
     }
 }

@@ -36,10 +36,12 @@ package struct ServerSession: Sendable {
     package enum State: Hashable, Sendable {
         /// Until Hello. Goes to `open` or `closing`.
         case awaitingHello
-        /// Goes to `draining` or `closing`.
+        /// Goes to `draining`, `finishing` or `closing`.
         case open(sessionID: UInt64)
         /// The node goes down: what was taken is answered, what comes is refused. Goes to `closing`.
         case draining(sessionID: UInt64)
+        /// The client has ended its input, and all of it was taken: it is answered. Goes to `closing`.
+        case finishing(sessionID: UInt64)
         /// Nothing is taken any more; answers that are under way may still be written. The end.
         case closing
     }
@@ -88,7 +90,7 @@ extension ServerSession {
     /// can be reserved or refused.
     package mutating func headerReceived(_ header: FrameHeader) -> HeaderVerdict {
         switch self.state {
-        case .closing: return .ignore
+        case .finishing, .closing: return .ignore
         case .awaitingHello:
             if let error = FrameScanner.refusal(of: header, self.phase) { return self.closing(error) }
             guard header.type == .hello else {
@@ -230,7 +232,8 @@ extension ServerSession {
         switch self.state {
         case .awaitingHello: min(self.helloDeadline, self.frameDeadline ?? .max)
         case .open, .draining: self.frameDeadline
-        case .closing: nil
+        // The rest of a frame will never come.
+        case .finishing, .closing: nil
         }
     }
 
@@ -256,7 +259,30 @@ extension ServerSession {
         case .open(let sessionID):
             self.state = .draining(sessionID: sessionID)
             return false
-        case .draining, .closing: return false
+        case .draining, .finishing, .closing: return false
+        }
+    }
+
+    /// The client has ended its input, all of which was taken. It may still read, or be gone: nobody can tell. True when there is nothing to
+    /// wait for, and the state is `closing`. Otherwise the connection ends when everything that came is answered.
+    package mutating func inputEnded() -> Bool {
+        switch self.state {
+        case .awaitingHello:
+            self.state = .closing
+            return true
+        case .open(let sessionID):
+            self.state = .finishing(sessionID: sessionID)
+            return false
+        case .draining, .finishing, .closing: return false
+        }
+    }
+
+    /// Why nothing may wait for news any more; `nil` while it may.
+    package var ending: WeirError? {
+        switch self.state {
+        case .awaitingHello, .open, .closing: nil
+        case .draining: Self.goingDown
+        case .finishing: WeirError(.unavailable, "the client has ended its input: nothing is waited for behind it")
         }
     }
 

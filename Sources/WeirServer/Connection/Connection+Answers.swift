@@ -100,9 +100,7 @@ extension Connection {
     private func resumeInput() {
         guard self.input.isPaused, !self.leavesTooMuchUnread, case .open = self.phase else { return }
         self.input.isPaused = false
-        let held = self.heldInput
-        self.heldInput = nil
-        if let held { self.receive(held) }
+        self.receiveHeld()
         if case .open = self.phase, !self.input.isPaused { self.setReading(true) }
     }
 

@@ -45,12 +45,36 @@ extension Connection {
 
     static let goingDown = WeirError(.unavailable, "the server is going down")
 
+    /// The client sends nothing more, and may still read: what it sent is answered. Whether it has gone altogether
+    /// cannot be seen, so nothing waits for news any more, and the rest has a bound.
+    func inputEnded() {
+        guard self.isOpen else { return }
+        guard case .open = self.phase, !self.input.isPaused, self.heldInput == nil else {
+            return self.hold(ByteBuffer(), isLast: true)
+        }
+        if self.session.inputEnded() { return self.abandon() }
+        self.closeDeadlineMillis = self.node.nowMillis + self.node.configuration.unreadTimeoutMillis
+        self.noteCutOff()
+        if let ending = self.session.ending { self.endAllReading(ending) }
+        self.closeWhenDrained()
+        self.loop.flush()
+    }
+
+    /// Closes when nothing is left to be answered and nothing may come any more.
     func closeWhenDrained() {
-        guard case .draining = self.session.state, self.isOpen else { return }
+        guard self.session.ending != nil, self.isOpen else { return }
         guard self.output.pending.isEmpty, self.caller.readCount == 0, self.heartbeats.isEmpty, self.parked.isEmpty,
             self.caller.deferred == 0
         else { return }
-        self.close(Self.goingDown)
+        if case .finishing = self.session.state { self.leaveWhenRead() } else { self.close(Self.goingDown) }
+    }
+
+    /// Closes without a word when the client has taken what was written.
+    private func leaveWhenRead() {
+        guard self.session.close(), let context else { return }
+        let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
+        // Behind all that was written.
+        context.writeAndFlush(self.wrapOutboundOut(ByteBuffer())).whenComplete { _ in bound.value.abandon() }
     }
 
     /// Deadlines; called a few times a second.
@@ -60,6 +84,13 @@ extension Connection {
             return
         }
         guard self.isOpen else { return }
+        if let deadline = self.closeDeadlineMillis, now >= deadline {
+            return self.close(
+                WeirError(
+                    .timedOut,
+                    "the client ended its input \(self.node.configuration.unreadTimeoutMillis) ms ago, and not all "
+                        + "that came before is answered and read"))
+        }
         if let error = self.session.deadlineReached(now: now) { return self.close(error) }
         if let since = self.output.unreadSinceMillis, now - since >= self.node.configuration.unreadTimeoutMillis {
             return self.close(

@@ -63,9 +63,7 @@ extension Connection {
         case .fencing(let answer, let correlation):
             self.phase = .open
             self.answerHello(answer, correlation)
-            let held = self.heldInput
-            self.heldInput = nil
-            if let held { self.receive(held) }
+            self.receiveHeld()
             if self.isOpen { self.setReading(true) }
             self.flushNow()
         }
@@ -82,10 +80,22 @@ extension Connection {
         self.answer(.none, answer.frame(.helloAnswer, correlation: correlation))
     }
 
-    func hold(_ buffer: ByteBuffer) {
+    /// `isLast`: the client has ended its input behind it.
+    func hold(_ buffer: ByteBuffer, isLast: Bool = false) {
         var buffer = buffer
         if self.heldInput == nil { self.heldInput = ByteBuffer() }
         self.heldInput?.writeBuffer(&buffer)
+        if isLast { self.input.isLast = true }
+    }
+
+    /// Takes up what was held, and its end.
+    func receiveHeld() {
+        guard let held = self.heldInput else { return }
+        let isLast = self.input.isLast
+        self.heldInput = nil
+        self.input.isLast = false
+        if held.readableBytes > 0 { self.receive(held) }
+        if isLast { self.inputEnded() }
     }
 
     func setReading(_ isOn: Bool) {

@@ -20,6 +20,8 @@ struct ConnectionInput {
     var frame: HeldFrame?
     /// Came while an older connection of the session was being fenced, or while input was paused.
     var held: ByteBuffer?
+    /// The client has ended its input behind what is held.
+    var isLast = false
     /// Waits until the client has read its answers.
     var isPaused = false
 }
@@ -129,6 +131,10 @@ final class Connection: ChannelInboundHandler {
         case .fencing: self.hold(buffer)
         case .closing, .gone: break
         }
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if let event = event as? ChannelEvent, event == .inputClosed { self.inputEnded() }
     }
 
     func channelReadComplete(context: ChannelHandlerContext) { self.flushNow() }

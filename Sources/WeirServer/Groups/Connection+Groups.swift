@@ -171,7 +171,7 @@ extension Connection {
     private func lookAt(_ underWay: HeartbeatUnderWay, news: [Applications.Measured]? = nil) {
         let id = underWay.id
         guard self.mayAnswerHeartbeat else { return self.park(underWay, news: news) }
-        let mayWait = underWay.deadlineNanos > self.node.clock.monotonicNanos && !self.isGoingDown
+        let mayWait = underWay.deadlineNanos > self.node.clock.monotonicNanos && self.session.ending == nil
         let waiting = mayWait ? Applications.Waiting(lane: self.loop.host, caller: self.id, number: id) : nil
         let told = self.node.engine.applications.heartbeat(
             underWay.worker, seenVersion: underWay.seenVersion, news: news, waiting: waiting)
@@ -217,17 +217,22 @@ extension Connection {
         self.node.engine.releaseWaiter()
     }
 
-    /// The node goes down: heartbeats are answered with what there is.
+    /// Nothing may wait any more: heartbeats are answered with what there is.
     func answerHeartbeats() {
         for underWay in self.heartbeats.all { self.continueHeartbeat(underWay.id) }
     }
 
-    /// The connection ends.
-    func endHeartbeats() {
+    /// Nothing more comes from those who wait; they may come back with another connection.
+    func noteCutOff() {
         for underWay in self.heartbeats.all {
             self.node.engine.applications.disconnected(underWay.worker, underWay.id, of: self.id)
-            self.forgetHeartbeat(underWay.id)
         }
+    }
+
+    /// The connection ends.
+    func endHeartbeats() {
+        self.noteCutOff()
+        for underWay in self.heartbeats.all { self.forgetHeartbeat(underWay.id) }
     }
 }
 

@@ -36,6 +36,8 @@ struct Door: Sendable {
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             // A client that vanished without a word does not hold its place for ever.
             .childChannelOption(.socketOption(.so_keepalive), value: 1)
+            // Who ends its input can still be answered.
+            .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelOption(.recvAllocator, value: buffers)
             .childChannelOption(.writeBufferWaterMark, value: .init(low: 256 << 10, high: 1 << 20))
             .childChannelInitializer { channel in self.welcome(channel) }

@@ -81,7 +81,8 @@ extension Connection {
     /// The answer goes first, so that the client knows what the pushes belong to.
     private func begin(_ call: ReadCall, at index: UInt64, _ credit: SubscriptionCredit, _ correlation: UInt64) {
         do throws(WeirError) {
-            guard self.isOpen, !self.isGoingDown else { throw Self.goingDown }
+            if let ending = self.session.ending { throw ending }
+            guard self.isOpen else { throw Self.goingDown }
             let id = self.subscriptions.nextID()
             let reading = try self.lane.subscribe(
                 call, from: index, credit: credit, self.caller, to: SubscriptionPush(self, id))
@@ -114,14 +115,9 @@ extension Connection {
         if let reading = self.subscriptions[credit.subscription] { self.lane.grant(credit.bytes, to: reading) }
     }
 
-    /// The node goes down: long polls and heartbeats are answered, subscriptions end.
+    /// The node goes down, or the client has ended its input: long polls and heartbeats are answered, subscriptions end.
     func endAllReading(_ error: WeirError) {
         self.lane.endReading(of: self.caller, error)
         self.answerHeartbeats()
-    }
-
-    var isGoingDown: Bool {
-        if case .draining = self.session.state { return true }
-        return false
     }
 }

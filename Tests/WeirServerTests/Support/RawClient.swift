@@ -73,6 +73,9 @@ final class RawClient {
         self.descriptor = -1
     }
 
+    /// Sends nothing more, and reads on.
+    func endInput() { shutdown(self.descriptor, Int32(SHUT_WR)) }
+
     // MARK: Bytes
 
     func send(_ bytes: [UInt8]) throws {
