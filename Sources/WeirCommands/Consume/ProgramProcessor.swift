@@ -17,7 +17,8 @@ actor ProgramProcessor: RecordProcessor {
     /// How long the program may take for an action, in milliseconds.
     private let timeoutMillis: Int
     private var program: ChildProgram?
-    private var checkpoint = LeaseCheckpoint.trimHorizon
+    /// Where the lease began; since then the checkpointer knows better.
+    private var beginning = LeaseCheckpoint.trimHorizon
 
     init(_ command: ProgramCommand, _ shard: ShardNumber, timeoutMillis: Int, on group: any EventLoopGroup) {
         self.command = command
@@ -29,13 +30,13 @@ actor ProgramProcessor: RecordProcessor {
     // MARK: The calls
 
     func initialize(_ shard: ShardNumber, from checkpoint: LeaseCheckpoint) async throws {
-        self.checkpoint = checkpoint
-        _ = try await self.running()
+        self.beginning = checkpoint
+        _ = try await self.running(from: checkpoint)
     }
 
     func processRecords(_ records: UserRecords, checkpointer: Checkpointer) async throws {
         for portion in ProgramMessage.portions(records) {
-            let program = try await self.running()
+            let program = try await self.running(from: checkpointer.reached)
             let line = ProgramMessage.records(portion, millisBehindLatest: records.millisBehindLatest)
             guard let last = portion.last else { continue }
             let isProcessed = try await self.act(program, line) { number, subSequence in
@@ -74,7 +75,7 @@ actor ProgramProcessor: RecordProcessor {
     }
 
     private func finish(_ action: String, _ checkpointer: Checkpointer) async throws {
-        let program = try await self.running()
+        let program = try await self.running(from: checkpointer.reached)
         let message = ProgramMessage.plain(action, self.shard)
         let isProcessed = try await self.act(program, message) { number, subSequence in
             if let number {
@@ -90,12 +91,12 @@ actor ProgramProcessor: RecordProcessor {
 
     // MARK: The program
 
-    /// The program, started and initialized if there is none.
-    private func running() async throws -> ChildProgram {
+    /// The program, started and initialized if there is none: what it gets then lies behind `checkpoint`.
+    private func running(from checkpoint: LeaseCheckpoint?) async throws -> ChildProgram {
         if let program { return program }
         let program = try await self.naming { try await ChildProgram.start(self.command, on: self.group) }
         self.program = program
-        let message = ProgramMessage.initialize(self.shard, from: self.checkpoint)
+        let message = ProgramMessage.initialize(self.shard, from: checkpoint ?? self.beginning)
         _ = try await self.act(program, message) { _, _ in
             throw ProgramFailure("checkpoints before it was given anything")
         }

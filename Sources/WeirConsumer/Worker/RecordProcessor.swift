@@ -83,6 +83,9 @@ public struct Checkpointer: Sendable {
         try await self.core.checkpoint(self.key, position)
     }
 
+    /// The highest checkpoint that was asked for: what lies behind it has to be processed. `nil`: the lease has ended.
+    package var reached: LeaseCheckpoint? { self.core.progress(self.key)?.asked }
+
     /// The same as `checkpoint()` without waiting for it. When it fails the next one has to do.
     package func checkpointSoon() { self.core.checkpointSoon(self.key, nil) }
 

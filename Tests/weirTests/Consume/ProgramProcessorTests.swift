@@ -154,6 +154,29 @@ struct ProgramProcessorTests {
         #expect(letters.first?.contains(#""data":"YmFk""#) == true)
     }
 
+    @Test("One that is started again is told the checkpoint of now, not that of the first start", arguments: [1, 2, 5])
+    func startedAgain(_ good: Int) async throws {
+        let file = "/tmp/weir-program-\(getpid())-\(UInt32.random(in: 0 ... .max))"
+        defer { unlink(file) }
+        // "bad" in base64. It has checkpointed what came before when it dies.
+        let script = """
+            while read -r line; do
+              case $line in *initialize*) echo "$line" >> \(file);; esac
+              case $line in *YmFk*) exit 7;; esac
+              echo '\(self.done)'
+            done
+            """
+        let data = (0..<good).map { "a\($0)" } + ["bad", "c"]
+        let (server, _) = try await self.run(["sh", "-c", script], data, isClosed: true, buries: true) { server, _ in
+            server.get { $0.checkpoints.last == .shardEnd }
+        }
+        #expect(server.get { $0.letters.count } == 1)
+        let told = (readFile(file) ?? "").split(separator: "\n").map(String.init)
+        #expect(told.first?.contains("\"checkpoint\":\"\(LeaseCheckpoint.trimHorizon)\"") == true)
+        let last = self.through(UInt64(good - 1))
+        #expect(told.last?.contains("\"checkpoint\":\"\(last)\"") == true, "\(told)")
+    }
+
     @Test(
         "Nonsense, wrong checkpoints and silence stop the shard before the records, and nothing is skipped",
         arguments: [
