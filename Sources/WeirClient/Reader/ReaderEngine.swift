@@ -76,7 +76,7 @@ final class ReaderEngine {
 
     private func find() async throws -> RecordBatch? {
         if self.follower == nil {
-            let (follower, bounds) = try await self.plan.begin(self.client)
+            let (follower, bounds) = try await self.patiently { try await self.plan.begin(self.client) }
             self.follower = follower
             self.bounds = bounds
         }
@@ -96,9 +96,38 @@ final class ReaderEngine {
         }
     }
 
+    /// Asks again while the server is away, for as long as a reader waits for it, as where subscriptions are cut.
+    private func patiently<Answer>(_ ask: () async throws -> Answer) async throws -> Answer {
+        var failures = 0
+        while true {
+            do {
+                let answer = try await ask()
+                self.lostSince = nil
+                return answer
+            } catch let error as WeirError {
+                failures += 1
+                let decision = self.client.configuration.retry.decide(
+                    error, attempt: failures, isRepeatable: true, dice: self.client.dice())
+                guard case .again(let pause) = decision else { throw error }
+                let now = self.client.clock.nanoseconds
+                try self.noteLost(error, now)
+                try await self.client.clock.sleep(until: now + pause)
+            }
+        }
+    }
+
+    /// Nothing but errors comes; throws when that has lasted for too long.
+    private func noteLost(_ error: WeirError, _ now: UInt64) throws {
+        let since = self.lostSince ?? now
+        self.lostSince = since
+        if let timeout = self.plan.configuration.timeout, now - since >= timeout.nanos { throw error }
+    }
+
     private func listAll() async throws -> [ShardDescription] {
         do {
-            return try await self.client.shardListing(self.plan.stream, .fromTrimHorizon, timeout: nil).shards
+            return try await self.patiently {
+                try await self.client.shardListing(self.plan.stream, .fromTrimHorizon, timeout: nil).shards
+            }
         } catch let error as WeirError where error.code == .streamNotFound {
             throw WeirError(.streamDeleted, error.message)
         }
@@ -205,9 +234,7 @@ final class ReaderEngine {
             self.follower?.gone(shard)
         case .again:
             self.retrying.insert(shard)
-            let since = self.lostSince ?? now
-            self.lostSince = since
-            if let timeout = self.plan.configuration.timeout, now - since >= timeout.nanos { throw error }
+            try self.noteLost(error, now)
         case nil: break
         }
     }

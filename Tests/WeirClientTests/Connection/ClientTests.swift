@@ -30,10 +30,10 @@ import WeirModel
 
     @Test func aServerThatIsNotThereIsReportedAtOnce() async throws {
         let node = FakeNode()
-        node.state.withLock { $0.refusesConnections = true }
+        node.state.withLock { $0.refusals = .max }
         let client = try node.client()
         await #expect { _ = try await client.ping() } throws: { ($0 as? WeirError)?.code == .unavailable }
-        node.state.withLock { $0.refusesConnections = false }
+        node.state.withLock { $0.refusals = 0 }
         #expect(try await client.ping().serverTimeMillis == 5000)
         #expect(try await client.server().name == "fake 1")
         await client.close()

@@ -117,6 +117,34 @@ import WeirModel
         await client.close()
     }
 
+    /// Nobody listens at first, as when the server is started again just then.
+    @Test(arguments: [0, 1, 2, 3, 5, 8])
+    func aServerThatDiesWhileReadingBeginsIsWaitedFor(refusals: Int) async throws {
+        let node = FakeNode()
+        let client = try await self.filled(node, shards: 3, 0..<60)
+        node.refuseConnections(refusals)
+        var read: [ShardNumber: [String]] = [:]
+        for try await batch in client.records(self.id, from: .trimHorizon, until: .tip) {
+            read[batch.shard, default: []] += self.texts(batch)
+        }
+        #expect(read == node.texts(self.id))
+        var forever = client.records(self.id, from: .trimHorizon).makeAsyncIterator()
+        node.refuseConnections(refusals)
+        #expect(try await forever.next() != nil)
+        await client.close()
+    }
+
+    @Test func aServerThatStaysAwayWhileReadingBeginsIsWaitedForNoLongerThanItSays() async throws {
+        let node = FakeNode()
+        let client = try await self.filled(node, shards: 1, 0..<5)
+        node.refuseConnections(.max)
+        let patience = ReaderConfiguration(timeout: .milliseconds(50))
+        var reader = client.records(self.id, from: .trimHorizon, until: .tip, patience).makeAsyncIterator()
+        let error = await #expect(throws: WeirError.self) { try await reader.next() }
+        #expect(error?.code == .unavailable)
+        await client.close()
+    }
+
     @Test func latestGivesWhatComesFromNowOnEvenWhenCutBeforeTheFirstRecord() async throws {
         let node = FakeNode()
         let client = try await self.filled(node, shards: 1, 0..<50)

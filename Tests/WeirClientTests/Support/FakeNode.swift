@@ -46,7 +46,8 @@ final class FakeNode: Sendable {
         var putCount = 0
         /// Asked for each put, with its number from 1.
         var script: @Sendable (Int) -> PutScript = { _ in .store }
-        var refusesConnections = false
+        /// So many of the next connections are refused.
+        var refusals = 0
         var answersPings = true
         /// How a push is divided: at most so many batches.
         var batchesPerPush = 2
@@ -82,7 +83,9 @@ final class FakeNode: Sendable {
         let connection = FakeConnection(self, way)
         let isRefused = self.state.withLock { state in
             state.connections.append(connection)
-            return state.refusesConnections
+            guard state.refusals > 0 else { return false }
+            state.refusals -= 1
+            return true
         }
         if isRefused { throw WeirError(.unavailable, "nobody listens") }
         return connection
@@ -97,6 +100,12 @@ final class FakeNode: Sendable {
             return state.connections
         }
         for connection in connections { connection.way.close() }
+    }
+
+    /// Closes all connections, and refuses the next ones.
+    func refuseConnections(_ count: Int) {
+        self.state.withLock { $0.refusals = count }
+        self.cutAll()
     }
 
     // MARK: Streams
