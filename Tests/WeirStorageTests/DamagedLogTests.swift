@@ -157,6 +157,8 @@ import WeirTestKit
         let disk = written.rig.disk.copy {
             $0[file.name]?[50] ^= 1
             $0[file.name]?[LogFormat.block + 50] ^= 1
+            // Nor does the first commit say what they said.
+            $0[file.name]?[SegmentHeader.bytes + 50] ^= 1
         }
         let before = try #require(disk.image[file.name])
         let again = try LogRig(disk)

@@ -47,6 +47,7 @@ extension Recovery {
     mutating func readHeaders(_ folder: DataFolder, logID: UInt64) throws(FileError) -> [Candidate] {
         self.nextFile = (folder.segments.max() ?? 0) + 1
         var candidates: [Candidate] = []
+        var headless: [Headless] = []
         var unreadable = 0
         for number in folder.segments {
             let name = Segment.fileName(number)
@@ -57,7 +58,11 @@ extension Recovery {
             let raw = UnsafeRawBufferPointer(blocks.raw)
             let copies = [0, LogFormat.block].map { try? SegmentHeader(reading: raw.slice($0, LogFormat.block)) }
             guard let header = copies.compactMap({ $0 }).max(by: { $0.useCount < $1.useCount }) else {
-                self.readUnknownSegment(number, raw, size: file.size, logID: logID)
+                if self.wasNeverUsed(raw, logID: logID) {
+                    self.recyclable.append(.init(file: number, useCount: 0, size: file.size))
+                } else {
+                    headless.append(Headless(file: number, size: file.size))
+                }
                 continue
             }
             guard header.logID == logID, header.file == number else {
@@ -65,8 +70,14 @@ extension Recovery {
             }
             candidates.append(Candidate(header: header, size: file.size))
         }
+        try self.rebuildHeaders(of: headless, &candidates, logID: logID)
         guard !candidates.isEmpty || unreadable == 0 else {
             throw FileError(.io, "the disk gives no header of any log segment; nothing was touched")
+        }
+        // Begun anew, the log would say of all that was acknowledged that it never was.
+        guard !candidates.isEmpty || headless.isEmpty else {
+            throw FileError(
+                .io, "no header of any log segment is whole; nothing was touched: restore a backup")
         }
         let inOrder = candidates.sorted { $0.header.order < $1.header.order }
         for (one, next) in zip(inOrder, inOrder.dropFirst()) where one.header.order == next.header.order {
@@ -79,17 +90,9 @@ extension Recovery {
 
     /// A segment without a whole header was never used, when a crash came while it was made: the second copy is written
     /// when the first is on the disk, and the first commit after both.
-    private mutating func readUnknownSegment(_ number: UInt64, _ raw: UnsafeRawBufferPointer, size: Int, logID: UInt64)
-    {
+    private func wasNeverUsed(_ raw: UnsafeRawBufferPointer, logID: UInt64) -> Bool {
         let first = try? CommitHeader(reading: raw.slice(SegmentHeader.bytes, LogFormat.block))
-        if raw.slice(LogFormat.block, LogFormat.block).isZero, first?.logID != logID {
-            self.recyclable.append(.init(file: number, useCount: 0, size: size))
-            return
-        }
-        let name = Segment.fileName(number)
-        self.reportDamage(
-            .init(file: name, offset: 0, length: SegmentHeader.bytes), "both headers are damaged",
-            "both headers of \(name) are damaged: the segment is left alone")
+        return raw.slice(LogFormat.block, LogFormat.block).isZero && first?.logID != logID
     }
 
     /// Loads the newest snapshot that is whole; looks at the others too, because what is kept of the log depends on

@@ -72,6 +72,8 @@ package struct Recovery {
     /// The last one that was read commit by commit, or is being read and is not among the segments yet.
     var scanned: Segment?
     var recyclable: [PoolFile] = []
+    /// Headers that were damaged in both copies, as the commits behind them have them.
+    var rebuilt: [SegmentHeader] = []
     /// Higher than the number of any file that ever was.
     var nextFile: UInt64 = 1
     var snapshots: [SnapshotName] = []
@@ -154,6 +156,7 @@ package struct Recovery {
         }
         do throws(FileError) {
             let candidates = try self.examine(folder, logID: logID)
+            try self.writeRebuiltHeaders()
             try self.rewriteUnproven()
             return try self.begin(logID: logID, nextOrder: (candidates.map(\.header.order).max() ?? 0) + 1)
         } catch {
