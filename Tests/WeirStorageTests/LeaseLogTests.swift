@@ -55,6 +55,28 @@ import WeirTestKit
         }
     }
 
+    @Test func aSplitThatBringsMoreLeasesThanTheNodeKeepsIsRefusedAndChangesNothing() throws {
+        let rig = try LogRig()
+        let shards = Limits.leasesMax / Limits.applicationsPerStream
+        let ref = try rig.create(shards: shards)
+        let applications = try (0..<Limits.applicationsPerStream).map {
+            ApplicationRef(stream: ref.stream, name: try ApplicationName("app-\($0)"))
+        }
+        for application in applications {
+            try rig.core.submit(.createApplication(application, from: .trimHorizon), nowMillis: rig.now)
+            try rig.write()
+        }
+        try #require(rig.core.leases.rowCount == Limits.leasesMax)
+        let version = rig.core.catalog.version
+        let error = #expect(throws: WeirError.self) { try rig.submit(.splitShard(ref.stream, ref.shard, at: nil)) }
+        #expect(error?.code == .limitExceeded && error?.message.contains("\(Limits.leasesMax) are allowed") == true)
+        #expect(rig.core.catalog.version == version && rig.core.leases.rowCount == Limits.leasesMax)
+        // As the sentence says.
+        try rig.core.submit(.deleteApplication(applications[3], force: false), nowMillis: rig.now)
+        try rig.submit(.splitShard(ref.stream, ref.shard, at: nil))
+        #expect(rig.core.leases.rowCount == (shards + 2) * (Limits.applicationsPerStream - 1))
+    }
+
     @Test func aCheckpointCostsNoCommitWhilePutsGoOn() throws {
         let node = try Node(segmentBytes: 8 << 20)
         let core = node.rig.core

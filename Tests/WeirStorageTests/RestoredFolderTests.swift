@@ -59,6 +59,28 @@ import WeirTestKit
         #expect(try RestoredFolder.renumber(LogRig.small, on: backup, clock: clock).renumbered == 3)
     }
 
+    /// The limits of the node that wrote the folder are not known to whoever restores it.
+    @Test(arguments: [1, 3, 9, 50])
+    func `Limits that the folder is beyond stop nothing half way`(limit: Int) throws {
+        let rig = try LogRig()
+        var refs: [ShardRef] = []
+        for name in ["a", "b", "c", "d"] { refs.append(try rig.create(name, shards: 6)) }
+        let application = ApplicationRef(stream: refs[0].stream, name: try ApplicationName("app"))
+        try rig.core.submit(.createApplication(application, from: .latest), nowMillis: rig.now)
+        try rig.write()
+        var configuration = LogRig.small
+        configuration.bounds = Catalog.Bounds(streamsMax: limit, openShardsMax: limit, listedShardsMax: limit)
+        configuration.logBytesMax = Int64(limit)
+        configuration.freeBytesFloor = .max
+        let disk = rig.disk.copy()
+        let report = try RestoredFolder.renumber(configuration, on: disk, clock: rig.clock)
+        #expect(report == RestoredFolder.Report(streams: 4, renumbered: 24, kept: []))
+        let again = try LogRig(disk, clock: rig.clock)
+        for ref in refs {
+            #expect(again.core.catalog.stream(ref.stream)?.map.shards.allSatisfy { $0.number.rawValue >= 6 } == true)
+        }
+    }
+
     @Test func `A shard with too few keys goes on as it is, and is named`() throws {
         let rig = try LogRig()
         let ref = try rig.create("orders")

@@ -73,6 +73,21 @@ extension LeaseTable {
 
     // MARK: Applications
 
+    /// Throws when the leases that an event brings to children are more than the node keeps.
+    package func checkRoom(
+        for event: CatalogEvent, of stream: StreamState, leasesMax: Int = Limits.leasesMax
+    ) throws(WeirError) {
+        guard case .resharded(let event) = event else { return }
+        let children = event.steps.reduce(0) { $0 + $1.children.count }
+        let applications = self.applications(of: stream.id).count
+        guard applications > 0, self.rowCount + children * applications > leasesMax else { return }
+        throw WeirError(
+            .limitExceeded,
+            "the \(children) shards that this opens would bring the node to \(self.rowCount + children * applications) "
+                + "leases, one for each of the \(applications) applications of stream '\(stream.name)'; \(leasesMax) are "
+                + "allowed: delete an application that is not used (weir lease delete)")
+    }
+
     private func planCreate(
         _ ref: ApplicationRef, _ start: InitialPosition, _ around: LeaseSurroundings
     ) throws(WeirError) -> LeaseEvent? {

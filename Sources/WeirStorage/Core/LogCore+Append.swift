@@ -75,6 +75,7 @@ extension LogCore {
         let events = try self.catalog.plan(
             command, nowMillis: now, destroyMillis: self.retention.time.destroying(nowMillis)
         ) { self.shards[$0]?.nextIndex ?? 0 }
+        try self.checkLeases(events, of: command)
         for event in events {
             self.append(event: event.kind, payload: event.encode())
             let lsn = self.commits.open.lsn
@@ -97,6 +98,15 @@ extension LogCore {
             self.catalogLSN = lsn
         }
         return Submitted(events: events, lsn: self.catalogLSN, mark: self.catalogMark)
+    }
+
+    /// Whether there is room for the leases of shards that open. An operator's renumbering of a restored folder is not
+    /// stopped half way.
+    private func checkLeases(_ events: [CatalogEvent], of command: CatalogCommand) throws(WeirError) {
+        if case .renumber = command { return }
+        for event in events {
+            if let stream = self.catalog.stream(event.stream) { try self.leases.checkRoom(for: event, of: stream) }
+        }
     }
 
     package struct Submitted: Sendable {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import WeirCatalog
 import WeirLog
 import WeirModel
 
@@ -45,38 +46,116 @@ package enum RestoredFolder {
         }
     }
 
+    /// What a node may hold binds what clients ask of it. This is no client: the streams are there, under whatever limits
+    /// they were made, and a folder of which one half is numbered anew is worth nothing.
+    private static func withoutLimits(_ configuration: StorageConfiguration) -> StorageConfiguration {
+        var configuration = configuration
+        configuration.bounds = Catalog.Bounds(streamsMax: .max, openShardsMax: .max, listedShardsMax: .max)
+        configuration.logBytesMax = .max
+        configuration.freeBytesFloor = 0
+        configuration.pendingBytesMax = .max
+        return configuration
+    }
+
+    /// How the log goes on while its streams are numbered anew.
+    private enum Log {
+        /// So often it became durable.
+        case serving(commits: Int)
+        case failed(String)
+    }
+
+    /// How long a commit may take until the log counts as stuck, in milliseconds.
+    private static let commitMillisMax = 60_000
+
     static func renumber(
         _ configuration: StorageConfiguration, on fileSystem: any FileSystem, clock: any Clock
     ) throws(StorageError) -> Report {
-        let storage = try Storage.open(configuration, on: fileSystem, clock: clock) { _ in }
-        let planned: Result<(Report, Mark), WeirError> = storage.withLog { log in
-            var report = Report()
-            do throws(WeirError) {
-                for stream in log.catalog.streams(after: nil, limit: .max) {
-                    report.streams += 1
-                    for shard in stream.map.shards {
-                        if shard.range.canBeSplit {
-                            report.renumbered += 1
-                        } else {
-                            report.kept.append("\(shard.number) of stream '\(stream.name)'")
-                        }
-                    }
-                    _ = try log.submit(.renumber(stream.id), nowMillis: clock.wallMillis)
+        let progress = Monitor(Log.serving(commits: 0))
+        let storage = try Storage.open(Self.withoutLimits(configuration), on: fileSystem, clock: clock) { news in
+            progress.withLock { log in
+                switch (news, log) {
+                case (.durable, .serving(let commits)): log = .serving(commits: commits + 1)
+                case (.failed(_, let reason), .serving), (.stopped(let reason), .serving): log = .failed(reason)
+                default: break
                 }
-                return .success((report, log.catalogMark))
-            } catch {
-                return .failure(error)
             }
+            progress.wakeAll()
         }
-        // Everything that was admitted becomes durable, also when a later stream was refused.
+        let renumbered: Result<(Report, Mark), WeirError> = Self.renumberAll(storage, progress, clock)
+        // Everything that was admitted becomes durable.
         storage.shutdown()
-        switch planned {
-        case .failure(let error): throw StorageError("not all streams could be renumbered: \(error.message)")
+        switch renumbered {
+        case .failure(let error): throw StorageError(error.message)
         case .success((let report, let mark)):
-            guard storage.withLog({ $0.mayTell(mark) }) else {
-                throw StorageError("the log could not be written: start over, nothing is half done")
-            }
+            if case .failed(let reason) = progress.withLock({ $0 }) { throw StorageError(Self.again(reason)) }
+            guard storage.withLog({ $0.mayTell(mark) }) else { throw StorageError(Self.again("a write was lost")) }
             return report
         }
+    }
+
+    private static func again(_ reason: String) -> String {
+        "the log could not be written (\(reason)): not all streams are numbered anew. Run this again before the server "
+            + "starts; to number a stream anew twice does no harm"
+    }
+
+    private static func renumberAll(
+        _ storage: Storage, _ progress: Monitor<Log>, _ clock: any Clock
+    ) -> Result<(Report, Mark), WeirError> {
+        var report = Report()
+        let streams = storage.withLog { $0.catalog.streams(after: nil, limit: .max) }
+        for stream in streams {
+            report.streams += 1
+            for shard in stream.map.shards {
+                if shard.range.canBeSplit {
+                    report.renumbered += 1
+                } else {
+                    report.kept.append("\(shard.number) of stream '\(stream.name)'")
+                }
+            }
+        }
+        do throws(WeirError) {
+            // What cannot be done is known before anything is.
+            for stream in streams {
+                _ = try storage.withLog { log throws(WeirError) in
+                    try log.catalog.plan(.renumber(stream.id), nowMillis: clock.wallMillis) { _ in SequenceNumber.endIndex }
+                }
+            }
+        } catch {
+            return .failure(
+                WeirError(error.code, "nothing was changed, because not all streams can be numbered anew: \(error.message)"))
+        }
+        do throws(WeirError) {
+            for stream in streams { try Self.submit(.renumber(stream.id), storage, progress, clock) }
+        } catch {
+            return .failure(WeirError(error.code, Self.again(error.message)))
+        }
+        return .success((report, storage.withLog { $0.catalogMark }))
+    }
+
+    /// Submits, again after each commit while too much waits for the disk.
+    private static func submit(
+        _ command: CatalogCommand, _ storage: Storage, _ progress: Monitor<Log>, _ clock: any Clock
+    ) throws(WeirError) {
+        while true {
+            let before = Self.commits(progress.withLock { $0 })
+            do throws(WeirError) {
+                _ = try storage.withLog { log throws(WeirError) in
+                    try log.submit(command, nowMillis: clock.wallMillis)
+                }
+                return
+            } catch {
+                guard error.verdict.retry != .never, let before else { throw error }
+                let hasChanged: Void? = progress.wait(milliseconds: Self.commitMillisMax) { log in
+                    Self.commits(log) == before ? nil : ()
+                }
+                guard hasChanged != nil else { throw error }
+            }
+        }
+    }
+
+    /// `nil` when it has failed.
+    private static func commits(_ log: Log) -> Int? {
+        if case .serving(let commits) = log { return commits }
+        return nil
     }
 }

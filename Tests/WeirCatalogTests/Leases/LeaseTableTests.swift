@@ -282,6 +282,33 @@ import WeirModel
         #expect(error.message.contains("'billing'"))
     }
 
+    @Test(arguments: [0, 1, 3], [1, 2, 7])
+    func `A resharding brings no more leases than the node keeps`(applications: Int, shards: Int) throws {
+        var node = try LeaseNode(shards: shards)
+        for number in 0..<applications {
+            let ref = ApplicationRef(stream: node.stream, name: try ApplicationName("app-\(number)"))
+            try node.run(.createApplication(ref, from: .trimHorizon))
+        }
+        let stream = try #require(node.node.catalog.stream(node.stream))
+        let events = try node.node.catalog.plan(
+            .rescale(node.stream, to: shards * 2 + 1), nowMillis: node.node.nowMillis) { _ in 0 }
+        let event = try #require(events.first)
+        guard case .resharded(let resharding) = event else { throw WeirError(.internalFailure, "no resharding") }
+        let after = (shards + resharding.steps.reduce(0) { $0 + $1.children.count }) * applications
+        for allowed in [after - 1, after, after + 1] {
+            let outcome = Result { () throws(WeirError) in
+                try node.table.checkRoom(for: event, of: stream, leasesMax: allowed)
+            }
+            guard applications > 0, allowed < after else {
+                #expect(throws: Never.self) { try outcome.get() }
+                continue
+            }
+            let error = #expect(throws: WeirError.self) { try outcome.get() }
+            #expect(error?.code == .limitExceeded)
+            #expect(error?.message.contains("\(after) leases") == true && error?.message.contains("\(allowed)") == true)
+        }
+    }
+
     @Test func `Applications and consumers of a stream are limited`() throws {
         var node = try LeaseNode(shards: 1)
         for number in 0..<Limits.applicationsPerStream {
