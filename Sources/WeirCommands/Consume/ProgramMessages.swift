@@ -46,7 +46,7 @@ enum ProgramMessage {
     }
 
     /// Parts of records that fit into one line each.
-    static func portions(_ records: UserRecords) -> [[UserRecord]] {
+    static func portions(_ records: some Sequence<UserRecord>) -> [[UserRecord]] {
         var portions: [[UserRecord]] = []
         var portion: [UserRecord] = []
         var bytes = 0

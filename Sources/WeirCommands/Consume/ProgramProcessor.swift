@@ -19,6 +19,7 @@ actor ProgramProcessor: RecordProcessor {
     private var program: ChildProgram?
     /// Where the lease began; since then the checkpointer knows better.
     private var beginning = LeaseCheckpoint.trimHorizon
+    private var owed = OwedRecords()
 
     init(_ command: ProgramCommand, _ shard: ShardNumber, timeoutMillis: Int, on group: any EventLoopGroup) {
         self.command = command
@@ -31,23 +32,32 @@ actor ProgramProcessor: RecordProcessor {
 
     func initialize(_ shard: ShardNumber, from checkpoint: LeaseCheckpoint) async throws {
         self.beginning = checkpoint
-        _ = try await self.running(from: checkpoint)
+        if self.program == nil { _ = try await self.start(from: checkpoint) }
     }
 
     func processRecords(_ records: UserRecords, checkpointer: Checkpointer) async throws {
         for portion in ProgramMessage.portions(records) {
-            let program = try await self.running(from: checkpointer.reached)
-            let line = ProgramMessage.records(portion, millisBehindLatest: records.millisBehindLatest)
-            guard let last = portion.last else { continue }
-            let isProcessed = try await self.act(program, line) { number, subSequence in
-                if let number {
-                    try await checkpointer.checkpoint(at: number, subSequence: subSequence)
-                } else {
-                    try await checkpointer.checkpoint(at: last)
-                }
-            }
-            if isProcessed { checkpointer.checkpointSoon(at: last) }
+            let program = try await self.running(checkpointer)
+            try await self.give(portion, millisBehindLatest: records.millisBehindLatest, program, checkpointer)
         }
+        // A call that fails is made again with all that it was to give. What earlier ones gave is owed.
+        for record in records { self.owed.add(record) }
+        if let reached = checkpointer.reached { self.owed.settle(upTo: reached) }
+    }
+
+    private func give(
+        _ portion: [UserRecord], millisBehindLatest: Int64, _ program: ChildProgram, _ checkpointer: Checkpointer
+    ) async throws {
+        guard let last = portion.last else { return }
+        let line = ProgramMessage.records(portion, millisBehindLatest: millisBehindLatest)
+        let isProcessed = try await self.act(program, line) { number, subSequence in
+            if let number {
+                try await checkpointer.checkpoint(at: number, subSequence: subSequence)
+            } else {
+                try await checkpointer.checkpoint(at: last)
+            }
+        }
+        if isProcessed { checkpointer.checkpointSoon(at: last) }
     }
 
     func leaseLost() async {
@@ -75,7 +85,7 @@ actor ProgramProcessor: RecordProcessor {
     }
 
     private func finish(_ action: String, _ checkpointer: Checkpointer) async throws {
-        let program = try await self.running(from: checkpointer.reached)
+        let program = try await self.running(checkpointer)
         let message = ProgramMessage.plain(action, self.shard)
         let isProcessed = try await self.act(program, message) { number, subSequence in
             if let number {
@@ -91,12 +101,28 @@ actor ProgramProcessor: RecordProcessor {
 
     // MARK: The program
 
-    /// The program, started and initialized if there is none: what it gets then lies behind `checkpoint`.
-    private func running(from checkpoint: LeaseCheckpoint?) async throws -> ChildProgram {
+    /// The program. If there is none another one is started, and gets what the one before has left unprocessed.
+    private func running(_ checkpointer: Checkpointer) async throws -> ChildProgram {
         if let program { return program }
+        let reached = checkpointer.reached ?? self.beginning
+        self.owed.settle(upTo: reached)
+        guard !self.owed.areTooMany else {
+            throw ProcessorGivesUp(
+                "the program '\(self.command.arguments[0])' has ended before it checkpointed more records than can be "
+                    + "given again: checkpoint more often")
+        }
+        let program = try await self.start(from: reached)
+        for portion in ProgramMessage.portions(self.owed.records) {
+            try await self.give(portion, millisBehindLatest: 0, program, checkpointer)
+        }
+        return program
+    }
+
+    /// What the program gets lies behind `checkpoint`.
+    private func start(from checkpoint: LeaseCheckpoint) async throws -> ChildProgram {
         let program = try await self.naming { try await ChildProgram.start(self.command, on: self.group) }
         self.program = program
-        let message = ProgramMessage.initialize(self.shard, from: checkpoint ?? self.beginning)
+        let message = ProgramMessage.initialize(self.shard, from: checkpoint)
         _ = try await self.act(program, message) { _, _ in
             throw ProgramFailure("checkpoints before it was given anything")
         }

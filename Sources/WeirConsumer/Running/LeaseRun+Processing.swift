@@ -130,6 +130,7 @@ extension LeaseRun {
                 if self.isLost { return .lost }
                 failures += 1
                 self.failed(call, failures, error)
+                if error is ProcessorGivesUp { return .failed }
                 guard failures < self.configuration.retry.attempts else { return .failed }
                 self.core.count { $0.retries += 1 }
                 guard await self.pause(failures) else { return self.isLost ? .lost : .asked }
@@ -200,6 +201,7 @@ extension LeaseRun {
                 if error is ProcessorStops, self.mailbox.stopReason != nil { return .stopped(.asked) }
                 failures += 1
                 self.failed("processRecords", failures, error)
+                if error is ProcessorGivesUp { return .stopped(.failed) }
                 self.leaveOutCheckpointed(&records, &processed)
                 if records.isEmpty { return .done }
                 guard failures < self.configuration.retry.attempts else { return .exhausted(error) }

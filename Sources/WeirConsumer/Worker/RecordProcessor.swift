@@ -45,6 +45,14 @@ package struct ProcessorStops: Error {
     package init() {}
 }
 
+/// Thrown by a processor that cannot go on with the shard, whatever it is given: no attempt is made again, and no
+/// record counts as processed. Whoever gets the lease next begins at the checkpoint.
+package struct ProcessorGivesUp: Error, CustomStringConvertible {
+    package let description: String
+
+    package init(_ description: String) { self.description = description }
+}
+
 /// Stores how far a shard has been processed. Valid until the lease ends.
 public struct Checkpointer: Sendable {
     public let shard: ShardNumber

@@ -93,11 +93,12 @@ struct ProgramProcessorTests {
     /// Runs a program over records until `isDone`, and shuts the worker down.
     private func run(
         _ program: [String], _ data: [String], isClosed: Bool = false, buries: Bool = false, attempts: Int = 3,
-        timeoutMillis: Int = 20_000, until isDone: (OneShard, Worker) -> Bool
+        timeoutMillis: Int = 20_000, recordsPerCall: Int = 10_000, until isDone: (OneShard, Worker) -> Bool
     ) async throws -> (server: OneShard, status: WorkerStatus) {
         let server = OneShard(data, isClosed: isClosed)
         var configuration = WorkerConfiguration(application: try ApplicationName("app"), checkpoints: .manual)
         configuration.sessionTimeout = .seconds(300)
+        configuration.recordsPerCall = recordsPerCall
         configuration.retry = ProcessorRetry(from: .milliseconds(1), to: .milliseconds(2), attempts: attempts)
         let services = WorkerServices(leases: server, source: server, deadLetters: buries ? server : nil)
         let command = try ProgramCommand(program[0], Array(program.dropFirst()))
@@ -175,6 +176,60 @@ struct ProgramProcessorTests {
         #expect(told.first?.contains("\"checkpoint\":\"\(LeaseCheckpoint.trimHorizon)\"") == true)
         let last = self.through(UInt64(good - 1))
         #expect(told.last?.contains("\"checkpoint\":\"\(last)\"") == true, "\(told)")
+    }
+
+    @Test(
+        "What a program was given and has not checkpointed is given to the one after it, whichever call gave it",
+        arguments: [1, 2, 3, 7])
+    func givenAgain(_ recordsPerCall: Int) async throws {
+        let file = "/tmp/weir-program-\(getpid())-\(UInt32.random(in: 0 ... .max))"
+        defer { for name in [file, file + ".lives"] { unlink(name) } }
+        // The first life checkpoints nothing and dies at "bad" (in base64); the second one does everything.
+        let script = """
+            life=$(cat \(file).lives 2>/dev/null | wc -l); echo x >> \(file).lives
+            while read -r line; do
+              case $line in *processRecords*) echo "$life $line" >> \(file);; esac
+              if [ $life = 0 ]; then
+                case $line in *YmFk*) exit 7;; esac
+                echo '{"action":"done","checkpoint":false}'
+              else
+                echo '\(self.done)'
+              fi
+            done
+            """
+        let data = ["a0", "a1", "a2", "a3", "bad", "c"]
+        let (_, status) = try await self.run(
+            ["sh", "-c", script], data, isClosed: true, recordsPerCall: recordsPerCall
+        ) { server, _ in server.get { $0.checkpoints.last == .shardEnd } }
+        #expect(status.records == 6)
+        let second = (readFile(file) ?? "").split(separator: "\n").filter { $0.hasPrefix("1 ") }.joined()
+        let encoded = ["YTA=", "YTE=", "YTI=", "YTM=", "YmFk", "Yw=="]
+        let places = encoded.map { word in
+            second.ranges(of: word).map { second.distance(from: second.startIndex, to: $0.lowerBound) }
+        }
+        #expect(places.allSatisfy { $0.count == 1 }, "each once, in the second life")
+        #expect(places.compactMap(\.first) == places.compactMap(\.first).sorted())
+    }
+
+    @Test("More than can be kept is not given again: the records begin at the checkpoint elsewhere")
+    func owedRecords() {
+        func record(_ index: UInt64) -> UserRecord {
+            UserRecord(
+                Record(
+                    sequenceNumber: OneShard.number(index), partitionKey: "k", explicitHashKey: nil,
+                    data: [UInt8](repeating: 0, count: 9), approximateArrivalMillis: 0))
+        }
+        for kept in 0...4 {
+            var owed = OwedRecords(bytesMax: kept * 10)
+            for index in 0..<4 as Range<UInt64> { owed.add(record(index)) }
+            #expect(owed.records.count == kept && owed.areTooMany == (kept < 4))
+            owed.settle(upTo: self.through(1))
+            #expect(owed.records.count == max(0, kept - 2) && owed.areTooMany == (kept < 4))
+            owed.settle(upTo: self.through(3))
+            #expect(owed.records.isEmpty && !owed.areTooMany)
+            if kept > 0 { owed.add(record(4)) }
+            #expect(owed.records.count == min(1, kept))
+        }
     }
 
     @Test(
