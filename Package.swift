@@ -119,7 +119,7 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(
             name: "WeirStorageTests",
-            dependencies: ["WeirStorage", "WeirCatalog", "WeirLog", "WeirModel", "WeirTestKit"],
+            dependencies: ["WeirStorage", "WeirCatalog", "WeirLog", "WeirModel", "WeirTestKit"], exclude: ["Golden"],
             swiftSettings: settings),
         .testTarget(
             name: "WeirSimulatorTests", dependencies: ["WeirSimulator"], swiftSettings: settings),

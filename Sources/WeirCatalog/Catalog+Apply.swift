@@ -30,6 +30,7 @@ extension Catalog {
         case .resharded(let event): try self.reshard(event, checking: nextIndex)
         case .shardsExpired(let event): try self.expire(event)
         case .streamCapped(let event): try self.cap(event)
+        case .attributesChanged(let event): try self.change(event)
         }
         self.version += 1
         self.lastEventMillis = event.atMillis
@@ -84,6 +85,18 @@ extension Catalog {
         self.strike(stream.name)
         self.openShardCount -= stream.map.shards.count
         self.listedShardCount -= stream.shards.count
+        self.attributeBytes -= stream.attributes.bytes
+    }
+
+    private mutating func change(_ event: AttributesChanged) throws(CatalogMismatch) {
+        guard event.owner == .stream else {
+            throw CatalogMismatch("attributes of \(event.owner) came to the catalog, which keeps those of streams")
+        }
+        var attributes = try self.present(event.stream).attributes
+        self.attributeBytes -= attributes.bytes
+        for change in event.changes { attributes.apply(change) }
+        self.attributeBytes += attributes.bytes
+        self.streams[event.stream]?.attributes = attributes
     }
 
     private mutating func raise(_ event: HorizonRaised) throws(CatalogMismatch) {

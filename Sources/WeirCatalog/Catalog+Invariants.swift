@@ -51,6 +51,7 @@ extension Catalog {
     private var countsMatch: Bool {
         self.openShardCount == self.streams.values.reduce(0) { $0 + $1.map.shards.count }
             && self.listedShardCount == self.streams.values.reduce(0) { $0 + $1.shards.count }
+            && self.attributeBytes == self.streams.values.reduce(0) { $0 + $1.attributes.bytes }
     }
 }
 

@@ -45,6 +45,16 @@ extension Catalog {
             return [
                 .streamCapped(StreamCapped(stream: id, atMillis: self.eventMillis(now), position: position))
             ]
+        case .setAttributes(let id, let changes):
+            let stream = try self.existing(id)
+            let changes = try stream.attributes.plan(
+                changes, room: Limits.attributeBytesOfNodeMax - self.attributeBytes, of: "stream '\(stream.name)'")
+            guard !changes.isEmpty else { return [] }
+            return [
+                .attributesChanged(
+                    AttributesChanged(
+                        stream: id, atMillis: self.eventMillis(now), owner: .stream, changes: changes))
+            ]
         case .expireShards(let id, let numbers):
             return try self.planExpiry(self.existing(id), numbers, now: now, destroy: destroy)
         }

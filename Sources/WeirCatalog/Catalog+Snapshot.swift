@@ -4,18 +4,19 @@ internal import WeirModel
 /// The form of a snapshot, little-endian; equal machines give equal bytes. Whoever stores it adds the checksum.
 ///
 /// ```
-/// u16 format (2) | u64 version | u64 next stream id | i64 last event, ms | u64 highest creation second of what was
+/// u16 format (3) | u64 version | u64 next stream id | i64 last event, ms | u64 highest creation second of what was
 /// deleted | u32 streams | streams by id
-/// stream: u64 id | text name | settings | i64 created, ms | i64 horizon, ms | u64 capped | u64 map version
-///         | u32 next shard | u32 shards | shards by number
+/// stream: u64 id | text name | settings | i64 created, ms | i64 horizon, ms | u64 capped | attributes
+///         | u64 map version | u32 next shard | u32 shards | shards by number
 /// shard:  u32 number | u128 lower | u128 upper | u64 creation second | u64 first index | i64 created, ms
 ///         | u8 parents | u32 each | u8 children, 0 when open | [u32 each | u64 end index | i64 closed, ms]
 /// ```
 extension Catalog {
-    private static let format: UInt16 = 2
-    /// Without the creation second of what was deleted, and without positions of size caps.
+    private static let format: UInt16 = 3
+    /// Format 2 has rates in the place of a profile and no attributes; format 1 is also without the creation second of
+    /// what was deleted, and without positions of size caps.
     private static let firstFormat: UInt16 = 1
-    private static let streamBytesMin = 8 + 3 + 21 + 8 + 8 + 8 + 4 + 4
+    private static let streamBytesMin = 8 + 3 + 18 + 8 + 8 + 8 + 4 + 4
 
     package func encodeSnapshot() -> [UInt8] {
         var writer = ByteWriter(capacity: 64 + self.streams.count * 256 + self.listedShardCount * 96)
@@ -37,7 +38,7 @@ extension Catalog {
         var reader = ByteReader(snapshot)
         do {
             let format = try reader.read(UInt16.self)
-            guard format == Self.format || format == Self.firstFormat else {
+            guard (Self.firstFormat...Self.format).contains(format) else {
                 throw CatalogDecodeError.unknownFormat(format)
             }
             try self.decode(from: &reader, format: format)
@@ -63,6 +64,7 @@ extension Catalog {
             self.names.append(stream.name)
             self.openShardCount += stream.map.shards.count
             self.listedShardCount += stream.shards.count
+            self.attributeBytes += stream.attributes.bytes
         }
         self.names.sort()
         try reader.expectEnd()
@@ -83,6 +85,7 @@ extension StreamState {
         writer.write(self.createdAtMillis)
         writer.write(self.horizonMillis)
         writer.write(self.cappedPosition)
+        writer.write(attributes: self.attributes)
         writer.write(self.map.version)
         writer.write(self.nextShard)
         writer.write(UInt32(clamping: self.shards.count))
@@ -107,10 +110,11 @@ extension StreamState {
     fileprivate init(from reader: inout ByteReader, format: UInt16) throws(MalformedBytes) {
         self.id = try reader.readStream()
         self.name = try reader.readName()
-        self.settings = try reader.readSettings()
+        self.settings = try reader.readSettings(knowsProfiles: format > 2)
         self.createdAtMillis = try reader.readMillis()
         self.horizonMillis = try reader.readMillis()
         self.cappedPosition = format != 1 ? try reader.read() : 0
+        if format > 2 { self.attributes = try reader.readAttributes() }
         let mapVersion = try reader.readCounter("a map version", from: 1)
         self.nextShard = try reader.read()
         let count = try reader.readCount(ofAtLeast: Self.shardBytesMin)

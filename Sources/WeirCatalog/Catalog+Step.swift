@@ -13,6 +13,7 @@ extension Catalog {
         fileprivate let version: UInt64
         fileprivate let openShardCount: Int
         fileprivate let listedShardCount: Int
+        fileprivate let attributeBytes: Int
         fileprivate let nextStream: UInt64
         fileprivate let deletedSecond: UInt64
         fileprivate let lastEventMillis: Int64
@@ -25,8 +26,9 @@ extension Catalog {
         let after = self.streams[event.stream]
         return Step(
             stream: event.stream, state: after, shardsApart: Self.shardsApart(before, after), version: self.version,
-            openShardCount: self.openShardCount, listedShardCount: self.listedShardCount, nextStream: self.nextStream,
-            deletedSecond: self.deletedSecond, lastEventMillis: self.lastEventMillis)
+            openShardCount: self.openShardCount, listedShardCount: self.listedShardCount,
+            attributeBytes: self.attributeBytes, nextStream: self.nextStream, deletedSecond: self.deletedSecond,
+            lastEventMillis: self.lastEventMillis)
     }
 
     /// Takes a step of a catalog that was the same as this one before it.
@@ -42,6 +44,7 @@ extension Catalog {
         self.version = step.version
         self.openShardCount = step.openShardCount
         self.listedShardCount = step.listedShardCount
+        self.attributeBytes = step.attributeBytes
         self.nextStream = step.nextStream
         self.deletedSecond = step.deletedSecond
         self.lastEventMillis = step.lastEventMillis

@@ -30,6 +30,8 @@ package struct Catalog: Sendable {
     package internal(set) var openShardCount = 0
     /// Open and closed shards of all streams.
     package internal(set) var listedShardCount = 0
+    /// Bytes of attributes of all streams.
+    package internal(set) var attributeBytes = 0
     var streams: [StreamID: StreamState] = [:]
     var idsByName: [StreamName: StreamID] = [:]
     /// The names in order.

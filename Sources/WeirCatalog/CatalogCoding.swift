@@ -5,15 +5,22 @@ internal import WeirModel
 // count is held against the bytes that are left before room is made for it.
 
 extension ByteWriter {
-    /// `i64 retention | opt i64 size cap | opt i64 bytes in | opt i64 records in | opt i64 bytes out | opt i64 reads
-    /// out | i64 record bytes`, where `opt` is a byte 0, or a byte 1 and the value.
+    /// `i64 retention | opt i64 size cap | limits | i64 record bytes`, where `opt` is a byte 0, or a byte 1 and the
+    /// value. `limits` are `u8 profile: 1 kinesis | 2 open | 0 explicit: opt i64 bytes in | opt i64 records in | opt
+    /// i64 bytes out | opt i64 reads out`.
     mutating func write(settings: StreamSettings) {
         self.write(settings.retentionMillis)
         self.write(optional: settings.maxBytes)
-        self.write(optional: settings.limits.bytesIn)
-        self.write(optional: settings.limits.recordsIn)
-        self.write(optional: settings.limits.bytesOut)
-        self.write(optional: settings.limits.readsOut)
+        switch settings.profile {
+        case .kinesis: self.write(UInt8(1))
+        case .open: self.write(UInt8(2))
+        case .explicit(let rates):
+            self.write(UInt8(0))
+            self.write(optional: rates.bytesIn)
+            self.write(optional: rates.recordsIn)
+            self.write(optional: rates.bytesOut)
+            self.write(optional: rates.readsOut)
+        }
         self.write(Int64(settings.recordBytesMax))
     }
 
@@ -25,18 +32,32 @@ extension ByteWriter {
 }
 
 extension ByteReader {
-    mutating func readSettings() throws(MalformedBytes) -> StreamSettings {
+    /// `knowsProfiles`: false for the form of older versions, which has the four rates whatever the profile.
+    mutating func readSettings(knowsProfiles: Bool = true) throws(MalformedBytes) -> StreamSettings {
         let retentionMillis = try self.read(Int64.self)
         let maxBytes = try self.readOptional(Int64.self)
-        let limits = RateLimits(
-            bytesIn: try self.readOptional(), recordsIn: try self.readOptional(), bytesOut: try self.readOptional(),
-            readsOut: try self.readOptional())
+        let limits = knowsProfiles ? try self.readProfile() : LimitsProfile(named: try self.readRates())
         let recordBytesMax = try self.read(Int64.self)
         let settings = StreamSettings(
             retentionMillis: retentionMillis, maxBytes: maxBytes, limits: limits,
             recordBytesMax: Int(clamping: recordBytesMax))
         do { try settings.validate() } catch { throw MalformedBytes(error.message) }
         return settings
+    }
+
+    private mutating func readProfile() throws(MalformedBytes) -> LimitsProfile {
+        switch try self.read(UInt8.self) {
+        case 0: return .explicit(try self.readRates())
+        case 1: return .kinesis
+        case 2: return .open
+        case let other: throw MalformedBytes("a limits profile is 0, 1 or 2, not \(other)")
+        }
+    }
+
+    private mutating func readRates() throws(MalformedBytes) -> RateLimits {
+        RateLimits(
+            bytesIn: try self.readOptional(), recordsIn: try self.readOptional(), bytesOut: try self.readOptional(),
+            readsOut: try self.readOptional())
     }
 
     mutating func readName() throws(MalformedBytes) -> StreamName {

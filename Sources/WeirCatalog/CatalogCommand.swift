@@ -19,6 +19,8 @@ package enum CatalogCommand: Hashable, Sendable {
     /// Puts another shard with the same keys in the place of every open one, so that what follows is numbered anew. A
     /// shard of fewer than 4 keys stays.
     case renumber(StreamID)
+    /// Sets and removes attributes of the stream itself; those of its consumers and applications are the lease table's.
+    case setAttributes(StreamID, [AttributeChange])
     /// The node's own: what arrived before is hidden.
     case raiseHorizon(StreamID, toMillis: Int64)
     /// The node's own: what lies in the log up to this position has gone beyond the stream's size cap. A position, so
@@ -33,11 +35,11 @@ package struct StreamChanges: Hashable, Sendable {
     package var retentionMillis: Int64?
     /// `nil` keeps the size cap, `.some(nil)` takes it away.
     package var maxBytes: Int64??
-    package var limits: RateLimits?
+    package var limits: LimitsProfile?
     package var recordBytesMax: Int?
 
     package init(
-        retentionMillis: Int64? = nil, maxBytes: Int64?? = nil, limits: RateLimits? = nil, recordBytesMax: Int? = nil
+        retentionMillis: Int64? = nil, maxBytes: Int64?? = nil, limits: LimitsProfile? = nil, recordBytesMax: Int? = nil
     ) {
         self.retentionMillis = retentionMillis
         self.maxBytes = maxBytes
@@ -50,7 +52,7 @@ package struct StreamChanges: Hashable, Sendable {
         StreamSettings(
             retentionMillis: self.retentionMillis ?? settings.retentionMillis,
             maxBytes: self.maxBytes ?? settings.maxBytes,
-            limits: self.limits ?? settings.limits,
+            limits: self.limits ?? settings.profile,
             recordBytesMax: self.recordBytesMax ?? settings.recordBytesMax)
     }
 }

@@ -5,8 +5,8 @@ internal import WeirModel
 ///
 /// ```
 /// every payload begins  u64 stream | i64 at, ms since 1970
-/// 1 stream created      text name | settings | u32 shards | u64 creation second
-/// 2 stream updated      settings | i64 horizon
+/// 1 stream created      text name | rates | u32 shards | u64 creation second: read, and written as 8
+/// 2 stream updated      rates | i64 horizon: read, and written as 9
 /// 3 stream deleted
 /// 4 horizon raised      i64 horizon
 /// 5 resharded           u32 steps | steps
@@ -15,19 +15,27 @@ internal import WeirModel
 ///                       child:  u32 number | u128 lower | u128 upper | u64 creation second | u64 first index
 /// 6 shards expired      u32 count | u32 numbers, rising
 /// 7 stream capped       u64 position
+/// 8 stream created      text name | settings | u32 shards | u64 creation second
+/// 9 stream updated      settings | i64 horizon
+/// 10 attributes changed as at `ByteWriter.write(attributes:)`; the owner is the stream
 /// ```
-/// `text` is a u16 length and UTF-8; `settings` stand at `ByteWriter.write(settings:)`. A rescale between any two
+/// `text` is a u16 length and UTF-8; `settings` stand at `ByteWriter.write(settings:)`, `rates` are settings of format
+/// 1, which have the four rates in the place of a profile. A rescale between any two
 /// counts takes less than 2 MiB.
 extension CatalogEvent {
+    /// The kinds of all catalog events; others are the lease table's or the log's.
+    package static let kinds: ClosedRange<UInt16> = 1...10
+
     package var kind: UInt16 {
         switch self {
-        case .streamCreated: 1
-        case .streamUpdated: 2
+        case .streamCreated: 8
+        case .streamUpdated: 9
         case .streamDeleted: 3
         case .horizonRaised: 4
         case .resharded: 5
         case .shardsExpired: 6
         case .streamCapped: 7
+        case .attributesChanged: 10
         }
     }
 
@@ -52,13 +60,14 @@ extension CatalogEvent {
             writer.write(UInt32(clamping: event.shards.count))
             for number in event.shards { writer.write(number.rawValue) }
         case .streamCapped(let event): writer.write(event.position)
+        case .attributesChanged(let event): writer.write(attributes: event)
         }
         return writer.bytes
     }
 
     /// Reads what `encode` wrote. Throws `unknownKind` for a kind of a newer version, `malformed` for the rest.
     package init(kind: UInt16, payload: UnsafeRawBufferPointer) throws(CatalogDecodeError) {
-        guard (1...7).contains(kind) else { throw .unknownKind(kind) }
+        guard Self.kinds.contains(kind) else { throw .unknownKind(kind) }
         do {
             try self.init(knownKind: kind, payload)
         } catch {
@@ -71,9 +80,9 @@ extension CatalogEvent {
         let stream = try reader.readStream()
         let at = try reader.readMillis()
         switch kind {
-        case 1:
+        case 1, 8:
             let name = try reader.readName()
-            let settings = try reader.readSettings()
+            let settings = try reader.readSettings(knowsProfiles: kind == 8)
             let shards = Int(try reader.read(UInt32.self))
             guard Limits.shardsPerStream.contains(shards) else {
                 throw MalformedBytes("a stream of \(shards) shards")
@@ -82,10 +91,10 @@ extension CatalogEvent {
                 StreamCreated(
                     stream: stream, atMillis: at, name: name, settings: settings, shards: shards,
                     creationSecond: try reader.readSecond()))
-        case 2:
+        case 2, 9:
             self = .streamUpdated(
                 StreamUpdated(
-                    stream: stream, atMillis: at, settings: try reader.readSettings(),
+                    stream: stream, atMillis: at, settings: try reader.readSettings(knowsProfiles: kind == 9),
                     horizonMillis: try reader.readMillis()))
         case 3: self = .streamDeleted(StreamDeleted(stream: stream, atMillis: at))
         case 4:
@@ -98,6 +107,10 @@ extension CatalogEvent {
             self = .streamCapped(
                 StreamCapped(
                     stream: stream, atMillis: at, position: try reader.readCounter("a position of the log", from: 1)))
+        case 10:
+            let event = try reader.readAttributesChanged(of: stream, atMillis: at)
+            guard event.owner == .stream else { throw MalformedBytes("the catalog keeps attributes of streams only") }
+            self = .attributesChanged(event)
         default:
             let count = try reader.readCount(ofAtLeast: 4)
             guard count > 0 else { throw MalformedBytes("no shard is named") }

@@ -11,6 +11,8 @@ package enum CatalogEvent: Hashable, Sendable {
     case resharded(Resharding)
     case shardsExpired(ShardsExpired)
     case streamCapped(StreamCapped)
+    /// Of the stream itself.
+    case attributesChanged(AttributesChanged)
 
     package var stream: StreamID {
         switch self {
@@ -21,6 +23,7 @@ package enum CatalogEvent: Hashable, Sendable {
         case .resharded(let event): event.stream
         case .shardsExpired(let event): event.stream
         case .streamCapped(let event): event.stream
+        case .attributesChanged(let event): event.stream
         }
     }
 
@@ -33,6 +36,7 @@ package enum CatalogEvent: Hashable, Sendable {
         case .resharded(let event): event.atMillis
         case .shardsExpired(let event): event.atMillis
         case .streamCapped(let event): event.atMillis
+        case .attributesChanged(let event): event.atMillis
         }
     }
 
@@ -41,7 +45,7 @@ package enum CatalogEvent: Hashable, Sendable {
     package var changesRouting: Bool {
         switch self {
         case .streamCreated, .streamDeleted, .resharded: true
-        case .streamUpdated, .horizonRaised, .shardsExpired, .streamCapped: false
+        case .streamUpdated, .horizonRaised, .shardsExpired, .streamCapped, .attributesChanged: false
         }
     }
 }

@@ -11,6 +11,7 @@ package struct StreamState: Sendable {
     package internal(set) var horizonMillis: Int64
     /// The LSN up to which the size cap has hidden; only rises. 0 until it has.
     package internal(set) var cappedPosition: UInt64
+    package internal(set) var attributes = Attributes()
     /// The open shards by range; made anew only when shards change.
     package internal(set) var map: ShardMap
     /// Every shard that has not expired, open and closed, by number.

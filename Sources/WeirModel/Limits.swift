@@ -50,6 +50,16 @@ public enum Limits {
     public static let sessionTimeoutMillisDefault = 5_000
     /// Why a lease was reset, in bytes of UTF-8.
     public static let reasonBytesMax = 256
+    /// What one stream, consumer or application carries in attributes, over all namespaces: how many, and bytes of
+    /// names and values.
+    public static let attributesMax = 256
+    public static let attributeBytesMax = 64 << 10
+    /// Characters of a namespace, bytes of a key and of a value in UTF-8.
+    public static let attributeNamespaceCharacters = 1...32
+    public static let attributeKeyBytes = 1...512
+    public static let attributeValueBytes = 1...20_480
+    /// Bytes of attributes of all streams of a node, and of all its consumers and applications.
+    public static let attributeBytesOfNodeMax = 8 << 20
     /// Registered consumers of one stream (docs/kinesis-semantics.md, Limits).
     public static let consumersPerStream = 20
     /// A commit closes here; a request is never divided.

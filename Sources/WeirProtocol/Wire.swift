@@ -11,9 +11,13 @@ package enum Wire {
     package enum Features {
         /// The answer to ResetLeases ends in how many leases the reset is of.
         package static let resetCount: UInt64 = 1
+        /// Settings come with the name of their limits profile behind the message that holds them.
+        package static let limitsProfiles: UInt64 = 2
+        /// Reserved: batches whose codec is not 0. No build has it yet.
+        package static let batchCodecs: UInt64 = 4
     }
     /// Feature bits that this build knows.
-    package static let features = Features.resetCount
+    package static let features = Features.resetCount | Features.limitsProfiles
     /// Bytes of UTF-8.
     package static let clientNameBytesMax = 128
     package static let tokenBytesMax = 256

@@ -21,13 +21,32 @@ struct CodingTests {
         #expect(try Sample.catalog().encodeSnapshot() == Golden.snapshot.hexBytes)
         let catalog = try Catalog(bytes: Golden.snapshot.hexBytes)
         #expect(catalog.encodeSnapshot() == Golden.snapshot.hexBytes)
-        #expect(catalog.version == 7)
+        #expect(catalog.version == 8)
+        let name = try AttributeName(namespace: "tags", key: "owner")
+        #expect(catalog.stream(StreamID(2))?.attributes[name] == "blogs" && catalog.attributeBytes == 14)
         #expect(catalog.wasDeleted(StreamID(1)))
         #expect(catalog.openShardCount == 1)
         #expect(catalog.listedShardCount == 4)
         #expect(catalog.stream(StreamID(2))?.map.shards.map(\.number) == [s(3)])
         #expect(catalog.stream(named: try StreamName("a.b"))?.horizonMillis == Sample.at - 1)
         #expect(catalog.stream(StreamID(2))?.cappedPosition == 0x0304)
+    }
+
+    @Test("Events of format 1 are read: rates that a profile had then are that profile, whatever it means by now")
+    func oldEvents() throws {
+        let events = try Golden.oldEvents.map { try Self.decode($0.kind, $0.hex.hexBytes) }
+        let samples = try Sample.events()
+        #expect(events == [samples[0], samples[1], samples[2]])
+        #expect(events.map(\.kind) == [8, 9, 9], "they are written as kinds of today")
+    }
+
+    @Test("A snapshot of the second format is read, and written as one of today")
+    func secondSnapshot() throws {
+        let catalog = try Catalog(bytes: Golden.secondSnapshot.hexBytes)
+        #expect(catalog.version == 7 && catalog.attributeBytes == 0)
+        #expect(catalog.stream(StreamID(2))?.settings.profile == .open)
+        #expect(catalog.stream(StreamID(2))?.cappedPosition == 0x0304)
+        #expect(try Catalog(bytes: catalog.encodeSnapshot()).encodeSnapshot() == catalog.encodeSnapshot())
     }
 
     @Test("A snapshot of the first format is read, and nothing that is made later numbers below what it holds")
@@ -63,10 +82,10 @@ struct CodingTests {
 
     @Test("A kind or format of a newer version is an error of its own")
     func unknown() throws {
-        for kind in [0, 8, 255, .max] as [UInt16] {
+        for kind in [0, 11, 255, .max] as [UInt16] {
             #expect(throws: CatalogDecodeError.unknownKind(kind)) { try Self.decode(kind, []) }
         }
-        #expect(throws: CatalogDecodeError.unknownFormat(3)) { try Catalog(bytes: [3, 0]) }
+        #expect(throws: CatalogDecodeError.unknownFormat(4)) { try Catalog(bytes: [4, 0]) }
     }
 
     @Test("An event that is cut short or too long is malformed")
@@ -118,7 +137,7 @@ struct CodingTests {
         var random = SplitMix64(seed: seed)
         let snapshot = try Sample.catalog().encodeSnapshot()
         for _ in 0..<500 {
-            let kind = UInt16(1 + random.below(6))
+            let kind = UInt16(1 + random.below(10))
             let noise = (0..<random.below(300)).map { _ in UInt8(truncatingIfNeeded: random.next()) }
             _ = try Self.decodeOrMalformed(kind, noise)
             _ = try Self.decodeOrMalformed(kind, Array(repeating: 0xff, count: noise.count))

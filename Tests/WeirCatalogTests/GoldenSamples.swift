@@ -14,11 +14,14 @@ enum Sample {
                     stream: stream, atMillis: at, name: try StreamName("a.b"),
                     settings: StreamSettings(
                         retentionMillis: 3_600_000, maxBytes: 1 << 20,
-                        limits: RateLimits(bytesIn: 1, recordsIn: nil, bytesOut: 2, readsOut: nil)),
+                        limits: .explicit(RateLimits(bytesIn: 1, recordsIn: nil, bytesOut: 2, readsOut: nil))),
                     shards: 3, creationSecond: 1_700_000_000)),
             .streamUpdated(
                 StreamUpdated(
                     stream: stream, atMillis: at, settings: StreamSettings(limits: .open), horizonMillis: at - 1)),
+            .streamUpdated(
+                StreamUpdated(
+                    stream: stream, atMillis: at, settings: StreamSettings(limits: .kinesis), horizonMillis: at - 1)),
             .streamDeleted(StreamDeleted(stream: stream, atMillis: at)),
             .horizonRaised(HorizonRaised(stream: stream, atMillis: at, horizonMillis: at - 2)),
             .resharded(
@@ -41,7 +44,15 @@ enum Sample {
                     ])),
             .shardsExpired(ShardsExpired(stream: stream, atMillis: at, shards: [s(1), s(0x0405)])),
             .streamCapped(StreamCapped(stream: stream, atMillis: at, position: 0x0304)),
+            .attributesChanged(
+                AttributesChanged(
+                    stream: stream, atMillis: at, owner: .stream,
+                    changes: [try change("tags", "owner", "blogs"), try change("deliver", "a", nil)])),
         ]
+    }
+
+    static func change(_ namespace: String, _ key: String, _ value: String?) throws -> AttributeChange {
+        try AttributeChange(try AttributeName(namespace: namespace, key: key), value)
     }
 
     /// One deleted stream and one with a merge of what a split made.
@@ -54,6 +65,7 @@ enum Sample {
         try node.run(.mergeShards(id, s(2), s(1)))
         try node.run(.trimStream(id, beforeMillis: at - 1))
         try node.run(.capStream(id, upTo: 0x0304))
+        try node.run(.setAttributes(id, [try change("tags", "owner", "blogs")]))
         return node.catalog
     }
 }

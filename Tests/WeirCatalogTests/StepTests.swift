@@ -18,6 +18,7 @@ import WeirTestKit
             #expect(follower.encodeSnapshot() == node.catalog.encodeSnapshot(), "seed \(seed): \(command)")
             #expect(follower.openShardCount == node.catalog.openShardCount)
             #expect(follower.listedShardCount == node.catalog.listedShardCount)
+            #expect(follower.attributeBytes == node.catalog.attributeBytes)
             let names = node.catalog.streams(after: nil, limit: .max).map(\.name)
             #expect(follower.streams(after: nil, limit: .max).map(\.name) == names)
             for name in names { #expect(follower.stream(named: name)?.id == node.catalog.stream(named: name)?.id) }
@@ -33,13 +34,16 @@ import WeirTestKit
         }
         let stream = random.pick(streams)
         let shard = random.pick(stream.map.shards).number
-        switch random.below(9) {
+        switch random.below(10) {
         case 0: return .deleteStream(stream.id)
         case 1: return .trimStream(stream.id, beforeMillis: node.nowMillis - Int64(random.below(1_000_000)))
         case 2: return .rescale(stream.id, to: 1 + random.below(300))
         case 3: return .capStream(stream.id, upTo: UInt64(random.below(1_000)))
         case 4: return .raiseHorizon(stream.id, toMillis: node.nowMillis - Int64(random.below(1_000_000)))
-        case 5...6: return node.catalog.expirable(nowMillis: node.nowMillis).first
+        case 5:
+            let value = random.below(3) == 0 ? nil : String(repeating: "v", count: 1 + random.below(40))
+            return .setAttributes(stream.id, [try Sample.change("tags", "\(random.below(4))", value)])
+        case 6...7: return node.catalog.expirable(nowMillis: node.nowMillis).first
         default: return .splitShard(stream.id, shard, at: nil)
         }
     }

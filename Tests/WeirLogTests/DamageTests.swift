@@ -11,8 +11,8 @@ import WeirModel
     private static func accepts(_ form: Golden, _ bytes: [UInt8]) throws -> Bool {
         try bytes.withUnsafeBytes { raw in
             switch form {
-            case .segmentHeader: return (try? SegmentHeader(reading: raw)) != nil
-            case .commit, .emptyCommit:
+            case .segmentHeader, .segmentHeaderOfFormat1: return (try? SegmentHeader(reading: raw)) != nil
+            case .commit, .emptyCommit, .commitOfFormat1:
                 guard let header = try? CommitHeader(reading: raw) else { return false }
                 return header.checksumMatches(raw)
             case .footer:
@@ -81,21 +81,21 @@ import WeirModel
     /// A form of a later version says so: the words for the operator name both.
     @Test func anotherVersionIsNamed() throws {
         var snapshot = try Golden.snapshot.bytes()
-        snapshot[8] = 2
+        snapshot[8] = 3
         let one = #expect(throws: FormatError.self) { try snapshot.withUnsafeBytes { try SnapshotFile(reading: $0) } }
-        #expect(one?.description == "its format version is 2, this program reads 1")
+        #expect(one?.description == "its format version is 3, this program reads 1 to 2")
 
         var header = try Golden.segmentHeader.bytes()
-        header[8] = 2
+        header[8] = 3
         let checksum = header.withUnsafeBytes { weir_crc32c(0, $0.baseAddress, 4092) }
         header.withUnsafeMutableBytes { $0.store(checksum, at: 4092) }
         let two = #expect(throws: FormatError.self) { try header.withUnsafeBytes { try SegmentHeader(reading: $0) } }
-        #expect(two?.description == "segment format version 2; this program reads version 1")
+        #expect(two?.description == "segment format version 3; this program reads versions 1 to 2")
 
         var commit = try Golden.commit.bytes()
-        commit[4] = 2
+        commit[4] = 3
         let three = #expect(throws: FormatError.self) { try commit.withUnsafeBytes { try CommitHeader(reading: $0) } }
-        #expect(three?.description == "a commit of format version 2")
+        #expect(three?.description == "a commit of format version 3")
     }
 
     // MARK: Events

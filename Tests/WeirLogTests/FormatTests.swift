@@ -80,6 +80,33 @@ import WeirModel
         #expect(SnapshotFile.checksum(of: golden) == golden[12...15].reversed().reduce(0) { $0 << 8 | UInt32($1) })
     }
 
+    @Test func headersAndCommitsOfFormat1AreRead() throws {
+        let header = try Golden.segmentHeaderOfFormat1.bytes().withUnsafeBytes { try SegmentHeader(reading: $0) }
+        #expect(header == Sample.segmentHeader)
+        try Golden.commitOfFormat1.bytes().withUnsafeBytes { raw in
+            var commit = try CommitHeader(reading: raw)
+            #expect(commit.checksumMatches(raw))
+            commit.checksum = Sample.commit().header.checksum
+            #expect(commit == Sample.commit().header)
+        }
+    }
+
+    @Test(arguments: [0, 3, 255] as [UInt32]) func formsOfOtherVersionsAreRefused(version: UInt32) throws {
+        var header = try Golden.segmentHeader.bytes()
+        header.withUnsafeMutableBytes { raw in
+            raw.store(version, at: 8)
+            raw.store(weir_crc32c(0, raw.baseAddress, 4092), at: 4092)
+        }
+        let error = #expect(throws: FormatError.self) { try header.withUnsafeBytes { try SegmentHeader(reading: $0) } }
+        #expect(error?.description.contains("version \(version)") == true)
+        var commit = try Golden.commit.bytes()
+        commit.withUnsafeMutableBytes { $0.store(version, at: 4) }
+        #expect(throws: FormatError.self) { try commit.withUnsafeBytes { try CommitHeader(reading: $0) } }
+        var snapshot = try Golden.snapshot.bytes()
+        snapshot.withUnsafeMutableBytes { $0.store(version, at: 8) }
+        #expect(throws: FormatError.self) { try snapshot.withUnsafeBytes { try SnapshotFile(reading: $0) } }
+    }
+
     /// Folders of older versions hold such.
     @Test func aSnapshotWithoutTheEndsOfItsSegmentsIsRead() throws {
         let old = try Golden.snapshotWithoutEnds.bytes().withUnsafeBytes { try SnapshotFile(reading: $0) }

@@ -13,8 +13,10 @@ enum Golden: String, CaseIterable {
     case footer
     case trailer
     case snapshot
-    /// As older versions wrote it, and as it is still read.
+    /// As older versions wrote them, and as they are still read.
     case snapshotWithoutEnds = "snapshot-without-ends"
+    case segmentHeaderOfFormat1 = "segment-header-1"
+    case commitOfFormat1 = "commit-1"
 
     func bytes() throws -> [UInt8] { try self.fields().flatMap(\.bytes) }
 

@@ -28,12 +28,23 @@ import WeirModel
 
     @Test(arguments: ["kinesis", "open", "bytes-in=1000", "records-in=5,bytes-out=7", "reads-out=1"])
     func limitsReadBackAsTheyAreWritten(_ text: String) throws {
-        #expect(try RateLimits(parsing: text).description == text)
+        #expect(try LimitsProfile(parsing: text).description == text)
+    }
+
+    /// Four numbers that a profile happens to have are not the profile: they stay when it changes.
+    @Test func explicitNumbersStayExplicit() throws {
+        let text = LimitsProfile.kinesis.rates.description
+        #expect(text == "bytes-in=1048576,records-in=1000,bytes-out=2097152,reads-out=5")
+        #expect(try LimitsProfile(parsing: text) == .explicit(LimitsProfile.kinesis.rates))
+        #expect(try LimitsProfile(parsing: text) != .kinesis)
+        let none = LimitsProfile.explicit(LimitsProfile.open.rates)
+        #expect(try LimitsProfile(parsing: none.description) == none && none != .open)
+        #expect(StreamSettings(limits: .kinesis).limits == LimitsProfile.kinesis.rates)
     }
 
     @Test(arguments: ["", "fast", "bytes-in", "bytes-in=0", "bytes-in=-1", "bytes-in=1,,", "bytes=5", "bytes-in=x"])
     func otherLimitsAreRefusedWithTheKeysThatExist(_ text: String) {
-        let error = #expect(throws: WeirError.self) { try RateLimits(parsing: text) }
+        let error = #expect(throws: WeirError.self) { try LimitsProfile(parsing: text) }
         #expect(error?.message.contains("records-in") == true)
     }
 
@@ -41,7 +52,7 @@ import WeirModel
         for settings in [
             StreamSettings(retentionMillis: 3_599_999), StreamSettings(retentionMillis: 31_536_000_001),
             StreamSettings(maxBytes: 1), StreamSettings(recordBytesMax: 1), StreamSettings(recordBytesMax: 10_485_761),
-            StreamSettings(limits: RateLimits(bytesIn: 0, recordsIn: nil, bytesOut: nil, readsOut: nil)),
+            StreamSettings(limits: .explicit(RateLimits(bytesIn: 0, recordsIn: nil, bytesOut: nil, readsOut: nil))),
         ] {
             #expect(throws: WeirError.self) { try settings.validate() }
         }

@@ -11,6 +11,12 @@ import WeirProtocol
         case "hello": verifyCodec(sample, mayGrow: true, optionalBytes: 8)
         // The count is there with a feature.
         case "reset-leases-answer-count": verifyCodec(sample, optionalBytes: 4)
+        // So is the profile.
+        case "create-stream-profile", "list-streams-answer-profile", "update-stream-profile":
+            verifyCodec(sample, optionalBytes: 1)
+        // One byte more is the profile.
+        case "create-stream", "create-stream-answer", "list-streams-answer", "update-stream":
+            verifyCodec(sample, mayGrow: true)
         default: verifyCodec(sample)
         }
     }

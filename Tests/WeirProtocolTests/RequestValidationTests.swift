@@ -53,7 +53,7 @@ import WeirProtocol
 
     @Test func `What is absent in an update stays`() {
         var settings = StreamSettings(maxBytes: 1 << 30)
-        settings.limits = .open
+        settings.profile = .open
         #expect(UpdateStream(stream: Samples.stream).applied(to: settings) == settings)
         let update = UpdateStream(
             stream: Samples.stream, retentionMillis: 3_600_000, sizeCap: .removed, limits: .kinesis,

@@ -156,11 +156,12 @@ import WeirProtocol
         #expect(session.phase == .beforeHello)
         let hello = try Hello(clientName: "c", sessionID: 9, features: .max, minVersion: 0, maxVersion: 4)
         let answer = HelloAnswer(
-            version: 1, features: 1, nodeID: 5, putCreditBytes: 1000, putCreditRequests: 3, frameBytesMax: 65_536,
+            version: 1, features: Wire.features, nodeID: 5, putCreditBytes: 1000, putCreditRequests: 3,
+            frameBytesMax: 65_536,
             serverTimeMillis: 77, serverName: "weir test")
         #expect(Self.hello(&session, hello) == .accept(hello, answer))
         #expect(session.state == .open(sessionID: 9))
-        #expect(session.features == 1)
+        #expect(session.features == Wire.features)
         #expect(session.phase == .open(frameBytesMax: 65_536))
     }
 

@@ -29,7 +29,8 @@ import WeirTestKit
     }
 
     @Test(arguments: [1, 2, 5], [0, 3])
-    func `Headers that are damaged in both copies are written again from the commits`(terms: Int, segments: Int) throws {
+    func `Headers that are damaged in both copies are written again from the commits`(terms: Int, segments: Int) throws
+    {
         for snapshots in segments > 0 ? [true] : [true, false] {
             let (rig, ref) = try self.written(terms: terms, segments: segments, snapshots: snapshots)
             let whole = rig.read(ref)
@@ -56,9 +57,9 @@ import WeirTestKit
     }
 
     /// Drawn: segments of a log with dropped and recycled files, of several terms, in any combination.
-    @Test func `Whatever headers are damaged, nothing is read that was not there, and what is missing is told`() throws {
+    @Test func `Whatever headers are damaged, nothing wrong is read, and what is missing is told`() throws {
         let seed = UInt64.random(in: 0...(.max))
-        var random = SplitMix(seed: seed)
+        var random = SplitMix64(seed: seed)
         let (rig, ref) = try self.written(terms: 4, segments: 3, snapshots: true)
         let whole = rig.read(ref)
         let names = rig.segmentFiles.map(\.name)

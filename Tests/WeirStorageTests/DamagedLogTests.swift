@@ -210,14 +210,14 @@ import WeirTestKit
     @Test func aFormatFileOfAnotherVersionStopsTheStart() throws {
         let written = try Written()
         let disk = written.rig.disk.copy { image in
-            image[DataFolder.formatName] = Self.formatFile("weir data folder\nformat 2\nlog 1\n")
+            image[DataFolder.formatName] = Self.formatFile("weir data folder\nformat 3\nlog 1\n")
         }
         let before = disk.image
         let error = #expect(throws: StorageError.self) { try LogRig(disk) }
         #expect(disk.image == before)
         #expect(
             error?.message
-                == "the data folder (simulated) has format 2, this program reads format 1: "
+                == "the data folder (simulated) has format 3, this program reads formats 1 to 2: "
                 + "use the version of weir that wrote it")
     }
 

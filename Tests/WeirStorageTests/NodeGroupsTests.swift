@@ -45,6 +45,37 @@ import WeirTestKit
         #expect(groups.groups.isEmpty)
     }
 
+    /// The table says how long each owner may be silent; nobody has to say it again after a start.
+    @Test(arguments: [1000, 5000, 60_000, 300_000] as [UInt32], [false, true])
+    func aStartForgetsNoSessionTimeout(_ millis: UInt32, _ comesBack: Bool) throws {
+        let rig = try LogRig()
+        let ref = try rig.create(shards: 3)
+        let app = ApplicationRef(stream: ref.stream, name: try ApplicationName("billing"))
+        var groups = NodeGroups<Int>()
+        groups.begin(rig.core, Self.moment(rig))
+        let a = LeaseOwner(worker: try WorkerID("a"), incarnation: 1)
+        _ = try groups.join(
+            app, a, timeoutMillis: comesBack ? 5000 : millis, from: .trimHorizon, rig.core, Self.moment(rig))
+        if comesBack {
+            // With another one, before anything has expired.
+            _ = try groups.join(app, a, timeoutMillis: millis, from: .trimHorizon, rig.core, Self.moment(rig))
+        }
+        try rig.write()
+        try rig.restart()
+        groups = NodeGroups<Int>()
+        groups.begin(rig.core, Self.moment(rig))
+        let start = rig.clock.monotonicNanos
+        func isHeld() -> Bool {
+            rig.core.leases.application(app)?.rows.values.allSatisfy { $0.owner == a } ?? false
+        }
+        while isHeld(), rig.clock.monotonicNanos < start + 400_000_000_000 {
+            rig.clock.advance(millis: 100)
+            groups.tick(rig.core, Self.moment(rig))
+        }
+        let silent = Int64(rig.clock.monotonicNanos - start) / 1_000_000
+        #expect(Int64(millis)...Int64(millis) + 200 ~= silent)
+    }
+
     @Test func aFailedWriteLeavesTheGroupInStepWithTheTable() throws {
         let rig = try LogRig()
         let ref = try rig.create(shards: 4)

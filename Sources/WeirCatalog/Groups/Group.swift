@@ -46,7 +46,7 @@ package struct Group: Sendable {
     /// How long a worker may take to give up a lease that it was asked for, as in KCL
     /// (docs/kinesis-semantics.md, Leases and checkpoints).
     package static let handOverNanos: UInt64 = 30_000_000_000
-    /// How long an expected owner may be silent while it has not said its own session timeout.
+    /// How long an expected owner may be silent of which nobody kept the session timeout.
     package static let expectedTimeoutNanos = UInt64(Limits.sessionTimeoutMillisDefault) * 1_000_000
     /// The highest load of one shard that counts, in bytes a second; a higher claim counts as this.
     private static let measuredMax: UInt64 = 1 << 40
@@ -56,14 +56,38 @@ package struct Group: Sendable {
     /// Begins from the table.
     package init(rows: [ShardNumber: LeaseRow], nowNanos: UInt64) {
         self.lookedNanos = nowNanos
-        for owner in Set(rows.values.compactMap(\.owner)) {
+        for (owner, millis) in Self.owners(of: rows) {
             // Two lives of one worker id: the table keeps the newer one's counters, so either may wait.
             if let known = self.members[owner.worker], known.owner.incarnation > owner.incarnation { continue }
             self.members[owner.worker] = Member(
-                owner: owner, timeoutNanos: Self.expectedTimeoutNanos, heardNanos: nowNanos, version: 0,
-                hasJoined: false)
+                owner: owner, timeoutNanos: millis.map { UInt64($0) * 1_000_000 } ?? Self.expectedTimeoutNanos,
+                heardNanos: nowNanos, version: 0, hasJoined: false)
         }
         self.follow(nil, rows)
+    }
+
+    /// Who holds leases, with the session timeout that these remember.
+    private static func owners(of rows: [ShardNumber: LeaseRow]) -> [LeaseOwner: UInt32?] {
+        var owners: [LeaseOwner: UInt32?] = [:]
+        for row in rows.values {
+            guard let owner = row.owner else { continue }
+            guard let known = owners[owner] ?? nil else {
+                owners[owner] = .some(row.sessionTimeoutMillis)
+                continue
+            }
+            owners[owner] = max(known, row.sessionTimeoutMillis ?? 0)
+        }
+        return owners
+    }
+
+    /// The changes with what their owners said of their session timeout.
+    package func remembering(_ changes: [LeasesAssigned.Change]) -> [LeasesAssigned.Change] {
+        changes.map { change in
+            let member = change.owner.flatMap { self.member($0) }
+            return .init(
+                shard: change.shard, owner: change.owner,
+                sessionTimeoutMillis: member.map { UInt32(clamping: $0.timeoutNanos / 1_000_000) })
+        }
     }
 
     package var isEmpty: Bool { self.members.isEmpty }

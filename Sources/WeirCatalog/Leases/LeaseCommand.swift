@@ -13,13 +13,19 @@ package enum LeaseCommand: Hashable, Sendable {
     case reset(ApplicationRef, shard: ShardNumber?, to: ResetTarget, force: Bool, reason: String)
     case registerConsumer(StreamID, ConsumerName)
     case deregisterConsumer(StreamID, ConsumerName)
+    /// A worker has come back with another session timeout, in milliseconds: its leases remember it.
+    case setSessionTimeout(ApplicationRef, LeaseOwner, millis: UInt32)
+    /// Sets and removes attributes of an application or a consumer; those of the stream are the catalog's.
+    case setAttributes(StreamID, AttributesChanged.Owner, [AttributeChange])
 
     package var stream: StreamID {
         switch self {
         case .createApplication(let ref, _), .deleteApplication(let ref, _), .assign(let ref, _),
             .checkpoint(let ref, _, _), .reset(let ref, _, _, _, _):
             ref.stream
-        case .registerConsumer(let stream, _), .deregisterConsumer(let stream, _): stream
+        case .registerConsumer(let stream, _), .deregisterConsumer(let stream, _), .setAttributes(let stream, _, _):
+            stream
+        case .setSessionTimeout(let ref, _, _): ref.stream
         }
     }
 }

@@ -6,12 +6,16 @@ internal import WeirModel
 /// ```
 /// 32 application created   application | i64 at, ms since 1970 | u32 rows | rows: u32 shard | checkpoint
 /// 33 application deleted   application
-/// 34 leases assigned       application | u16 owners | owners: text worker | u64 incarnation
-///                          | u32 changes | changes: u32 shard | u16 owner, 0xffff for nobody
+/// 34 leases assigned       as 40, without session timeouts: read, and not written any more
 /// 35 checkpointed          application | u32 shard | checkpoint
 /// 36 leases reset          application | i64 at, ms since 1970 | text reason | u32 rows | rows as in 32
 /// 37 consumer registered   u64 stream | text name | i64 at, ms since 1970
 /// 38 consumer deregistered u64 stream | text name
+/// 39 attributes changed    u64 stream | i64 at, ms since 1970 | as at `ByteWriter.write(attributes:)`; the owner is an
+///                          application or a consumer
+/// 40 leases assigned       application | u16 owners | owners: text worker | u64 incarnation | opt u32 session timeout,
+///                          ms | u32 changes | changes: u32 shard | u16 owner, 0xffff for nobody
+/// 41 session timeout set   application | text worker | u64 incarnation | u32 ms
 /// application: u64 stream | text name
 /// checkpoint:  u8 kind: 0 at timestamp: i64 ms | 1 trim horizon
 ///              | 2 sequence number: u64 creation second, u32 shard, u64 index, u64 arrival second, opt u64 sub
@@ -19,18 +23,20 @@ internal import WeirModel
 /// ```
 extension LeaseEvent {
     /// The kinds of all lease events; others are the catalog's or the log's.
-    package static let kinds: ClosedRange<UInt16> = 32...38
+    package static let kinds: ClosedRange<UInt16> = 32...41
     private static let nobody = UInt16.max
 
     package var kind: UInt16 {
         switch self {
         case .applicationCreated: 32
         case .applicationDeleted: 33
-        case .leasesAssigned: 34
+        case .leasesAssigned: 40
         case .checkpointed: 35
         case .leasesReset: 36
         case .consumerRegistered: 37
         case .consumerDeregistered: 38
+        case .attributesChanged: 39
+        case .sessionTimeoutSet: 41
         }
     }
 
@@ -60,25 +66,52 @@ extension LeaseEvent {
         case .consumerDeregistered(let stream, let name):
             writer.write(stream.rawValue)
             writer.write(name.description)
+        case .attributesChanged(let event):
+            writer.write(event.stream.rawValue)
+            writer.write(event.atMillis)
+            writer.write(attributes: event)
+        case .sessionTimeoutSet(let ref, let owner, let millis):
+            writer.write(application: ref)
+            writer.write(owner: owner)
+            writer.write(millis)
         }
         return writer.bytes
     }
 
+    /// Who gets a lease, with the session timeout that it is given under.
+    private struct Holder: Hashable {
+        let owner: LeaseOwner
+        let timeout: UInt32?
+
+        init?(_ change: LeasesAssigned.Change) {
+            guard let owner = change.owner else { return nil }
+            self.init(owner: owner, timeout: change.sessionTimeoutMillis)
+        }
+
+        init(owner: LeaseOwner, timeout: UInt32?) {
+            self.owner = owner
+            self.timeout = timeout
+        }
+    }
+
     /// Each owner once: one worker can get thousands of leases.
     private static func encode(_ event: LeasesAssigned, to writer: inout ByteWriter) {
-        var positions: [LeaseOwner: UInt16] = [:]
-        var owners: [LeaseOwner] = []
-        for owner in event.changes.compactMap(\.owner) where positions[owner] == nil {
-            positions[owner] = UInt16(truncatingIfNeeded: owners.count)
-            owners.append(owner)
+        var positions: [Holder: UInt16] = [:]
+        var holders: [Holder] = []
+        for holder in event.changes.compactMap(Holder.init) where positions[holder] == nil {
+            positions[holder] = UInt16(truncatingIfNeeded: holders.count)
+            holders.append(holder)
         }
         writer.write(application: event.application)
-        writer.write(UInt16(truncatingIfNeeded: owners.count))
-        for owner in owners { writer.write(owner: owner) }
+        writer.write(UInt16(truncatingIfNeeded: holders.count))
+        for holder in holders {
+            writer.write(owner: holder.owner)
+            writer.write(optional: holder.timeout)
+        }
         writer.write(UInt32(clamping: event.changes.count))
         for change in event.changes {
             writer.write(change.shard.rawValue)
-            writer.write(change.owner.flatMap { positions[$0] } ?? Self.nobody)
+            writer.write(Holder(change).flatMap { positions[$0] } ?? Self.nobody)
         }
     }
 
@@ -101,7 +134,7 @@ extension LeaseEvent {
                     application: try reader.readApplication(), atMillis: try reader.readClockMillis(),
                     rows: try reader.readRows()))
         case 33: return .applicationDeleted(try reader.readApplication())
-        case 34: return .leasesAssigned(try Self.decodeAssigned(&reader))
+        case 34, 40: return .leasesAssigned(try Self.decodeAssigned(&reader, hasTimeouts: kind == 40))
         case 35:
             return .checkpointed(
                 Checkpointed(
@@ -115,16 +148,29 @@ extension LeaseEvent {
         case 37:
             return .consumerRegistered(
                 try reader.readStream(), try reader.readConsumer(), atMillis: try reader.readClockMillis())
+        case 39:
+            let event = try reader.readAttributesChanged(
+                of: try reader.readStream(), atMillis: try reader.readClockMillis())
+            guard event.owner != .stream else { throw MalformedBytes("the catalog keeps the attributes of streams") }
+            return .attributesChanged(event)
+        case 41:
+            return .sessionTimeoutSet(
+                try reader.readApplication(), try reader.readOwner(), millis: try reader.read(UInt32.self))
         default: return .consumerDeregistered(try reader.readStream(), try reader.readConsumer())
         }
     }
 
-    private static func decodeAssigned(_ reader: inout ByteReader) throws(MalformedBytes) -> LeasesAssigned {
+    private static func decodeAssigned(
+        _ reader: inout ByteReader, hasTimeouts: Bool
+    ) throws(MalformedBytes) -> LeasesAssigned {
         let application = try reader.readApplication()
         let ownerCount = Int(try reader.read(UInt16.self))
         guard ownerCount <= reader.remaining / 10 else { throw MalformedBytes("\(ownerCount) owners do not fit") }
-        var owners: [LeaseOwner] = []
-        for _ in 0..<ownerCount { owners.append(try reader.readOwner()) }
+        var owners: [Holder] = []
+        for _ in 0..<ownerCount {
+            let owner = try reader.readOwner()
+            owners.append(Holder(owner: owner, timeout: hasTimeouts ? try reader.readOptional() : nil))
+        }
         let count = try reader.readCount(ofAtLeast: 6)
         var changes: [LeasesAssigned.Change] = []
         changes.reserveCapacity(count)
@@ -134,7 +180,8 @@ extension LeaseEvent {
             guard owner == Self.nobody || Int(owner) < owners.count else {
                 throw MalformedBytes("owner \(owner) of \(owners.count)")
             }
-            changes.append(.init(shard: shard, owner: owner == Self.nobody ? nil : owners[Int(owner)]))
+            let holder = owner == Self.nobody ? nil : owners[Int(owner)]
+            changes.append(.init(shard: shard, owner: holder?.owner, sessionTimeoutMillis: holder?.timeout))
         }
         return LeasesAssigned(application: application, changes: changes)
     }

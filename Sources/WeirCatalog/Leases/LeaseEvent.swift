@@ -11,6 +11,9 @@ package enum LeaseEvent: Hashable, Sendable {
     case leasesReset(LeasesReset)
     case consumerRegistered(StreamID, ConsumerName, atMillis: Int64)
     case consumerDeregistered(StreamID, ConsumerName)
+    case sessionTimeoutSet(ApplicationRef, LeaseOwner, millis: UInt32)
+    /// Of an application or a consumer.
+    case attributesChanged(AttributesChanged)
 }
 
 package struct ApplicationCreated: Hashable, Sendable {
@@ -33,10 +36,13 @@ package struct LeasesAssigned: Hashable, Sendable {
     package struct Change: Hashable, Sendable {
         package let shard: ShardNumber
         package let owner: LeaseOwner?
+        /// How long the owner may be silent, in milliseconds. `nil`: there is none, or it did not say.
+        package let sessionTimeoutMillis: UInt32?
 
-        package init(shard: ShardNumber, owner: LeaseOwner?) {
+        package init(shard: ShardNumber, owner: LeaseOwner?, sessionTimeoutMillis: UInt32? = nil) {
             self.shard = shard
             self.owner = owner
+            self.sessionTimeoutMillis = owner == nil ? nil : sessionTimeoutMillis
         }
     }
 

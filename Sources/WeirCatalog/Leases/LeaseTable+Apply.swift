@@ -15,12 +15,36 @@ extension LeaseTable {
             guard self.consumers[stream]?[name] == nil else {
                 throw CatalogMismatch("consumer '\(name)' of \(stream) was registered twice")
             }
-            self.consumers[stream, default: [:]][name] = atMillis
+            self.consumers[stream, default: [:]][name] = Consumer(createdAtMillis: atMillis)
         case .consumerDeregistered(let stream, let name):
-            guard self.consumers[stream]?.removeValue(forKey: name) != nil else {
+            guard let consumer = self.consumers[stream]?.removeValue(forKey: name) else {
                 throw CatalogMismatch("consumer '\(name)' of \(stream) was never registered")
             }
+            self.attributeBytes -= consumer.attributes.bytes
             if self.consumers[stream]?.isEmpty ?? false { self.consumers[stream] = nil }
+        case .sessionTimeoutSet(let ref, let owner, let millis):
+            guard let rows = self.applications[ref]?.rows else {
+                throw CatalogMismatch("a session timeout of \(ref), which is not there")
+            }
+            for (shard, row) in rows where row.owner == owner {
+                self.update(ref, shard) { $0.sessionTimeoutMillis = millis }
+            }
+        case .attributesChanged(let event): try self.change(event)
+        }
+    }
+
+    private mutating func change(_ event: AttributesChanged) throws(CatalogMismatch) {
+        guard var attributes = self.attributes(of: event.owner, event.stream) else {
+            throw CatalogMismatch("attributes of \(event.owner) of \(event.stream), which is not there")
+        }
+        self.attributeBytes -= attributes.bytes
+        for change in event.changes { attributes.apply(change) }
+        self.attributeBytes += attributes.bytes
+        switch event.owner {
+        case .stream: break
+        case .application(let name):
+            self.applications[ApplicationRef(stream: event.stream, name: name)]?.attributes = attributes
+        case .consumer(let name): self.consumers[event.stream]?[name]?.attributes = attributes
         }
     }
 
@@ -37,9 +61,10 @@ extension LeaseTable {
             }
         case .streamDeleted(let event):
             for ref in self.applications(of: event.stream) { self.remove(ref) }
-            self.consumers[event.stream] = nil
+            let consumers = self.consumers.removeValue(forKey: event.stream) ?? [:]
+            self.attributeBytes -= consumers.values.reduce(0) { $0 + $1.attributes.bytes }
             self.countersUsed[event.stream] = nil
-        case .streamCreated, .streamUpdated, .horizonRaised, .streamCapped: break
+        case .streamCreated, .streamUpdated, .horizonRaised, .streamCapped, .attributesChanged: break
         }
     }
 
@@ -70,8 +95,10 @@ extension LeaseTable {
     }
 
     private mutating func remove(_ ref: ApplicationRef) {
-        guard let rows = self.applications.removeValue(forKey: ref)?.rows else { return }
+        guard let application = self.applications.removeValue(forKey: ref) else { return }
+        let rows = application.rows
         self.rowCount -= rows.count
+        self.attributeBytes -= application.attributes.bytes
         let highest = rows.values.reduce(self.countersUsed[ref.stream] ?? 0) { max($0, $1.counter) }
         if highest > 0 { self.countersUsed[ref.stream] = highest }
     }
@@ -83,6 +110,7 @@ extension LeaseTable {
         for change in event.changes {
             self.update(event.application, change.shard) { row in
                 row.owner = change.owner
+                row.sessionTimeoutMillis = change.sessionTimeoutMillis
                 row.counter += 1
                 if change.owner != nil { row.ownerSwitches &+= 1 }
             }
@@ -103,6 +131,7 @@ extension LeaseTable {
             // Nothing is left to do: nobody needs to hold it.
             if event.checkpoint == .shardEnd {
                 row.owner = nil
+                row.sessionTimeoutMillis = nil
                 row.counter += 1
             }
         }
@@ -123,6 +152,7 @@ extension LeaseTable {
             }
             self.update(event.application, change.shard) { row in
                 row.owner = nil
+                row.sessionTimeoutMillis = nil
                 row.counter += 1
                 row.checkpoint = change.checkpoint
                 row.ownerSwitches = 0

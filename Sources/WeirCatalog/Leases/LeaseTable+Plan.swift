@@ -19,12 +19,41 @@ extension LeaseTable {
             return try self.planReset(ref, shard, target, force: force, reason: reason, around)
         case .registerConsumer(let stream, let name): return try self.planRegister(stream, name, around)
         case .deregisterConsumer(let stream, let name):
-            guard self.isRegistered(name, of: stream) else {
-                throw WeirError(
-                    .consumerNotFound, "stream '\(around.stream.name)' has no registered consumer '\(name)'")
-            }
+            guard self.isRegistered(name, of: stream) else { throw Self.noConsumer(name, around) }
             return .consumerDeregistered(stream, name)
+        case .setSessionTimeout(let ref, let owner, let millis):
+            guard let rows = self.applications[ref]?.rows.values else { return nil }
+            let isNews = rows.contains { $0.owner == owner && $0.sessionTimeoutMillis != millis }
+            return isNews ? .sessionTimeoutSet(ref, owner, millis: millis) : nil
+        case .setAttributes(let stream, let owner, let changes):
+            return try self.planAttributes(of: owner, in: stream, changes, around)
         }
+    }
+
+    private func planAttributes(
+        of owner: AttributesChanged.Owner, in stream: StreamID, _ changes: [AttributeChange],
+        _ around: LeaseSurroundings
+    ) throws(WeirError) -> LeaseEvent? {
+        let what: String
+        switch owner {
+        case .stream:
+            throw WeirError(.internalFailure, "the lease table was asked for the attributes of a stream")
+        case .application(let name):
+            _ = try self.existing(ApplicationRef(stream: stream, name: name), around)
+            what = "application '\(name)' of stream '\(around.stream.name)'"
+        case .consumer(let name):
+            guard self.isRegistered(name, of: stream) else { throw Self.noConsumer(name, around) }
+            what = "consumer '\(name)' of stream '\(around.stream.name)'"
+        }
+        let changes = try (self.attributes(of: owner, stream) ?? Attributes()).plan(
+            changes, room: Limits.attributeBytesOfNodeMax - self.attributeBytes, of: what)
+        guard !changes.isEmpty else { return nil }
+        return .attributesChanged(
+            AttributesChanged(stream: stream, atMillis: around.nowMillis, owner: owner, changes: changes))
+    }
+
+    private static func noConsumer(_ name: ConsumerName, _ around: LeaseSurroundings) -> WeirError {
+        WeirError(.consumerNotFound, "stream '\(around.stream.name)' has no registered consumer '\(name)'")
     }
 
     /// The application, or an error that names those there are.
@@ -83,9 +112,11 @@ extension LeaseTable {
         guard applications > 0, self.rowCount + children * applications > leasesMax else { return }
         throw WeirError(
             .limitExceeded,
-            "the \(children) shards that this opens would bring the node to \(self.rowCount + children * applications) "
-                + "leases, one for each of the \(applications) applications of stream '\(stream.name)'; \(leasesMax) are "
-                + "allowed: delete an application that is not used (weir lease delete)")
+            "the \(children) shards that this opens would bring the node to "
+                + "\(self.rowCount + children * applications) leases, one for each of the \(applications) applications "
+                + "of stream '\(stream.name)'; \(leasesMax) are allowed: delete one that is not used (weir lease "
+                + "delete)"
+        )
     }
 
     private func planCreate(

@@ -4,18 +4,18 @@ internal import WeirModel
 /// The form of a snapshot, little-endian; equal tables give equal bytes. Whoever stores it adds the checksum.
 ///
 /// ```
-/// u16 format (2) | u32 applications | applications by stream and name | u32 consumers | consumers by stream and name
+/// u16 format (3) | u32 applications | applications by stream and name | u32 consumers | consumers by stream and name
 /// | u32 counters | counters by stream
-/// application: u64 stream | text name | i64 created, ms | u32 rows | rows by shard
-/// row:         u32 shard | opt (text worker | u64 incarnation) | u64 counter | checkpoint | u32 owner switches
-///              | opt (text reason | i64 at, ms)
-/// consumer:    u64 stream | text name | i64 registered, ms
+/// application: u64 stream | text name | i64 created, ms | attributes | u32 rows | rows by shard
+/// row:         u32 shard | opt (text worker | u64 incarnation | opt u32 session timeout, ms) | u64 counter
+///              | checkpoint | u32 owner switches | opt (text reason | i64 at, ms)
+/// consumer:    u64 stream | text name | i64 registered, ms | attributes
 /// counter:     u64 stream | u64 highest counter of applications that were deleted
 /// ```
 ///
-/// Format 1 ends behind the consumers.
+/// Format 2 has neither session timeouts nor attributes; format 1 also ends behind the consumers.
 extension LeaseTable {
-    private static let format: UInt16 = 2
+    private static let format: UInt16 = 3
     private static let firstFormat: UInt16 = 1
     private static let counterBytes = 8 + 8
     private static let applicationBytesMin = 8 + 3 + 8 + 4
@@ -31,6 +31,7 @@ extension LeaseTable {
             guard let application = self.applications[ref] else { continue }
             writer.write(application: ref)
             writer.write(application.createdAtMillis)
+            writer.write(attributes: application.attributes)
             writer.write(UInt32(clamping: application.rows.count))
             for (shard, row) in application.rows.sorted(by: { $0.key < $1.key }) {
                 Self.encode(shard, row, to: &writer)
@@ -38,10 +39,11 @@ extension LeaseTable {
         }
         writer.write(UInt32(clamping: self.consumers.values.reduce(0) { $0 + $1.count }))
         for stream in self.consumers.keys.sorted() {
-            for consumer in self.consumers(of: stream) {
+            for (name, consumer) in (self.consumers[stream] ?? [:]).sorted(by: { $0.key < $1.key }) {
                 writer.write(stream.rawValue)
-                writer.write(consumer.name.description)
+                writer.write(name.description)
                 writer.write(consumer.createdAtMillis)
+                writer.write(attributes: consumer.attributes)
             }
         }
         writer.write(UInt32(clamping: self.countersUsed.count))
@@ -55,7 +57,10 @@ extension LeaseTable {
     private static func encode(_ shard: ShardNumber, _ row: LeaseRow, to writer: inout ByteWriter) {
         writer.write(shard.rawValue)
         writer.write(row.owner != nil)
-        if let owner = row.owner { writer.write(owner: owner) }
+        if let owner = row.owner {
+            writer.write(owner: owner)
+            writer.write(optional: row.sessionTimeoutMillis)
+        }
         writer.write(row.counter)
         writer.write(checkpoint: row.checkpoint)
         writer.write(row.ownerSwitches)
@@ -71,10 +76,10 @@ extension LeaseTable {
         var reader = ByteReader(snapshot)
         do {
             let format = try reader.read(UInt16.self)
-            guard format == Self.format || format == Self.firstFormat else {
+            guard (Self.firstFormat...Self.format).contains(format) else {
                 throw CatalogDecodeError.unknownFormat(format)
             }
-            try self.init(from: &reader, hasCounters: format > Self.firstFormat)
+            try self.init(from: &reader, format: format)
         } catch let error as CatalogDecodeError {
             throw error
         } catch {
@@ -82,19 +87,23 @@ extension LeaseTable {
         }
     }
 
-    private init(from reader: inout ByteReader, hasCounters: Bool) throws(MalformedBytes) {
+    private init(from reader: inout ByteReader, format: UInt16) throws(MalformedBytes) {
         self.init()
+        let knowsFacts = format > 2
         for _ in 0..<(try reader.readCount(ofAtLeast: Self.applicationBytesMin)) {
             let ref = try reader.readApplication()
             let createdAtMillis = try reader.readClockMillis()
+            let attributes = knowsFacts ? try reader.readAttributes() : Attributes()
             var rows: [ShardNumber: LeaseRow] = [:]
             for _ in 0..<(try reader.readCount(ofAtLeast: Self.rowBytesMin)) {
-                let (shard, row) = try Self.decodeRow(&reader)
+                let (shard, row) = try Self.decodeRow(&reader, hasTimeout: knowsFacts)
                 guard rows.updateValue(row, forKey: shard) == nil else {
                     throw MalformedBytes("\(shard) of \(ref) is there twice")
                 }
             }
-            let application = Application(createdAtMillis: createdAtMillis, rows: rows)
+            var application = Application(createdAtMillis: createdAtMillis, rows: rows)
+            application.attributes = attributes
+            self.attributeBytes += attributes.bytes
             guard self.applications.updateValue(application, forKey: ref) == nil else {
                 throw MalformedBytes("\(ref) is there twice")
             }
@@ -103,12 +112,14 @@ extension LeaseTable {
         for _ in 0..<(try reader.readCount(ofAtLeast: Self.consumerBytesMin)) {
             let stream = try reader.readStream()
             let name = try reader.readConsumer()
-            guard self.consumers[stream, default: [:]].updateValue(try reader.readClockMillis(), forKey: name) == nil
-            else {
+            var consumer = Consumer(createdAtMillis: try reader.readClockMillis())
+            if knowsFacts { consumer.attributes = try reader.readAttributes() }
+            self.attributeBytes += consumer.attributes.bytes
+            guard self.consumers[stream, default: [:]].updateValue(consumer, forKey: name) == nil else {
                 throw MalformedBytes("consumer '\(name)' of \(stream) is there twice")
             }
         }
-        if hasCounters { try self.readCounters(&reader) }
+        if format > Self.firstFormat { try self.readCounters(&reader) }
         try reader.expectEnd()
     }
 
@@ -122,12 +133,14 @@ extension LeaseTable {
     }
 
     private static func decodeRow(
-        _ reader: inout ByteReader
+        _ reader: inout ByteReader, hasTimeout: Bool
     ) throws(MalformedBytes) -> (ShardNumber, LeaseRow) {
         let shard = try reader.readShard()
         let owner = try reader.readBool() ? try reader.readOwner() : nil
+        let timeout = owner != nil && hasTimeout ? try reader.readOptional(UInt32.self) : nil
         var row = LeaseRow(checkpoint: .trimHorizon, counter: try reader.read())
         row.owner = owner
+        row.sessionTimeoutMillis = timeout
         row.checkpoint = try reader.readCheckpoint()
         row.ownerSwitches = try reader.read()
         if try reader.readBool() {

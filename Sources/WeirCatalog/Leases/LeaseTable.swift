@@ -18,6 +18,9 @@ package struct ApplicationRef: Hashable, Sendable, CustomStringConvertible {
 /// docs/kinesis-semantics.md, Leases and checkpoints).
 package struct LeaseRow: Hashable, Sendable {
     package internal(set) var owner: LeaseOwner?
+    /// How long the owner may be silent before it counts as gone, in milliseconds. `nil` without an owner, and of one
+    /// that was given the lease by a version which did not keep it.
+    package internal(set) var sessionTimeoutMillis: UInt32?
     /// Rises whenever the owner changes or the row is reset: what checkpoints and reads are fenced by.
     package internal(set) var counter: UInt64
     package internal(set) var checkpoint: LeaseCheckpoint
@@ -41,6 +44,7 @@ package struct LeaseTable: Sendable {
     package struct Application: Sendable {
         package let createdAtMillis: Int64
         package internal(set) var rows: [ShardNumber: LeaseRow]
+        package internal(set) var attributes = Attributes()
         /// Shards whose row came, went, changed its owner or was finished since they were last taken; `nil`: nobody
         /// asks for them.
         fileprivate(set) var news: Set<ShardNumber>?
@@ -51,10 +55,18 @@ package struct LeaseTable: Sendable {
         }
     }
 
+    /// A registered consumer.
+    package struct Consumer: Hashable, Sendable {
+        /// When it was registered, in milliseconds since 1970.
+        package let createdAtMillis: Int64
+        package internal(set) var attributes = Attributes()
+    }
+
     package internal(set) var applications: [ApplicationRef: Application] = [:]
-    /// When each consumer of a stream was registered, in milliseconds since 1970.
-    package internal(set) var consumers: [StreamID: [ConsumerName: Int64]] = [:]
+    package internal(set) var consumers: [StreamID: [ConsumerName: Consumer]] = [:]
     package internal(set) var rowCount = 0
+    /// Bytes of attributes of all applications and consumers.
+    package internal(set) var attributeBytes = 0
     /// The highest counter of a row of an application of the stream that was deleted: rows of one that is made anew
     /// begin there, so that no lease ever has the counter of an earlier one of its shard.
     var countersUsed: [StreamID: UInt64] = [:]
@@ -74,7 +86,16 @@ package struct LeaseTable: Sendable {
 
     /// The consumers of a stream, by name.
     package func consumers(of stream: StreamID) -> [(name: ConsumerName, createdAtMillis: Int64)] {
-        (self.consumers[stream] ?? [:]).sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+        (self.consumers[stream] ?? [:]).sorted { $0.key < $1.key }.map { ($0.key, $0.value.createdAtMillis) }
+    }
+
+    /// `nil` when there is no such application or consumer.
+    package func attributes(of owner: AttributesChanged.Owner, _ stream: StreamID) -> Attributes? {
+        switch owner {
+        case .stream: nil
+        case .application(let name): self.applications[ApplicationRef(stream: stream, name: name)]?.attributes
+        case .consumer(let name): self.consumers[stream]?[name]?.attributes
+        }
     }
 
     package func isRegistered(_ consumer: ConsumerName, of stream: StreamID) -> Bool {

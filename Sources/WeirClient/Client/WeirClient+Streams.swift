@@ -73,7 +73,7 @@ public struct StreamPage: Hashable, Sendable {
 public struct StreamChange: Hashable, Sendable {
     public var retentionMillis: Int64?
     public var maxBytes: SizeCap?
-    public var limits: RateLimits?
+    public var limits: LimitsProfile?
     public var recordBytesMax: Int?
 
     public enum SizeCap: Hashable, Sendable {
@@ -83,7 +83,8 @@ public struct StreamChange: Hashable, Sendable {
     }
 
     public init(
-        retentionMillis: Int64? = nil, maxBytes: SizeCap? = nil, limits: RateLimits? = nil, recordBytesMax: Int? = nil
+        retentionMillis: Int64? = nil, maxBytes: SizeCap? = nil, limits: LimitsProfile? = nil,
+        recordBytesMax: Int? = nil
     ) {
         self.retentionMillis = retentionMillis
         self.maxBytes = maxBytes

@@ -154,6 +154,7 @@ extension ClientConnection {
     }
 
     private func send<R: WireRequest>(_ request: R, _ context: Context) {
+        let request = request.told(to: self.helloAnswer?.features ?? 0)
         let bytes = request.encode().count
         let admission = self.state.withLock { state -> (ClientSession<Context>.Admission, (any FrameConnection)?) in
             let admission = state.session.request(R.type, bytes: bytes, context: context)

@@ -41,8 +41,8 @@ enum Arguments {
         try Self.usage { () throws(WeirError) in try HashKey(parsing: text) }
     }
 
-    static func limits(_ text: String) throws -> RateLimits {
-        try Self.usage { () throws(WeirError) in try RateLimits(parsing: text) }
+    static func limits(_ text: String) throws -> LimitsProfile {
+        try Self.usage { () throws(WeirError) in try LimitsProfile(parsing: text) }
     }
 
     static func shardCount(_ text: String) throws -> Int {

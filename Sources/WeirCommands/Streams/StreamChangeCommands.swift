@@ -23,7 +23,7 @@ struct StreamUpdateCommand: AsyncParsableCommand {
         transform: { $0 == "none" ? .none : .bytes(try Arguments.sizeCap($0)) })
     var maxSize: StreamChange.SizeCap?
     @Option(help: LimitsHelp.text, transform: Arguments.limits)
-    var limits: RateLimits?
+    var limits: LimitsProfile?
     @Option(
         help: ArgumentHelp("Data and key of one record, 1MiB to 10MiB.", valueName: "size"),
         transform: Arguments.recordBytes)

@@ -40,7 +40,7 @@ struct StreamCreateCommand: AsyncParsableCommand {
         transform: Arguments.sizeCap)
     var maxSize: Int64?
     @Option(help: LimitsHelp.text, transform: Arguments.limits)
-    var limits: RateLimits?
+    var limits: LimitsProfile?
     @Option(
         help: ArgumentHelp("Data and key of one record, 1MiB to 10MiB (default: 1MiB).", valueName: "size"),
         transform: Arguments.recordBytes)

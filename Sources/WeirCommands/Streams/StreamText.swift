@@ -7,7 +7,7 @@ enum StreamText {
         let settings = stream.settings
         let cap = settings.maxBytes.map { ", newest \(SizeText.describe($0))" } ?? ""
         return "\(stream.name): \(CountText.describe(stream.openShards, "open shard")), retention "
-            + "\(DurationText.describe(settings.retentionMillis))\(cap), limits \(settings.limits)"
+            + "\(DurationText.describe(settings.retentionMillis))\(cap), limits \(settings.profile)"
     }
 
     static var table: Table {
@@ -22,7 +22,7 @@ enum StreamText {
             stream.name.description, String(stream.openShards),
             DurationText.describe(stream.settings.retentionMillis),
             stream.settings.maxBytes.map { SizeText.describe($0) } ?? "-",
-            stream.settings.limits.description, TimeText.describe(stream.createdAtMillis / 1000 * 1000),
+            stream.settings.profile.description, TimeText.describe(stream.createdAtMillis / 1000 * 1000),
         ]
     }
 
@@ -35,7 +35,7 @@ enum StreamText {
         properties.append("open shards", String(stream.openShards))
         properties.append("retention", DurationText.describe(settings.retentionMillis))
         properties.append("max size", settings.maxBytes.map { SizeText.describe($0) } ?? "none")
-        properties.append("limits", Self.rates(settings.limits))
+        properties.append("limits", Self.rates(settings.profile))
         properties.append("max record", SizeText.describe(Int64(settings.recordBytesMax)))
         if stream.horizonMillis > 0 {
             properties.append("trim horizon", TimeText.describe(stream.horizonMillis))
@@ -44,15 +44,16 @@ enum StreamText {
     }
 
     /// The profile's name, and what it means.
-    private static func rates(_ limits: RateLimits) -> String {
+    private static func rates(_ profile: LimitsProfile) -> String {
+        let limits = profile.rates
         let rates = [
             limits.bytesIn.map { "\(SizeText.describe($0))/s in" },
             limits.recordsIn.map { "\(CountText.describe($0)) records/s in" },
             limits.bytesOut.map { "\(SizeText.describe($0))/s out" },
             limits.readsOut.map { "\(CountText.describe($0)) reads/s out" },
         ].compactMap { $0 }
-        if rates.isEmpty { return "\(limits) (no rate limit)" }
-        return "\(limits) (each shard: \(rates.joined(separator: ", ")))"
+        if rates.isEmpty { return "\(profile) (no rate limit)" }
+        return "\(profile) (each shard: \(rates.joined(separator: ", ")))"
     }
 
     static func object(_ stream: StreamDescription) -> JSONObject {
@@ -63,7 +64,7 @@ enum StreamText {
         object.set("openShardCount", stream.openShards)
         object.set("retentionMillis", settings.retentionMillis)
         object.set("maxSizeBytes", settings.maxBytes)
-        object.set("limits", settings.limits.description)
+        object.set("limits", settings.profile.description)
         object.set("maxRecordBytes", settings.recordBytesMax)
         object.set("mapVersion", .integer(Int64(clamping: stream.mapVersion)))
         object.set("createdAt", .time(stream.createdAtMillis))

@@ -101,7 +101,7 @@ package struct CommitHeader: Hashable, Sendable {
         guard raw.count >= Self.bytes, raw.integer(UInt32.self, at: 0) == Self.magic else {
             throw FormatError("no commit begins here")
         }
-        guard raw.integer(UInt32.self, at: 4) == LogFormat.version else {
+        guard LogFormat.versions.contains(raw.integer(UInt32.self, at: 4)) else {
             throw FormatError("a commit of format version \(raw.integer(UInt32.self, at: 4))")
         }
         self.init(

@@ -3,7 +3,11 @@ import WeirModel
 
 /// What fixes the bytes on disk. A change here is a new format version.
 package enum LogFormat {
-    package static let version: UInt32 = 1
+    package static let version: UInt32 = 2
+    /// What this program reads. Segments, commits and snapshots of format 1 have the same forms; format 2 knows more
+    /// kinds of events, and other forms of the catalog and the lease table in a snapshot.
+    package static let versions: ClosedRange<UInt32> = 1...2
+    package static var known: String { "\(Self.versions.lowerBound) to \(Self.versions.upperBound)" }
     /// Commits and headers begin at and are padded to this many bytes.
     package static let block = 4096
     /// Commits of one term in flight at once; numbers skipped at the start of a term exceed it by far.

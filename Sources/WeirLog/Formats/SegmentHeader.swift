@@ -72,8 +72,8 @@ package struct SegmentHeader: Hashable, Sendable {
             throw FormatError("a segment header's checksum does not match")
         }
         let version = block.integer(UInt32.self, at: 8)
-        guard version == LogFormat.version else {
-            throw FormatError("segment format version \(version); this program reads version \(LogFormat.version)")
+        guard LogFormat.versions.contains(version) else {
+            throw FormatError("segment format version \(version); this program reads versions \(LogFormat.known)")
         }
         self.init(
             logID: block.integer(at: 16), file: block.integer(at: 24), useCount: block.integer(at: 12),

@@ -124,9 +124,9 @@ package struct SnapshotFile: Hashable, Sendable {
         guard raw.integer(UInt32.self, at: 12) == weir_crc32c(0, raw.baseAddress! + 16, raw.count - 16) else {
             throw FormatError("its checksum does not match")
         }
-        guard raw.integer(UInt32.self, at: 8) == LogFormat.version else {
+        guard LogFormat.versions.contains(raw.integer(UInt32.self, at: 8)) else {
             throw FormatError(
-                "its format version is \(raw.integer(UInt32.self, at: 8)), this program reads \(LogFormat.version)")
+                "its format version is \(raw.integer(UInt32.self, at: 8)), this program reads \(LogFormat.known)")
         }
         guard raw.integer(UInt64.self, at: 16) == UInt64(raw.count - 24) else {
             throw FormatError("its length is wrong")

@@ -16,19 +16,13 @@ public struct RateLimits: Hashable, Sendable {
         self.bytesOut = bytesOut
         self.readsOut = readsOut
     }
-
-    /// The rates of Kinesis (docs/kinesis-semantics.md, Limits): 1 MiB and 1,000 records in, 2 MiB and 5 reads out.
-    public static let kinesis = RateLimits(bytesIn: 1 << 20, recordsIn: 1000, bytesOut: 2 << 20, readsOut: 5)
-    public static let open = RateLimits(bytesIn: nil, recordsIn: nil, bytesOut: nil, readsOut: nil)
 }
 
 extension RateLimits: CustomStringConvertible {
-    /// `kinesis`, `open`, or the explicit form that `init(parsing:)` reads.
+    /// The form that `init(parsing:)` reads; every key is named when there is no limit at all.
     public var description: String {
-        if self == .kinesis { return "kinesis" }
-        if self == .open { return "open" }
-        return Self.keys.compactMap { key in self[keyPath: key.path].map { "\(key.name)=\($0)" } }
-            .joined(separator: ",")
+        let limited = Self.keys.compactMap { key in self[keyPath: key.path].map { "\(key.name)=\($0)" } }
+        return (limited.isEmpty ? Self.keys.map { "\($0.name)=none" } : limited).joined(separator: ",")
     }
 
     private static var keys: [(name: String, path: WritableKeyPath<RateLimits, Int64?>)] {
@@ -37,27 +31,22 @@ extension RateLimits: CustomStringConvertible {
         ]
     }
 
-    /// Reads `kinesis`, `open`, or `KEY=VALUE,...` with the keys bytes-in, records-in, bytes-out and reads-out, each
-    /// a whole number from 1 or `none`; a key that is not named has no limit.
+    static let form =
+        "KEY=VALUE pairs joined by ',' with the keys bytes-in, records-in, bytes-out, reads-out and a whole number "
+        + "from 1 or 'none'"
+
+    /// Reads `KEY=VALUE,...` with the keys bytes-in, records-in, bytes-out and reads-out, each a whole number from 1 or
+    /// `none`; a key that is not named has no limit.
     public init(parsing text: String) throws(WeirError) {
-        switch text {
-        case "kinesis": self = .kinesis
-        case "open": self = .open
-        default:
-            var limits = RateLimits.open
-            for part in text.split(separator: ",", omittingEmptySubsequences: false) {
-                let pair = part.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-                guard pair.count == 2, let key = Self.keys.first(where: { $0.name == pair[0] }),
-                    pair[1] == "none" || (Int64(pair[1]).map { $0 >= 1 } ?? false)
-                else {
-                    throw WeirError(
-                        .invalidArgument,
-                        "limits '\(text.prefix(140))' are not 'kinesis', 'open', or KEY=VALUE pairs joined by ',' with "
-                            + "the keys bytes-in, records-in, bytes-out, reads-out and a whole number from 1 or 'none'")
-                }
-                limits[keyPath: key.path] = Int64(pair[1])
+        self.init(bytesIn: nil, recordsIn: nil, bytesOut: nil, readsOut: nil)
+        for part in text.split(separator: ",", omittingEmptySubsequences: false) {
+            let pair = part.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            guard pair.count == 2, let key = Self.keys.first(where: { $0.name == pair[0] }),
+                pair[1] == "none" || (Int64(pair[1]).map { $0 >= 1 } ?? false)
+            else {
+                throw WeirError(.invalidArgument, "limits '\(text.prefix(140))' are not \(Self.form)")
             }
-            self = limits
+            self[keyPath: key.path] = Int64(pair[1])
         }
     }
 }

@@ -5,19 +5,23 @@ public struct StreamSettings: Hashable, Sendable {
     public var retentionMillis: Int64
     /// Bytes of the newest records that stay; older ones are dropped, a segment of the log at a time. `nil` is no cap.
     public var maxBytes: Int64?
-    public var limits: RateLimits
+    public var profile: LimitsProfile
     /// Data and partition key of one record, in bytes.
     public var recordBytesMax: Int
 
     public init(
-        retentionMillis: Int64 = Limits.retentionMillisDefault, maxBytes: Int64? = nil, limits: RateLimits = .kinesis,
+        retentionMillis: Int64 = Limits.retentionMillisDefault, maxBytes: Int64? = nil,
+        limits: LimitsProfile = .kinesis,
         recordBytesMax: Int = Limits.recordBytesDefault
     ) {
         self.retentionMillis = retentionMillis
         self.maxBytes = maxBytes
-        self.limits = limits
+        self.profile = limits
         self.recordBytesMax = recordBytesMax
     }
+
+    /// The rates that the profile means.
+    public var limits: RateLimits { self.profile.rates }
 
     /// Refuses a setting outside its limits (docs/kinesis-semantics.md, Limits), saying what is allowed.
     public func validate() throws(WeirError) {
@@ -30,6 +34,7 @@ public struct StreamSettings: Hashable, Sendable {
                 .invalidArgument,
                 "a maximum size of \(maxBytes) bytes is not allowed: at least \(Limits.streamBytesMin)")
         }
+        let limits = self.limits
         for rate in [limits.bytesIn, limits.recordsIn, limits.bytesOut, limits.readsOut] {
             if let rate, rate < 1 {
                 throw WeirError(.invalidArgument, "a rate limit of \(rate) is not allowed: at least 1")

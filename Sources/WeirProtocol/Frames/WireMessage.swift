@@ -9,6 +9,10 @@ package protocol WireMessage: Hashable, Sendable {
 
     func encode(into writer: inout ByteWriter)
 
+    /// The message for a connection whose ends both have these features (`Wire.Features`): with what only such ends
+    /// understand.
+    func told(to features: UInt64) -> Self
+
     /// Reads the form and checks what this version can tell of it: lengths, counts before anything is allocated,
     /// kinds. Whether a value is *allowed* is `validate()`'s to say.
     init(reading reader: inout ByteReader) throws(MalformedBytes)
@@ -34,6 +38,8 @@ package protocol WirePush: WireMessage {
 
 extension WireMessage {
     package static var mayGrow: Bool { false }
+
+    package func told(to features: UInt64) -> Self { self }
 
     package func encode() -> [UInt8] {
         var writer = ByteWriter()

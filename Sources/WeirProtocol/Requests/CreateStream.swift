@@ -2,7 +2,7 @@
 import WeirModel
 
 /// ```
-/// text name | u32 shards | settings
+/// text name | u32 shards | settings | [u8 profile]
 /// ```
 package struct CreateStream: WireCall {
     package typealias Answer = StreamAnswer
@@ -11,7 +11,9 @@ package struct CreateStream: WireCall {
     /// As it came: `StreamName` judges it.
     package let name: String
     package let shards: UInt32
-    package let settings: StreamSettings
+    package private(set) var settings: StreamSettings
+    /// Whether the profile is named, for a server that has `Wire.Features.limitsProfiles`.
+    package private(set) var namesProfile = false
 
     package init(name: String, shards: UInt32, settings: StreamSettings) {
         self.name = name
@@ -29,11 +31,21 @@ package struct CreateStream: WireCall {
         writer.write(self.name)
         writer.write(self.shards)
         self.settings.encode(into: &writer)
+        if self.namesProfile { self.settings.profile.encode(into: &writer) }
+    }
+
+    package func told(to features: UInt64) -> Self {
+        var told = self
+        told.namesProfile = features & Wire.Features.limitsProfiles != 0
+        return told
     }
 
     package init(reading reader: inout ByteReader) throws(MalformedBytes) {
         self.name = try reader.readString()
         self.shards = try reader.read()
         self.settings = try StreamSettings(reading: &reader)
+        guard reader.remaining > 0 else { return }
+        self.namesProfile = true
+        self.settings.profile = try self.settings.profile.named(reading: &reader)
     }
 }

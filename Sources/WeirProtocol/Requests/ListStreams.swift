@@ -37,12 +37,14 @@ package struct ListStreams: WireCall {
 }
 
 /// ```
-/// u8 more follow (0, 1) | u32 n, n x stream description
+/// u8 more follow (0, 1) | u32 n, n x stream description | [n x u8 profile]
 /// ```
 package struct ListStreamsAnswer: WireMessage {
     package let streams: [StreamDescription]
     /// Whether a page after the last name would hold something.
     package let hasMore: Bool
+    /// Whether the profiles are named, for a client that has `Wire.Features.limitsProfiles`.
+    package private(set) var namesProfiles = false
 
     package init(streams: [StreamDescription], hasMore: Bool) {
         self.streams = streams
@@ -52,10 +54,23 @@ package struct ListStreamsAnswer: WireMessage {
     package func encode(into writer: inout ByteWriter) {
         writer.write(self.hasMore)
         writer.write(self.streams)
+        guard self.namesProfiles else { return }
+        for stream in self.streams { stream.settings.profile.encode(into: &writer) }
+    }
+
+    package func told(to features: UInt64) -> Self {
+        var told = self
+        told.namesProfiles = !self.streams.isEmpty && features & Wire.Features.limitsProfiles != 0
+        return told
     }
 
     package init(reading reader: inout ByteReader) throws(MalformedBytes) {
         self.hasMore = try reader.readBool()
-        self.streams = try reader.readList(of: StreamDescription.self)
+        var streams = try reader.readList(of: StreamDescription.self)
+        self.namesProfiles = !streams.isEmpty && reader.remaining > 0
+        if self.namesProfiles {
+            for position in streams.indices { streams[position] = try streams[position].named(reading: &reader) }
+        }
+        self.streams = streams
     }
 }

@@ -5,7 +5,7 @@ import WeirModel
 ///
 /// ```
 /// u64 stream | optional i64 retention, ms | u8 size cap (0 stays, 1 set, 2 removed), if 1: i64 bytes
-/// u8 (0, 1), if 1: rate limits | optional u32 bytes of a record, at most
+/// u8 (0, 1), if 1: rate limits | optional u32 bytes of a record, at most | [u8 profile, when there are rate limits]
 /// ```
 package struct UpdateStream: WireCall {
     package typealias Answer = StreamAnswer
@@ -21,11 +21,13 @@ package struct UpdateStream: WireCall {
     package let stream: StreamID
     package var retentionMillis: Int64?
     package var sizeCap: SizeCap
-    package var limits: RateLimits?
+    package var limits: LimitsProfile?
     package var recordBytesMax: UInt32?
+    /// Whether the profile is named, for a server that has `Wire.Features.limitsProfiles`.
+    package private(set) var namesProfile = false
 
     package init(
-        stream: StreamID, retentionMillis: Int64? = nil, sizeCap: SizeCap = .unchanged, limits: RateLimits? = nil,
+        stream: StreamID, retentionMillis: Int64? = nil, sizeCap: SizeCap = .unchanged, limits: LimitsProfile? = nil,
         recordBytesMax: UInt32? = nil
     ) {
         self.stream = stream
@@ -44,7 +46,7 @@ package struct UpdateStream: WireCall {
         case .set(let bytes): settings.maxBytes = bytes
         case .removed: settings.maxBytes = nil
         }
-        if let limits { settings.limits = limits }
+        if let limits { settings.profile = limits }
         if let recordBytesMax { settings.recordBytesMax = Int(recordBytesMax) }
         return settings
     }
@@ -65,8 +67,15 @@ package struct UpdateStream: WireCall {
         case .removed: writer.write(UInt8(2))
         }
         writer.write(self.limits != nil)
-        self.limits?.encode(into: &writer)
+        self.limits?.rates.encode(into: &writer)
         writer.write(optional: self.recordBytesMax)
+        if self.namesProfile { self.limits?.encode(into: &writer) }
+    }
+
+    package func told(to features: UInt64) -> Self {
+        var told = self
+        told.namesProfile = self.limits != nil && features & Wire.Features.limitsProfiles != 0
+        return told
     }
 
     package init(reading reader: inout ByteReader) throws(MalformedBytes) {
@@ -78,7 +87,11 @@ package struct UpdateStream: WireCall {
         case 2: self.sizeCap = .removed
         case let other: throw MalformedBytes("a size cap changes by 0, 1 or 2, not \(other)")
         }
-        self.limits = try reader.readBool() ? try RateLimits(reading: &reader) : nil
+        let limits = try reader.readBool() ? LimitsProfile(named: try RateLimits(reading: &reader)) : nil
         self.recordBytesMax = try reader.readOptional()
+        self.limits = limits
+        guard let limits, reader.remaining > 0 else { return }
+        self.namesProfile = true
+        self.limits = try limits.named(reading: &reader)
     }
 }

@@ -263,8 +263,9 @@ extension ServerSession {
         }
     }
 
-    /// The client has ended its input, all of which was taken. It may still read, or be gone: nobody can tell. True when there is nothing to
-    /// wait for, and the state is `closing`. Otherwise the connection ends when everything that came is answered.
+    /// The client has ended its input, all of which was taken. It may still read, or be gone: nobody can tell. True
+    /// when there is nothing to wait for, and the state is `closing`. Otherwise the connection ends when everything
+    /// that came is answered.
     package mutating func inputEnded() -> Bool {
         switch self.state {
         case .awaitingHello:

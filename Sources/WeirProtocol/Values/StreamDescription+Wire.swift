@@ -20,6 +20,33 @@ extension RateLimits {
 }
 
 /// ```
+/// u8 profile (0 explicit, 1 kinesis, 2 open)
+/// ```
+/// Stands behind the message that holds the settings, when both ends have `Wire.Features.limitsProfiles`. Without it
+/// the rates are what the profile means to the sender, and say by themselves which one it is.
+extension LimitsProfile {
+    func encode(into writer: inout ByteWriter) {
+        let code: UInt8 =
+            switch self {
+            case .explicit: 0
+            case .kinesis: 1
+            case .open: 2
+            }
+        writer.write(code)
+    }
+
+    /// The profile that goes with rates that were read.
+    func named(reading reader: inout ByteReader) throws(MalformedBytes) -> LimitsProfile {
+        switch try reader.read(UInt8.self) {
+        case 0: return .explicit(self.rates)
+        case 1: return .kinesis
+        case 2: return .open
+        case let other: throw MalformedBytes("a limits profile is 0, 1 or 2, not \(other)")
+        }
+    }
+}
+
+/// ```
 /// i64 retention, ms | optional i64 size cap, bytes | rate limits | u32 bytes of a record, at most
 /// ```
 extension StreamSettings {
@@ -33,7 +60,8 @@ extension StreamSettings {
     init(reading reader: inout ByteReader) throws(MalformedBytes) {
         self.init(
             retentionMillis: try reader.read(), maxBytes: try reader.readOptional(),
-            limits: try RateLimits(reading: &reader), recordBytesMax: Int(try reader.read(UInt32.self)))
+            limits: LimitsProfile(named: try RateLimits(reading: &reader)),
+            recordBytesMax: Int(try reader.read(UInt32.self)))
     }
 }
 
@@ -61,6 +89,15 @@ extension StreamDescription: WireElement {
             settings: try StreamSettings(reading: &reader), createdAtMillis: try reader.read(),
             openShards: Int(try reader.read(UInt32.self)), mapVersion: try reader.read(),
             horizonMillis: try reader.read())
+    }
+
+    /// The same stream with the profile that is named behind it.
+    func named(reading reader: inout ByteReader) throws(MalformedBytes) -> StreamDescription {
+        var settings = self.settings
+        settings.profile = try settings.profile.named(reading: &reader)
+        return StreamDescription(
+            id: self.id, name: self.name, settings: settings, createdAtMillis: self.createdAtMillis,
+            openShards: self.openShards, mapVersion: self.mapVersion, horizonMillis: self.horizonMillis)
     }
 
     private static func readName(_ reader: inout ByteReader) throws(MalformedBytes) -> StreamName {

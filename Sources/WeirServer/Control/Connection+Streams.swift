@@ -59,7 +59,9 @@ extension Connection {
             }
             let told = try body(request)
             switch told.value {
-            case .success(let answer): self.answer(told.mark, answer.frame(type, correlation: correlation))
+            case .success(let answer):
+                let frame = answer.told(to: self.session.features).frame(type, correlation: correlation)
+                self.answer(told.mark, frame)
             case .failure(let error): self.answer(told.mark, error, correlation)
             }
         } catch {

@@ -115,7 +115,8 @@ extension Connection {
         if let reading = self.subscriptions[credit.subscription] { self.lane.grant(credit.bytes, to: reading) }
     }
 
-    /// The node goes down, or the client has ended its input: long polls and heartbeats are answered, subscriptions end.
+    /// The node goes down, or the client has ended its input: long polls and heartbeats are answered, subscriptions
+    /// end.
     func endAllReading(_ error: WeirError) {
         self.lane.endReading(of: self.caller, error)
         self.answerHeartbeats()

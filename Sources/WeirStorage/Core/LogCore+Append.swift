@@ -127,7 +127,7 @@ extension LogCore {
     private func follow(_ event: CatalogEvent, of gone: StreamState?, lsn: LSN, _ change: inout CatalogChange) {
         let stream = event.stream
         switch event {
-        case .streamUpdated, .horizonRaised, .streamCapped: return
+        case .streamUpdated, .horizonRaised, .streamCapped, .attributesChanged: return
         case .streamDeleted: self.take(gone?.shards.map(\.number) ?? [], of: stream, lsn: lsn, &change)
         case .streamCreated(let created):
             self.begin((0..<UInt32(created.shards)).map { ShardNumber($0) }, of: change.step)

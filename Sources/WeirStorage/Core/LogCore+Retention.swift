@@ -103,7 +103,7 @@ extension LogCore {
         switch event {
         case .streamCreated, .streamUpdated: self.trackCap(of: event.stream)
         case .streamDeleted: self.retention.capped.forget(event.stream)
-        case .streamCapped, .horizonRaised, .resharded, .shardsExpired: break
+        case .streamCapped, .horizonRaised, .resharded, .shardsExpired, .attributesChanged: break
         }
     }
 

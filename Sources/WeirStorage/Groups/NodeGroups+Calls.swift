@@ -17,6 +17,8 @@ extension NodeGroups {
         }
         try self.groups[ref]?.join(
             owner, timeoutNanos: UInt64(timeoutMillis) * 1_000_000, nowNanos: moment.nanos)
+        // What it holds from before the server began, or from an earlier connection.
+        try log.submit(.setSessionTimeout(ref, owner, millis: timeoutMillis), nowMillis: moment.wallMillis)
         self.settle(ref, log, moment)
         return self.assignment(ref, owner, log)
     }
@@ -82,8 +84,9 @@ extension NodeGroups {
         _ = try log.leases.held(ref, hold)
         self.follow(ref, log)
         let change = LeasesAssigned.Change(shard: hold.shard, owner: self.groups[ref]?.receiver(of: hold.shard))
-        try log.submit(.assign(ref, [change]), nowMillis: moment.wallMillis)
-        self.groups[ref]?.settled([change])
+        let changes = self.groups[ref]?.remembering([change]) ?? [change]
+        try log.submit(.assign(ref, changes), nowMillis: moment.wallMillis)
+        self.groups[ref]?.settled(changes)
         self.settle(ref, log, moment)
     }
 

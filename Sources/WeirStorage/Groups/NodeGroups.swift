@@ -145,12 +145,19 @@ package struct NodeGroups<Waiter: Sendable>: Sendable {
             self.groups[ref]?.settle(nowNanos: moment.nanos) { number in
                 stream.shard(number).map { log.leases.blocker($0, of: ref, in: stream) } ?? number
             } ?? []
-        if !changes.isEmpty, (try? log.submit(.assign(ref, changes), nowMillis: moment.wallMillis)) != nil {
+        if !changes.isEmpty, self.assign(changes, to: ref, log, moment) {
             self.groups[ref]?.settled(changes)
             self.follow(ref, log)
         }
         self.wakeTouched(ref)
         if self.groups[ref]?.isDeserted ?? false { self.drop(ref, log) }
+    }
+
+    private func assign(
+        _ changes: [LeasesAssigned.Change], to ref: ApplicationRef, _ log: LogCore, _ moment: GroupMoment
+    ) -> Bool {
+        let changes = self.groups[ref]?.remembering(changes) ?? changes
+        return (try? log.submit(.assign(ref, changes), nowMillis: moment.wallMillis)) != nil
     }
 
     /// Nobody is left and nobody is expected.

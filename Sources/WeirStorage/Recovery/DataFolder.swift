@@ -8,6 +8,8 @@ struct DataFolder {
     static let formatName = "weir.format"
 
     var logID: UInt64?
+    /// What the format file says; the newest version where there is none.
+    private(set) var format = LogFormat.version
     /// What is wrong with the format file, when the segments tell what it said.
     private(set) var formatDamage: String?
     /// File numbers of segments.
@@ -38,7 +40,7 @@ struct DataFolder {
         self.segments.sort()
         self.snapshots.sort { $0.lsn > $1.lsn }
         do throws(FormatDamage) {
-            self.logID = try Self.readFormat(fileSystem)
+            if let (logID, format) = try Self.readFormat(fileSystem) { (self.logID, self.format) = (logID, format) }
         } catch {
             switch error {
             case .final(let error): throw error
@@ -55,8 +57,8 @@ struct DataFolder {
     }
 
     /// The format file: text, so that any person can read which version made the folder.
-    static func formatText(logID: UInt64) -> String {
-        let body = "weir data folder\nformat \(LogFormat.version)\nlog \(logID)\n"
+    static func formatText(logID: UInt64, format: UInt32 = LogFormat.version) -> String {
+        let body = "weir data folder\nformat \(format)\nlog \(logID)\n"
         var text = body
         let checksum = text.withUTF8 { weir_crc32c(0, $0.baseAddress, $0.count) }
         return body + "checksum \(checksum)\n"
@@ -69,7 +71,7 @@ struct DataFolder {
         case damaged(String)
     }
 
-    private static func readFormat(_ fileSystem: any FileSystem) throws(FormatDamage) -> UInt64? {
+    private static func readFormat(_ fileSystem: any FileSystem) throws(FormatDamage) -> (UInt64, UInt32)? {
         let bytes: [UInt8]
         do throws(FileError) {
             guard try fileSystem.list().contains(Self.formatName) else { return nil }
@@ -89,16 +91,18 @@ struct DataFolder {
         guard lines[3] == "checksum \(checksum)", Array(text.utf8) == bytes else {
             throw .damaged("\(fileSystem.name)/\(Self.formatName) is damaged: its checksum does not match")
         }
-        guard lines[1] == "format \(LogFormat.version)" else {
+        guard let format = LogFormat.versions.first(where: { lines[1] == "format \($0)" }) else {
             throw .final(
                 StorageError(
-                    "the data folder \(fileSystem.name) has \(lines[1]), this program reads format "
-                        + "\(LogFormat.version): use the version of weir that wrote it"))
+                    "the data folder \(fileSystem.name) has \(lines[1]), this program reads formats "
+                        + "\(LogFormat.known): use the version of weir that wrote it"))
         }
-        guard let logID = UInt64(lines[2].dropFirst(4)), Array(Self.formatText(logID: logID).utf8) == bytes else {
+        guard let logID = UInt64(lines[2].dropFirst(4)),
+            Array(Self.formatText(logID: logID, format: format).utf8) == bytes
+        else {
             throw .damaged("\(fileSystem.name)/\(Self.formatName) is damaged: it names no log")
         }
-        return logID
+        return (logID, format)
     }
 
     /// The log whose number all segment headers bear; a folder without segments holds nothing and is begun anew.
@@ -131,7 +135,7 @@ struct DataFolder {
         return found.first
     }
 
-    /// Writes the format file again, as the segments have it.
+    /// Writes the format file again, as the segments have it, or in the format that this version writes.
     func mend(_ fileSystem: any FileSystem, logID: UInt64) throws(FileError) {
         try fileSystem.replace(Self.formatName, with: Array(Self.formatText(logID: logID).utf8))
     }

@@ -29,7 +29,7 @@ extension Recovery {
         ) throws(FileError) -> Bool {
             let likeness = [
                 block.integer(UInt32.self, at: 0) == CommitHeader.magic,
-                block.integer(UInt32.self, at: 4) == LogFormat.version,
+                LogFormat.versions.contains(block.integer(UInt32.self, at: 4)),
                 block.integer(UInt64.self, at: 8) == self.header.logID,
                 block.integer(UInt32.self, at: 84) == self.header.useCount,
             ]

@@ -36,7 +36,7 @@ extension Recovery {
             }
             firsts[header.order] = first.lsn
             candidates.append(Candidate(header: header, size: segment.size))
-            self.rebuilt.append(header)
+            self.report.rebuilt.append(header)
         }
     }
 
@@ -100,7 +100,7 @@ extension Recovery {
 
     /// Writes both copies again, so that the next start need not guess.
     mutating func writeRebuiltHeaders() throws(FileError) {
-        for header in self.rebuilt {
+        for header in self.report.rebuilt {
             let name = Segment.fileName(header.file)
             let file = try self.fileSystem.open(name, .log)
             let block = AlignedMemory(bytes: LogFormat.block)

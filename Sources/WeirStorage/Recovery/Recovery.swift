@@ -25,6 +25,8 @@ package struct RecoveryReport: Sendable {
     package var damaged: [DamagedRange] { self.found.map(\.range) }
     /// Blocks behind what counts that look like a commit and are none: nothing says that it was acknowledged.
     var torn: [DamagedRange] = []
+    /// Headers that were damaged in both copies, as the commits behind them have them.
+    var rebuilt: [SegmentHeader] = []
     package internal(set) var commitsReplayed = 0
     package internal(set) var bytesRead = 0
 }
@@ -72,8 +74,6 @@ package struct Recovery {
     /// The last one that was read commit by commit, or is being read and is not among the segments yet.
     var scanned: Segment?
     var recyclable: [PoolFile] = []
-    /// Headers that were damaged in both copies, as the commits behind them have them.
-    var rebuilt: [SegmentHeader] = []
     /// Higher than the number of any file that ever was.
     var nextFile: UInt64 = 1
     var snapshots: [SnapshotName] = []
@@ -156,6 +156,8 @@ package struct Recovery {
         }
         do throws(FileError) {
             let candidates = try self.examine(folder, logID: logID)
+            // What follows is written as this version does; one that reads less must not open the folder any more.
+            try self.upgrade(folder, logID: logID)
             try self.writeRebuiltHeaders()
             try self.rewriteUnproven()
             return try self.begin(logID: logID, nextOrder: (candidates.map(\.header.order).max() ?? 0) + 1)
@@ -178,6 +180,17 @@ package struct Recovery {
         self.skipLostIndexes()
         self.noteGaps(candidates)
         return candidates
+    }
+
+    /// The format file says the newest version before anything is written in it. A snapshot follows, so that the older
+    /// forms leave the folder with the segments that hold them.
+    private mutating func upgrade(_ folder: DataFolder, logID: UInt64) throws(FileError) {
+        guard folder.format != LogFormat.version else { return }
+        try folder.mend(self.fileSystem, logID: logID)
+        self.wantsSnapshot = true
+        self.report.lines.append(
+            "the data folder was of format \(folder.format) and is of format \(LogFormat.version) from now on: older "
+                + "versions of weir do not open it any more")
     }
 
     /// Segments and shards name each other: without this a recovery that failed would keep its files open.

@@ -46,8 +46,8 @@ package enum RestoredFolder {
         }
     }
 
-    /// What a node may hold binds what clients ask of it. This is no client: the streams are there, under whatever limits
-    /// they were made, and a folder of which one half is numbered anew is worth nothing.
+    /// What a node may hold binds what clients ask of it. This is no client: the streams are there, under whatever
+    /// limits they were made, and a folder of which one half is numbered anew is worth nothing.
     private static func withoutLimits(_ configuration: StorageConfiguration) -> StorageConfiguration {
         var configuration = configuration
         configuration.bounds = Catalog.Bounds(streamsMax: .max, openShardsMax: .max, listedShardsMax: .max)
@@ -117,15 +117,18 @@ package enum RestoredFolder {
             // What cannot be done is known before anything is.
             for stream in streams {
                 _ = try storage.withLog { log throws(WeirError) in
-                    try log.catalog.plan(.renumber(stream.id), nowMillis: clock.wallMillis) { _ in SequenceNumber.endIndex }
+                    try log.catalog.plan(.renumber(stream.id), nowMillis: clock.wallMillis) { _ in
+                        SequenceNumber.endIndex
+                    }
                 }
             }
         } catch {
             return .failure(
-                WeirError(error.code, "nothing was changed, because not all streams can be numbered anew: \(error.message)"))
+                WeirError(
+                    error.code, "nothing was changed, because not all streams can be numbered anew: \(error.message)"))
         }
         do throws(WeirError) {
-            for stream in streams { try Self.submit(.renumber(stream.id), storage, progress, clock) }
+            for stream in streams { try Self.submit(.renumber(stream.id), to: storage, progress, clock) }
         } catch {
             return .failure(WeirError(error.code, Self.again(error.message)))
         }
@@ -134,7 +137,7 @@ package enum RestoredFolder {
 
     /// Submits, again after each commit while too much waits for the disk.
     private static func submit(
-        _ command: CatalogCommand, _ storage: Storage, _ progress: Monitor<Log>, _ clock: any Clock
+        _ command: CatalogCommand, to storage: Storage, _ progress: Monitor<Log>, _ clock: any Clock
     ) throws(WeirError) {
         while true {
             let before = Self.commits(progress.withLock { $0 })

@@ -28,8 +28,17 @@ struct Plan: CustomStringConvertible {
     private(set) var hasNearBorders = false
     /// Clients change leases, too.
     private(set) var hasLeases = false
+    private(set) var extras: Set<Extra> = []
+
+    enum Extra {
+        case caps
+        case facts
+    }
+
     /// All streams have size caps, which are reached.
-    private(set) var hasCaps = false
+    var hasCaps: Bool { self.extras.contains(.caps) }
+    /// Streams, consumers and applications carry attributes, and streams change their profile.
+    var hasFacts: Bool { self.extras.contains(.facts) }
 
     init(_ random: inout SplitMix64) {
         self.direct = random.chance(1, of: 2)
@@ -77,10 +86,16 @@ struct Plan: CustomStringConvertible {
     mutating func drawCaps(_ seed: UInt64) {
         var random = SplitMix64(seed: seed ^ 0xcac0)
         guard random.below(8) == 0 else { return }
-        self.hasCaps = true
+        self.extras.insert(.caps)
         self.recordBytesMax = random.pick([20_000, 60_000])
         self.recordsMax = random.pick([5, 20])
         self.configuration.segmentBytesMax = random.pick([64 << 10, 512 << 10, 2 << 20])
+    }
+
+    /// In one of six histories; from a seed of its own, as the others.
+    mutating func drawFacts(_ seed: UInt64) {
+        var random = SplitMix64(seed: seed ^ 0xfac7_06fd)
+        if random.below(6) == 0 { self.extras.insert(.facts) }
     }
 
     /// For histories of consumers: nothing expires and the disk does not fill, so that all records must be processed.
@@ -113,6 +128,7 @@ struct Plan: CustomStringConvertible {
             + "\(self.clockText)\(self.fillsDisk ? ", the disk fills" : ""), records up to "
             + "\(self.recordBytesMax) bytes, \(self.recordsMax) a put, \(self.keys) keys"
             + "\(self.hasCaps ? ", size caps" : "")\(self.hasLeases ? ", leases" : "")"
+            + "\(self.hasFacts ? ", attributes" : "")"
             + "\(self.hasNearBorders ? ", \(self.configuration.commitBounds)" : "")"
     }
 }

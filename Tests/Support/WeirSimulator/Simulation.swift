@@ -87,6 +87,7 @@ package final class Simulation: @unchecked Sendable {
         var plan = Plan(&random)
         plan.drawBorders(seed)
         plan.drawCaps(seed)
+        plan.drawFacts(seed)
         self.init(seed: seed, steps: steps, traces: traces, breakage: breakage, plan: plan, random: random)
     }
 
@@ -149,6 +150,7 @@ package final class Simulation: @unchecked Sendable {
     private func step() throws(Violation) {
         self.armFaults()
         if self.plan.hasLeases, self.more.chance(1, of: 4) { try self.changeLeases() }
+        try self.changeFacts()
         switch self.random.weighted([26, 80, 26, 8, 9, 4, 4, 10, 1, 1]) {
         case 0: try self.put()
         case 1: try self.write()

@@ -291,7 +291,8 @@ import WeirModel
         }
         let stream = try #require(node.node.catalog.stream(node.stream))
         let events = try node.node.catalog.plan(
-            .rescale(node.stream, to: shards * 2 + 1), nowMillis: node.node.nowMillis) { _ in 0 }
+            .rescale(node.stream, to: shards * 2 + 1), nowMillis: node.node.nowMillis
+        ) { _ in 0 }
         let event = try #require(events.first)
         guard case .resharded(let resharding) = event else { throw WeirError(.internalFailure, "no resharding") }
         let after = (shards + resharding.steps.reduce(0) { $0 + $1.children.count }) * applications
@@ -392,8 +393,8 @@ import WeirModel
                 try Array(payload[..<length]).withUnsafeBytes { try LeaseEvent(kind: event.kind, payload: $0) }
             }
         }
-        #expect(throws: CatalogDecodeError.unknownKind(39)) {
-            try payload.withUnsafeBytes { try LeaseEvent(kind: 39, payload: $0) }
+        #expect(throws: CatalogDecodeError.unknownKind(42)) {
+            try payload.withUnsafeBytes { try LeaseEvent(kind: 42, payload: $0) }
         }
     }
 

@@ -7,7 +7,7 @@ import WeirModel
 @Suite struct ShardAdmissionTests {
     private static let second: UInt64 = 1_000_000_000
 
-    private func settings(_ limits: RateLimits, recordBytesMax: Int = 1 << 20) -> StreamSettings {
+    private func settings(_ limits: LimitsProfile, recordBytesMax: Int = 1 << 20) -> StreamSettings {
         StreamSettings(limits: limits, recordBytesMax: recordBytesMax)
     }
 
@@ -27,7 +27,7 @@ import WeirModel
 
     @Test func `What is refused by one rate is not taken from the other`() {
         var admission = ShardAdmission(
-            self.settings(.init(bytesIn: 1 << 20, recordsIn: 10, bytesOut: nil, readsOut: nil)), nowNanos: 0)
+            self.settings(.explicit(.init(bytesIn: 1 << 20, recordsIn: 10, bytesOut: nil, readsOut: nil))), nowNanos: 0)
         let tooMany = admission.admit(records: 11, bytes: 1 << 20, nowNanos: 0)
         #expect(!tooMany)
         let allBytes = admission.admit(records: 1, bytes: 1 << 20, nowNanos: 0)
@@ -39,7 +39,7 @@ import WeirModel
     }
 
     @Test func `The largest record of the stream fits, whatever the rate`() {
-        let limits = RateLimits(bytesIn: 1 << 20, recordsIn: 1, bytesOut: nil, readsOut: nil)
+        let limits = LimitsProfile.explicit(RateLimits(bytesIn: 1 << 20, recordsIn: 1, bytesOut: nil, readsOut: nil))
         var admission = ShardAdmission(self.settings(limits, recordBytesMax: 10 << 20), nowNanos: 0)
         let large = admission.admit(records: 1, bytes: 10 << 20, nowNanos: 0)
         #expect(large)
@@ -82,7 +82,7 @@ import WeirModel
         let first = admission.admit(records: 1000, bytes: 10, nowNanos: 0)
         #expect(first)
         admission.follow(
-            self.settings(.init(bytesIn: nil, recordsIn: 5000, bytesOut: nil, readsOut: nil)), nowNanos: 0)
+            self.settings(.explicit(.init(bytesIn: nil, recordsIn: 5000, bytesOut: nil, readsOut: nil))), nowNanos: 0)
         let still = admission.admit(records: 1, bytes: 1, nowNanos: 0)
         #expect(!still)
         let later = admission.admit(records: 5000, bytes: 1 << 40, nowNanos: Self.second)

@@ -44,6 +44,10 @@ extension Samples {
             Sample(
                 "create-stream", CreateStream(name: "clicks", shards: 4, settings: Self.settings), correlation: 5),
             Sample(
+                "create-stream-profile",
+                CreateStream(name: "clicks", shards: 4, settings: Self.settings).told(to: Wire.features),
+                correlation: 5),
+            Sample(
                 "create-stream-answer", StreamAnswer(stream: Self.description("clicks")), .createStreamAnswer,
                 correlation: 5),
             Sample("describe-stream-by-name", DescribeStream(stream: .name("clicks")), correlation: 6),
@@ -52,6 +56,14 @@ extension Samples {
             Sample(
                 "list-streams-answer", ListStreamsAnswer(streams: [Self.description("clicks")], hasMore: true),
                 .listStreamsAnswer, correlation: 8),
+            Sample(
+                "list-streams-answer-profile",
+                ListStreamsAnswer(streams: [Self.description("clicks")], hasMore: true).told(to: Wire.features),
+                .listStreamsAnswer, correlation: 8),
+            Sample(
+                "update-stream-profile",
+                UpdateStream(stream: Self.stream, retentionMillis: 3_600_000, sizeCap: .removed, limits: .open)
+                    .told(to: Wire.features), correlation: 9),
             Sample(
                 "update-stream",
                 UpdateStream(stream: Self.stream, retentionMillis: 3_600_000, sizeCap: .removed, limits: .open),

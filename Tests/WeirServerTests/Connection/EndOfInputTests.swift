@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-import Synchronization
 import Testing
 import WeirModel
 import WeirProtocol
+import WeirTestKit
 
 @testable import WeirServer
 
@@ -27,7 +27,7 @@ import WeirProtocol
         isHeld: Bool, puts: Int
     ) async throws {
         let seed = UInt64.random(in: 0...(.max))
-        var random = SplitMix(seed)
+        var random = SplitMix64(seed: seed)
         try await TestNode.runOnFaultyDisk { node, disk in
             let (watcher, stream) = try node.stream()
             var bytes = try Hello(clientName: "pipe").frame(correlation: 1)
@@ -76,11 +76,12 @@ import WeirProtocol
             #expect(try subscriber.push().type == .subscriptionEnded)
             #expect(try self.rest(subscriber).closing == nil)
             while try late.receive() != nil {}
-            #expect(node.node.core.waiterCount.load(ordering: .sequentiallyConsistent) == 0)
+            #expect(node.node.core.engine.waiterCount == 0)
         }
     }
 
-    @Test func `Input that was held while an older connection was fenced is answered before its end counts`() async throws {
+    @Test func `Input that waits for an older connection to be fenced is answered before its end counts`() async throws
+    {
         try await TestNode.run {
             $0.loops = 3
         } _: { node in
@@ -99,8 +100,7 @@ import WeirProtocol
         }
     }
 
-    @Test func `A client that has perhaps gone does not keep its place for as long as the disk stands still`() async throws
-    {
+    @Test func `A client that may have gone keeps no place for as long as the disk stands still`() async throws {
         try await TestNode.runOnFaultyDisk {
             $0.unreadTimeoutMillis = 150
         } _: { node, disk in

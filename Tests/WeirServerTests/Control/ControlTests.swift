@@ -23,13 +23,42 @@ import WeirProtocol
                     recordBytesMax: 2 << 20), StreamAnswer.self
             ).stream.settings
             #expect(changed.retentionMillis == 3_600_000 && changed.maxBytes == 1 << 30)
-            #expect(changed.limits == .open && changed.recordBytesMax == 2 << 20)
+            #expect(changed.profile == .open && changed.recordBytesMax == 2 << 20)
             let uncapped = try client.call(UpdateStream(stream: made.id, sizeCap: .removed), StreamAnswer.self)
-            #expect(uncapped.stream.settings.maxBytes == nil && uncapped.stream.settings.limits == .open)
+            #expect(uncapped.stream.settings.maxBytes == nil && uncapped.stream.settings.profile == .open)
             _ = try client.call(TrimStream(stream: made.id, beforeMillis: 1000), Empty.self)
             _ = try client.call(DeleteStream(stream: made.id), Empty.self)
             #expect(try client.refusal(DescribeStream(stream: .name("orders"))).code == .streamNotFound)
             #expect(try client.refusal(DescribeStream(stream: .id(made.id))).code == .streamDeleted)
+        }
+    }
+
+    /// A profile is said by its name where both ends know that, and by the numbers of old elsewhere.
+    @Test func `A stream keeps the profile that it was given, and not the numbers of today`() async throws {
+        try await TestNode.run { node in
+            let profiles: [LimitsProfile] = [
+                .kinesis, .open, .explicit(LimitsProfile.kinesis.rates), .explicit(LimitsProfile.open.rates),
+            ]
+            for (features, isNamed) in [(Wire.features, true), (0, false), (Wire.Features.resetCount, false)] {
+                let client = try node.connect(hello: false)
+                try client.hello(features: features)
+                for (number, profile) in profiles.enumerated() {
+                    let name = "s-\(features)-\(number)"
+                    let create = CreateStream(name: name, shards: 1, settings: StreamSettings(limits: profile))
+                    let made = try client.call(create.told(to: features), StreamAnswer.self)
+                    #expect(made.namesProfile == isNamed)
+                    let known = isNamed ? profile : LimitsProfile(named: profile.rates)
+                    #expect(made.stream.settings.profile == known && made.stream.settings.limits == profile.rates)
+                    let update = UpdateStream(stream: made.stream.id, limits: profiles[3 - number])
+                    let changed = try client.call(update.told(to: features), StreamAnswer.self)
+                    let next = isNamed ? profiles[3 - number] : LimitsProfile(named: profiles[3 - number].rates)
+                    #expect(changed.stream.settings.profile == next)
+                }
+                let listed = try client.call(ListStreams(limit: 100), ListStreamsAnswer.self)
+                #expect(listed.namesProfiles == isNamed)
+                let own = listed.streams.filter { $0.name.description.hasPrefix("s-\(features)-") }
+                #expect(own.count == 4)
+            }
         }
     }
 

@@ -7,8 +7,8 @@ import WeirProtocol
 
 /// Rates so low that nothing fills while a test runs, bursts large enough to see what passes.
 @Suite struct ThrottlingTests {
-    private static func records(_ count: Int64) -> RateLimits {
-        RateLimits(bytesIn: nil, recordsIn: count, bytesOut: nil, readsOut: nil)
+    private static func records(_ count: Int64) -> LimitsProfile {
+        .explicit(RateLimits(bytesIn: nil, recordsIn: count, bytesOut: nil, readsOut: nil))
     }
 
     @Test func `Of a group the first records pass and the rest is told when to come again`() async throws {
@@ -33,7 +33,7 @@ import WeirProtocol
 
     @Test func `Of records that the server routes a smaller one behind a refused one may pass`() async throws {
         try await TestNode.run { node in
-            let limits = RateLimits(bytesIn: 1, recordsIn: nil, bytesOut: nil, readsOut: nil)
+            let limits = LimitsProfile.explicit(RateLimits(bytesIn: 1, recordsIn: nil, bytesOut: nil, readsOut: nil))
             let (client, stream) = try node.stream(limits: limits)
             // The bucket holds the largest record: 1 MiB.
             let outcome = try client.put(

@@ -180,7 +180,7 @@ import WeirProtocol
 
     @Test func `Five reads a second that bring records; waiting and empty ones do not count`() async throws {
         try await TestNode.run { node in
-            let limits = RateLimits(bytesIn: nil, recordsIn: nil, bytesOut: nil, readsOut: 5)
+            let limits = LimitsProfile.explicit(RateLimits(bytesIn: nil, recordsIn: nil, bytesOut: nil, readsOut: 5))
             let (client, stream) = try node.stream(limits: limits)
             let iterator = try client.iterator(stream)
             for _ in 0..<12 { #expect(try client.read(iterator).records.isEmpty) }
@@ -197,7 +197,8 @@ import WeirProtocol
 
     @Test func `A reply over the rate makes the next call wait`() async throws {
         try await TestNode.run { node in
-            let limits = RateLimits(bytesIn: nil, recordsIn: nil, bytesOut: 100_000, readsOut: nil)
+            let limits = LimitsProfile.explicit(
+                RateLimits(bytesIn: nil, recordsIn: nil, bytesOut: 100_000, readsOut: nil))
             let (client, stream) = try node.stream(limits: limits)
             for _ in 0..<5 { #expect(try client.put(stream, [TestRecord("a", bytes: 100_000)]).stored == 1) }
             let iterator = try client.iterator(stream)

@@ -135,7 +135,8 @@ import WeirProtocol
 
     @Test func `Subscribers share the rate of the shard`() async throws {
         try await TestNode.run { node in
-            let limits = RateLimits(bytesIn: nil, recordsIn: nil, bytesOut: 50_000, readsOut: nil)
+            let limits = LimitsProfile.explicit(
+                RateLimits(bytesIn: nil, recordsIn: nil, bytesOut: 50_000, readsOut: nil))
             let (writer, stream) = try node.stream(limits: limits)
             for _ in 0..<4 { #expect(try writer.put(stream, [TestRecord("a", bytes: 25_000)]).stored == 1) }
             let first = try node.connect()

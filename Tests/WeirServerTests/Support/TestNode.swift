@@ -88,7 +88,7 @@ struct TestNode {
 
     /// A new stream and a client that has said Hello.
     func stream(
-        _ name: String = "s", shards: UInt32 = 1, limits: RateLimits = .open, recordBytesMax: Int = 1 << 20
+        _ name: String = "s", shards: UInt32 = 1, limits: LimitsProfile = .open, recordBytesMax: Int = 1 << 20
     ) throws -> (RawClient, StreamID) {
         let client = try self.connect()
         let settings = StreamSettings(limits: limits, recordBytesMax: recordBytesMax)

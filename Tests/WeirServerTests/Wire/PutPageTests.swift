@@ -96,7 +96,7 @@ import WeirStorage
         let page = try WirePage()
         try await TestNode.run { node in
             let (client, stream) = try node.stream(
-                shards: 2, limits: RateLimits(bytesIn: nil, recordsIn: 2, bytesOut: nil, readsOut: nil))
+                shards: 2, limits: .explicit(RateLimits(bytesIn: nil, recordsIn: 2, bytesOut: nil, readsOut: nil)))
             let low = TestRecord("low", hashKey: .min)
             let outcome = try client.put(
                 stream,

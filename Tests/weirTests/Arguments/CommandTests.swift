@@ -25,7 +25,7 @@ import WeirModel
             "stream create a --shards 16 --retention 168h --max-size 8GiB --limits records-in=100 --max-record 10MiB",
             as: StreamCreateCommand.self)
         #expect(command.shards == 16)
-        let limits = RateLimits(bytesIn: nil, recordsIn: 100, bytesOut: nil, readsOut: nil)
+        let limits = LimitsProfile.explicit(RateLimits(bytesIn: nil, recordsIn: 100, bytesOut: nil, readsOut: nil))
         #expect(
             command.settings
                 == StreamSettings(

@@ -185,7 +185,18 @@ extension ConsumerSimulation {
         self.tally.serverStarts += 1
         self.note("the server has started")
         try self.recovered()
+        try self.checkExpected()
         if self.breakage == .expiresAtRestart { try self.expireAtRestart() }
+    }
+
+    /// A start forgets nothing: whoever holds leases has as long to come back as it said.
+    private func checkExpected() throws(Violation) {
+        self.groups.begin(self.core, GroupMoment(wallMillis: self.node.now, nanos: self.nanos))
+        for member in self.groups.groups[self.ref]?.members.values.sorted(by: { $0.owner.worker < $1.owner.worker })
+            ?? []
+        where member.timeoutNanos != self.plan.session * 1_000_000 {
+            throw Violation("a start has forgotten the session timeout of \(member.owner)")
+        }
     }
 
     private func recovered() throws(Violation) {
