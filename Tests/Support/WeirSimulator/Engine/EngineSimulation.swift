@@ -93,7 +93,7 @@ package final class EngineSimulation: @unchecked Sendable {
         try self.node.boot()
         guard let name = try? StreamName("orders") else { return }
         let settings = StreamSettings(
-            retentionMillis: 365 * 24 * 3_600_000, maxBytes: nil, limits: self.plan.limits)
+            retentionMillis: 365 * 24 * 3_600_000, maxBytes: nil, limits: .explicit(self.plan.limits))
         try self.node.submit(.createStream(name: name, shards: self.plan.shards, settings: settings))
         self.node.forgetFaults()
         try self.node.drain()
