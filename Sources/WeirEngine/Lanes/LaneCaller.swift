@@ -45,6 +45,8 @@ package final class LaneCaller {
     var reads: [UInt64: ReadTask] = [:] {
         didSet { self.countUnderWay() }
     }
+    /// Positions that are being looked up for it.
+    var lookups: Set<UInt64> = []
     /// Of `reads`, those that push.
     package internal(set) var subscriptionCount = 0
     /// Positions that are being looked up, and answers that wait for the log by themselves.

@@ -23,6 +23,7 @@ extension Lane {
         caller.deferred += 1
         self.lastRead += 1
         let id = self.lastRead
+        caller.lookups.insert(id)
         self.lookups[id] = Lookup(caller: caller, mark: mark, then: then)
         self.engine.log.resolve(start, in: shard, nowMillis: self.engine.clock.wallMillis) { [host] result in
             host.run { $0.resolved(id, result) }
@@ -46,6 +47,7 @@ extension Lane {
 
     private func resolved(_ id: UInt64, _ result: Result<UInt64, WeirError>) {
         guard let lookup = self.lookups.removeValue(forKey: id) else { return }
+        lookup.caller.lookups.remove(id)
         lookup.caller.deferred -= 1
         self.tell(result, from: lookup.mark, to: lookup.caller, lookup.then)
         lookup.caller.member?.lookAgain()
@@ -168,7 +170,8 @@ extension Lane {
     /// The caller is gone.
     package func endAllReads(of caller: LaneCaller) {
         for task in Array(caller.reads.values) { self.end(task) }
-        for (id, lookup) in self.lookups where lookup.caller === caller { self.lookups[id] = nil }
+        for id in caller.lookups { self.lookups[id] = nil }
+        caller.lookups.removeAll()
     }
 
     func endReads(of stream: StreamID) {
