@@ -81,6 +81,10 @@ package final class ConsumerSimulation {
             self.note("VIOLATION: \(error)")
         }
         self.node.disk.decideFaults(nil)
+        // What is left to happen names the simulation, which holds it.
+        self.queue = EventQueue()
+        self.answers.removeAll()
+        self.heartbeats.removeAll()
         self.tally.acknowledged = self.node.checker.acknowledged
         self.tally.processed = self.records.processed
         self.tally.repeated = self.records.repeated

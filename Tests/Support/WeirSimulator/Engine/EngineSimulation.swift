@@ -83,7 +83,9 @@ package final class EngineSimulation: @unchecked Sendable {
         }
         self.node.disk.decideFaults(nil)
         self.node.report = nil
-        self.life.process = nil
+        self.endProcess()
+        // What is left to happen names the simulation, which holds it.
+        self.queue = EventQueue()
         self.tally.failures = self.node.tally.failures
         self.tally.powerCuts = self.node.tally.powerCuts
         return Outcome(seed: self.seed, violation: violation, tally: self.tally, trace: self.node.trace.lines)
@@ -208,10 +210,15 @@ package final class EngineSimulation: @unchecked Sendable {
     private func processEnded() {
         self.note("the node has stopped")
         self.tally.crashes += 1
-        self.life.process = nil
+        self.endProcess()
         for producer in self.producers { producer.disconnected(processLives: false) }
         for reader in self.readers { reader.disconnected(processLives: false) }
         self.auditor.processEnded()
+    }
+
+    private func endProcess() {
+        self.life.process?.end()
+        self.life.process = nil
     }
 
     private func started() {
@@ -441,7 +448,7 @@ package final class EngineSimulation: @unchecked Sendable {
     }
 
     private func checkEnd() throws(Violation) {
-        self.life.process = nil
+        self.endProcess()
         self.tally.simulatedMillis = Int(self.node.clock.monotonicNanos / 1_000_000)
         try self.node.end()
     }

@@ -25,6 +25,14 @@ final class EngineProcess {
         self.engine.attach(self.hosts)
     }
 
+    /// Nothing of it stays: engine and lanes name each other.
+    func end() {
+        self.engine.attach([])
+        for host in self.hosts { host.lane = nil }
+        self.hosts.removeAll()
+        self.inboxes.removeAll()
+    }
+
     func post(_ progress: Progress, breakage: EngineBreakage?) {
         var progress = progress
         if breakage == .neverWakesPolls, case .durable(let watermark, _) = progress {
