@@ -35,11 +35,16 @@ package final class Lane {
 
     // MARK: Callers
 
-    package func add(_ caller: LaneCaller) { self.callers[caller.id] = caller }
+    /// `member` is told what concerns the caller, until it is removed.
+    package func add(_ caller: LaneCaller, _ member: any LaneMember) {
+        caller.member = member
+        self.callers[caller.id] = caller
+    }
 
     /// The caller is gone: nothing waits for it any more.
     package func remove(_ caller: LaneCaller) {
         self.endAllReads(of: caller)
+        caller.member = nil
         self.callers[caller.id] = nil
         self.durability.awaiting.removeAll { $0 === caller }
     }

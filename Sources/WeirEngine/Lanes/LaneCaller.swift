@@ -38,8 +38,8 @@ package final class LaneCaller {
     package var otherUnderWay = 0 {
         didSet { self.countUnderWay() }
     }
-    /// `nil` once the door has let the caller go.
-    package weak var member: (any LaneMember)?
+    /// Only while the lane has the caller. A weak reference would make every use of the door's object slower.
+    var member: (any LaneMember)?
     var ordered = OrderedPuts()
     /// Its reads and subscriptions by their ids.
     var reads: [UInt64: ReadTask] = [:] {
@@ -57,7 +57,6 @@ package final class LaneCaller {
     var isGoingDown = false
     var awaitsDurable = false
 
-    /// `member` is to be set before the lane has it.
     package init(id: UInt64, on engine: Engine) {
         self.id = id
         self.holdings = Holdings(engine.heldMemory)

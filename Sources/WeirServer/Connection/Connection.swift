@@ -45,7 +45,7 @@ final class Connection: ChannelInboundHandler {
 
     let loop: LoopContext
     /// What the engine keeps for this client.
-    private(set) var caller: LaneCaller
+    let caller: LaneCaller
     var session: ServerSession
     var input = ConnectionInput()
     var output = ConnectionOutput()
@@ -80,7 +80,6 @@ final class Connection: ChannelInboundHandler {
         self.session = ServerSession(node.sessionConfiguration, now: node.nowMillis)
         self.peer = peer
         self.refusal = refusal
-        self.caller.member = self
     }
 
     var id: UInt64 { self.caller.id }

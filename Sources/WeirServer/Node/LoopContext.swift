@@ -33,7 +33,7 @@ final class LoopContext {
 
     func add(_ connection: Connection) {
         self.connections[connection.id] = connection
-        self.lane.add(connection.caller)
+        self.lane.add(connection.caller, connection)
     }
 
     func remove(_ connection: Connection) {

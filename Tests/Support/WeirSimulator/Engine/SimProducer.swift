@@ -65,8 +65,7 @@ final class SimProducer: LaneMember {
         self.connections += 1
         self.lane = self.simulation.random.pick(process.hosts).lane
         self.caller = LaneCaller(id: id, on: process.engine)
-        self.caller.member = self
-        self.lane.add(self.caller)
+        self.lane.add(self.caller, self)
         self.sequence = 0
     }
 
@@ -209,12 +208,11 @@ final class SimProducer: LaneMember {
         let lane = self.lane!
         if self.simulation.breakage == .forgetsRefusals {
             let caller = LaneCaller(id: self.caller.id, on: lane.engine)
-            caller.member = self
             caller.holdings.set(.waiting, self.caller.holdings[.waiting])
             self.caller.holdings.clear()
             lane.remove(self.caller)
             self.caller = caller
-            lane.add(caller)
+            lane.add(caller, self)
         }
         let isSettled = lane.commitPuts(of: self.caller)
         defer { lane.puts.removeAll() }

@@ -32,8 +32,7 @@ final class SimReader: LaneMember, RecordSink {
         self.connections += 1
         self.lane = self.simulation.random.pick(process.hosts).lane
         self.caller = LaneCaller(id: id, on: process.engine)
-        self.caller.member = self
-        self.lane.add(self.caller)
+        self.lane.add(self.caller, self)
         self.asked = nil
         self.subscription = nil
         self.stalledUntil = 0
