@@ -35,7 +35,7 @@ import WeirSimulator
     }
 
     @Test(arguments: 0..<10) func freshHistoriesOfAnEngineBreakNoRule(_ tenth: UInt64) {
-        Self.play(tenth, "--engine", of: 300) { EngineSimulation(seed: $0).run().violation == nil }
+        Self.play(tenth, "--engine", of: 150) { EngineSimulation(seed: $0).run().violation == nil }
     }
 
     @Test(arguments: 0..<10) func freshHistoriesOfConsumersBreakNoRule(_ tenth: UInt64) {

@@ -34,8 +34,9 @@ package struct Holdings {
     package private(set) var bytes = 0
     /// What of `bytes` is reserved in the node's budget.
     private var shared = 0
+    private var isClosed = false
 
-    /// Holds nothing yet. Ask `clear` before it goes.
+    /// Holds nothing yet. Ask `close` before it goes.
     package init(_ budget: MemoryBudget) { self.budget = budget }
 
     package subscript(kind: Kind) -> Int { self.held[kind.rawValue] }
@@ -48,6 +49,7 @@ package struct Holdings {
     /// So many bytes of this kind are there now.
     package mutating func set(_ kind: Kind, _ bytes: Int) {
         precondition(bytes >= 0, "nobody holds less than nothing")
+        if self.isClosed { return }
         let before = self.held[kind.rawValue]
         if before == bytes { return }
         self.held[kind.rawValue] = bytes
@@ -63,8 +65,9 @@ package struct Holdings {
 
     package mutating func change(_ kind: Kind, by bytes: Int) { self.set(kind, self[kind] + bytes) }
 
-    /// The connection is gone.
-    package mutating func clear() {
+    /// The connection is gone: what is said of it later counts for nothing.
+    package mutating func close() {
         for kind in Kind.allCases { self.set(kind, 0) }
+        self.isClosed = true
     }
 }

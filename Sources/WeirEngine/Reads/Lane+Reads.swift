@@ -170,7 +170,7 @@ extension Lane {
     /// The caller is gone.
     package func endAllReads(of caller: LaneCaller) {
         for task in Array(caller.reads.values) { self.end(task) }
-        for id in caller.lookups { self.lookups[id] = nil }
+        for id in caller.lookups where self.lookups.removeValue(forKey: id) != nil { caller.deferred -= 1 }
         caller.lookups.removeAll()
     }
 
@@ -227,9 +227,14 @@ extension Lane {
             task.memory = .none
             return true
         case .waits(let ticket):
-            if !task.machine.isPushed, now >= task.memoryDueNanos, self.engine.readMemory.cancel(ticket) {
+            guard !task.machine.isPushed else { return false }
+            if now >= task.memoryDueNanos || task.caller.isGoingDown {
+                guard self.engine.readMemory.cancel(ticket) else { return false }
                 task.memory = .none
                 self.refuse(task, self.noMemory, .none)
+            } else {
+                // It was woken by something else, and that took its time away.
+                self.wait(.read(task.id), for: nil, until: task.memoryDueNanos)
             }
             return false
         case .none: break
@@ -242,7 +247,7 @@ extension Lane {
         task.memory = .waits(ticket)
         self.waits.remove(.read(id))
         if !task.machine.isPushed {
-            task.memoryDueNanos = now + Self.memoryPatienceNanos
+            task.memoryDueNanos = now + (task.caller.isGoingDown ? 0 : Self.memoryPatienceNanos)
             self.wait(.read(id), for: nil, until: task.memoryDueNanos)
         }
         return false
@@ -354,8 +359,11 @@ extension Lane {
             return self.deliver(task, result, look.mark)
         case .readDisk:
             let id = task.id
-            self.engine.log.read(request) { [host, memory] result in
-                host.run { lane in lane.diskAnswered(id, request, result, countedBy: memory) }
+            let more = MoreMemory(memory, beyond: task.maxBytes)
+            var claiming = request
+            claiming.claim = { more.claim($0) }
+            self.engine.log.read(claiming) { [host] result in
+                host.run { lane in lane.diskAnswered(id, request, result, claimed: more) }
             }
             return false
         case .wait(let forShard, let until):
@@ -381,9 +389,12 @@ extension Lane {
 
     private func diskAnswered(
         _ id: UInt64, _ request: ReadRequest, _ result: Result<ReadResult, WeirError>,
-        countedBy memory: MemoryBudget
+        claimed more: MoreMemory
     ) {
-        guard let task = self.reads[id], task.machine.state == .onDisk else { return memory.release(request.maxBytes) }
+        defer { more.giveBack() }
+        guard let task = self.reads[id], task.machine.state == .onDisk else {
+            return self.engine.readMemory.release(request.maxBytes)
+        }
         let look: Look
         switch result {
         case .success(let result): look = self.found(result, .none, isSure: false)

@@ -91,19 +91,26 @@ package struct ReadMachine: Hashable, Sendable {
         case (.once(let deadline), .found(let next, _, let isSure)):
             guard now < deadline, mayWait else { return .deliver }
             self.index = next
-            return .wait(forShard: true, untilNanos: isSure ? deadline : min(deadline, now + Self.secondLookNanos))
+            return .wait(
+                forShard: true, untilNanos: isSure ? deadline : min(deadline, Self.later(now, Self.secondLookNanos)))
         case (.pushed, .found(let next, _, let isSure)):
             self.index = next
-            return .wait(forShard: true, untilNanos: isSure ? nil : now + Self.secondLookNanos)
+            return .wait(forShard: true, untilNanos: isSure ? nil : Self.later(now, Self.secondLookNanos))
         case (.once, .unavailable), (.once, .refused), (.once, .throttled), (.pushed, .unavailable(nil)),
             (.pushed, .refused(mayTell: true)):
             return .refuse
         // What was pushed is durable: the subscription lives on while the node recovers.
         case (.pushed, .unavailable(let millis?)):
-            return .wait(forShard: false, untilNanos: now + UInt64(max(1, millis)) * 1_000_000)
-        case (.pushed, .refused): return .wait(forShard: false, untilNanos: now + Self.untoldNanos)
-        case (.pushed, .throttled(let nanos)): return .wait(forShard: false, untilNanos: now + nanos)
+            return .wait(forShard: false, untilNanos: Self.later(now, UInt64(max(1, millis)) * 1_000_000))
+        case (.pushed, .refused): return .wait(forShard: false, untilNanos: Self.later(now, Self.untoldNanos))
+        case (.pushed, .throttled(let nanos)): return .wait(forShard: false, untilNanos: Self.later(now, nanos))
         }
+    }
+
+    /// A debt may take longer to pay than time can tell.
+    private static func later(_ now: UInt64, _ nanos: UInt64) -> UInt64 {
+        let (sum, isTooMuch) = now.addingReportingOverflow(nanos)
+        return isTooMuch ? .max : sum
     }
 
     /// A push went out.

@@ -159,7 +159,7 @@ final class Connection: ChannelInboundHandler {
         self.phase = .gone
         self.dropInput()
         self.endAllWaiting()
-        self.caller.holdings.clear()
+        self.caller.holdings.close()
         // One that waits for its predecessor stays known until that is fenced: its successor waits for both.
         if !self.fencing.isAwaitingOlder { self.leave() }
         self.node.connectionEnded()

@@ -21,6 +21,8 @@ struct DiskRead {
     let endOfShard: [ShardDescription]?
     let creationSecond: UInt64
 
+    var bytes: Int { self.entries.reduce(0) { $0 + Int($1.length) } }
+
     /// The answer when these batches are whole. Those in front of them are damaged: they are passed over, and the
     /// answer says how many records were in them. Those behind them are left to the next read, which will pass over
     /// the first of them. So a reader gets everything that the disk still has, and hears of everything else once.

@@ -25,6 +25,13 @@ extension LogHolder {
                 case .done(let result): return .success(result)
                 case .index(let segment): try self.loadIndex(of: segment, term)
                 case .disk(let read):
+                    if read.bytes > request.maxBytes, let claim = request.claim, !claim(read.bytes) {
+                        self.withCore { $0.unpin(read.segment) }
+                        throw WeirError(
+                            .unavailable,
+                            "no memory for a batch of \(read.bytes) bytes: others have not taken what they read yet",
+                            verdict: .init(maybeStored: false, retry: .after(100)))
+                    }
                     if let result = try self.answer(read, term) { return .success(result) }
                 }
             }

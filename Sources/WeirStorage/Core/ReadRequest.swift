@@ -10,6 +10,9 @@ package struct ReadRequest: Sendable {
     /// Bytes of batches, at least one batch is given.
     package let maxBytes: Int
     package let nowMillis: Int64
+    /// Asked before more than `maxBytes` are read from the disk, which one large batch can be: whether there is memory
+    /// for so many bytes.
+    package var claim: (@Sendable (_ bytes: Int) -> Bool)?
 
     package init(shard: ShardRef, fromIndex: UInt64, maxRecords: Int, maxBytes: Int, nowMillis: Int64) {
         self.shard = shard

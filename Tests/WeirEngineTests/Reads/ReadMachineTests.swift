@@ -59,6 +59,8 @@ import WeirEngine
             (.refused(mayTell: true), .refuse, .refuse),
             (.refused(mayTell: false), .refuse, .wait(forShard: false, untilNanos: 5 + ReadMachine.untoldNanos)),
             (.throttled(nanos: 77), .refuse, .wait(forShard: false, untilNanos: 5 + 77)),
+            (.throttled(nanos: .max - 5), .refuse, .wait(forShard: false, untilNanos: .max)),
+            (.throttled(nanos: .max), .refuse, .wait(forShard: false, untilNanos: .max)),
         ]
         for (sight, once, pushed) in table {
             #expect(self.once(at: 5, sight).0 == once, "\(sight)")

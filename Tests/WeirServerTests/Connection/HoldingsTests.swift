@@ -26,7 +26,10 @@ import WeirTestKit
             let kind = Holdings.Kind.allCases.randomElement(using: &random) ?? .waiting
             switch Int.random(in: 0..<20, using: &random) {
             case 0:
-                connections[chosen].clear()
+                connections[chosen].close()
+                connections[chosen].set(kind, 1 << 20)
+                #expect(connections[chosen].bytes == 0, "one that is gone holds nothing, whatever comes late")
+                connections[chosen] = Holdings(budget)
                 model[chosen] = [:]
             case 1...5:
                 let by = Self.size(&random)
@@ -45,7 +48,7 @@ import WeirTestKit
                 #expect(connection.mayGrow == (sum < Holdings.ownBytes || shared < budget.bytesMax), "seed \(seed)")
             }
         }
-        for position in connections.indices { connections[position].clear() }
+        for position in connections.indices { connections[position].close() }
         #expect(budget.reservedBytes == 0, "seed \(seed)")
     }
 }

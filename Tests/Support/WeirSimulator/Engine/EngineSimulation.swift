@@ -41,6 +41,8 @@ package final class EngineSimulation: @unchecked Sendable {
         var era = 0
         var boots = 0
         var upSinceMillis: UInt64 = 0
+        /// Until then there may be no memory for reads.
+        var memoryHeldUntil: UInt64 = 0
     }
 
     private enum Stage {
@@ -262,9 +264,11 @@ package final class EngineSimulation: @unchecked Sendable {
         self.after(self.within(20...400)) { () throws(Violation) in
             guard !self.isEnding else { return }
             if let process = self.process, self.node.core.unavailable() == nil {
-                switch self.random.below(4) {
-                case 0: self.reconnect(self.random.pick(self.producers), process)
-                case 1: self.reconnectReader(process)
+                switch self.random.below(10) {
+                case 0...1: self.reconnect(self.random.pick(self.producers), process)
+                case 2...3: self.reconnectReader(process)
+                case 4: self.takeMemory(process)
+                case 5: self.wakeEverybody(process)
                 default: self.reshard(process)
                 }
             }
@@ -277,6 +281,22 @@ package final class EngineSimulation: @unchecked Sendable {
         producer.disconnected(processLives: true)
         self.auditor.disconnected(producer.number)
         producer.connect(process, id: self.nextCaller())
+    }
+
+    /// Somebody reads slowly, and holds all memory for reads that is free.
+    private func takeMemory(_ process: EngineProcess) {
+        let memory = process.engine.readMemory
+        let bytes = memory.bytesMax - memory.reservedBytes
+        guard bytes > 0, memory.reserve(bytes) else { return }
+        let until = self.now + self.within(100...9000)
+        self.life.memoryHeldUntil = max(self.life.memoryHeldUntil, until)
+        self.at(until, inEra: self.era) { memory.release(bytes) }
+    }
+
+    /// A consumer is deregistered: whoever waits looks again.
+    private func wakeEverybody(_ process: EngineProcess) {
+        guard let name = try? ConsumerName("nobody") else { return }
+        process.engine.deregistered(name, of: self.stream, .none)
     }
 
     private func reconnectReader(_ process: EngineProcess) {
@@ -385,8 +405,13 @@ package final class EngineSimulation: @unchecked Sendable {
         for reader in self.readers where reader.isWaiting {
             guard let asked = reader.asked else { continue }
             let since = max(asked.sinceMillis, self.life.upSinceMillis)
-            if let due = asked.dueMillis, self.now > max(due, since) + 1500 {
+            // A read that gets no memory is told so after five seconds.
+            if let due = asked.dueMillis, self.now > max(due, since) + 6500 {
                 throw Violation("a read of \(reader.shard) was to be answered at \(due) ms, and is not at \(self.now)")
+            }
+            guard self.now > self.life.memoryHeldUntil else {
+                reader.unseenSince = nil
+                continue
             }
             guard let shard = self.node.core.shard(reader.shard), shard.durableEnd > reader.next else { continue }
             // What it waits for is there; how long, nobody knows: at least as long as both are.

@@ -70,7 +70,7 @@ final class SimLaneHost: LaneHost, @unchecked Sendable {
 
     func wake(atNanos nanos: UInt64) {
         if self.simulation.breakage == .forgetsDeadlines { return }
-        let millis = max(self.simulation.now, (nanos + 999_999) / 1_000_000)
+        let millis = max(self.simulation.now, nanos / 1_000_000 + (nanos % 1_000_000 == 0 ? 0 : 1))
         if let wakeMillis, wakeMillis <= millis { return }
         self.wakeMillis = millis
         self.simulation.at(millis, inEra: self.era) {

@@ -73,7 +73,7 @@ final class SimProducer: LaneMember {
     func disconnected(processLives: Bool) {
         if processLives {
             self.lane.remove(self.caller)
-            self.caller.holdings.clear()
+            self.caller.holdings.close()
         }
         self.held.removeAll()
         self.simulation.tally.unknown += self.flying.count
@@ -209,7 +209,7 @@ final class SimProducer: LaneMember {
         if self.simulation.breakage == .forgetsRefusals {
             let caller = LaneCaller(id: self.caller.id, on: lane.engine)
             caller.holdings.set(.waiting, self.caller.holdings[.waiting])
-            self.caller.holdings.clear()
+            self.caller.holdings.close()
             lane.remove(self.caller)
             self.caller = caller
             lane.add(caller, self)

@@ -36,7 +36,21 @@ final class SimReader: LaneMember, RecordSink {
         self.asked = nil
         self.subscription = nil
         self.stalledUntil = 0
+        self.lookUp()
         self.ask()
+    }
+
+    /// Positions that nobody uses: the connection may end while they are looked up.
+    private func lookUp() {
+        for _ in 0..<self.simulation.random.below(3) {
+            self.lane.resolve(.trimHorizon, in: self.shard, self.caller) { result in
+                guard case .failure(let error) = result, error.code != .unavailable, error.code != .limitExceeded
+                else { return }
+                self.simulation.guarded { () throws(Violation) in
+                    throw Violation("\(self) cannot look up where its shard begins: \(error)")
+                }
+            }
+        }
     }
 
     func disconnected(processLives: Bool) {
@@ -51,7 +65,7 @@ final class SimReader: LaneMember, RecordSink {
     func leave(_ caller: LaneCaller) {
         if self.simulation.breakage == .leaksWaiters { return }
         self.lane.remove(caller)
-        caller.holdings.clear()
+        caller.holdings.close()
     }
 
     func releaseAnswers() -> Bool { true }
