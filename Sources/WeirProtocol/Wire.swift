@@ -15,9 +15,11 @@ package enum Wire {
         package static let limitsProfiles: UInt64 = 2
         /// Reserved: batches whose codec is not 0. No build has it yet.
         package static let batchCodecs: UInt64 = 4
+        /// GetRecords may name a place instead of an iterator, and quote the lease that it reads under.
+        package static let quotedReads: UInt64 = 8
     }
     /// Feature bits that this build knows.
-    package static let features = Features.resetCount | Features.limitsProfiles
+    package static let features = Features.resetCount | Features.limitsProfiles | Features.quotedReads
     /// Bytes of UTF-8.
     package static let clientNameBytesMax = 128
     package static let tokenBytesMax = 256

@@ -76,6 +76,31 @@ import WeirProtocol
         }
     }
 
+    @Test func `GetRecords names one place, and says so only when there is something to say`() throws {
+        func reread(_ request: GetRecords) throws -> GetRecords {
+            try request.encode().withUnsafeBytes { try GetRecords(payload: $0) }
+        }
+        let lease = ReadLease(application: "billing", counter: 3)
+        let place = GetRecords.From.place(Samples.stream, ShardNumber(1), .index(7))
+        for from in [.iterator([1, 2]), place] as [GetRecords.From] {
+            for lease in [nil, lease] {
+                let request = GetRecords(from: from, lease: lease)
+                #expect(try reread(request) == request)
+                #expect(request.needsQuotedReads == (lease != nil || from == place))
+            }
+        }
+        // As every server reads it.
+        #expect(GetRecords(iterator: [1, 2]).encode().count == 2 + 2 + 12)
+        for bytes in [
+            GetRecords(iterator: [1, 2]).encode() + [0, 0], Array(GetRecords(from: place).encode().dropLast()),
+            [1, 0, 9] + GetRecords(from: place).encode().dropFirst(2),
+        ] {
+            #expect(throws: MalformedBytes.self) { try bytes.withUnsafeBytes { try GetRecords(payload: $0) } }
+        }
+        self.expectRefusal(
+            GetRecords(from: .iterator([1]), lease: .init(application: "a b", counter: 1)), "application name")
+    }
+
     @Test func `GetRecords keeps to the contract's caps`() {
         #expect(self.error(GetRecords(iterator: [1], limit: 10_000, maxBytes: 10_485_760, waitMillis: 60_000)) == nil)
         #expect(self.error(GetRecords(iterator: [], limit: 1, maxBytes: 1)) == nil)

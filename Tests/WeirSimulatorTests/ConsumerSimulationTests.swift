@@ -47,7 +47,8 @@ import WeirSimulator
     @Test func historiesOfConsumersHoldWhatTheyAreJudgedBy() {
         var total = ConsumerTally()
         for seed in 1...120 as ClosedRange<UInt64> { total += ConsumerSimulation(seed: seed).run().tally }
-        #expect(total.processed > 1000 && total.repeated > 0 && total.refused > 0 && total.checkpoints > 100)
+        #expect(total.processed > 1000 && total.reads.repeated > 0 && total.refused > 0 && total.checkpoints > 100)
+        #expect(total.reads.polls > 1000 && total.reads.pushes > 1000 && total.reads.refused > 0)
         #expect(total.handedOver > 0 && total.expired > 0 && total.pauses > 0 && total.kills > 0 && total.leaves > 0)
         #expect(total.powerCuts > 0 && total.serverPauses > 0 && total.failures > 0)
         #expect(total.reshards > 0 && total.resets > 0)

@@ -217,7 +217,7 @@ extension ClientConnection {
         switch received {
         case .helloAnswer: self.helloAnswered(payload)
         case .helloRefused: self.close(Self.error(in: payload))
-        case .answer(_, let context): self.answered(context, payload)
+        case .answer(_, let context): self.answered(context, payload, isOwned: isOwned)
         case .failure(_, let context): Self.fail(context, Self.error(in: payload))
         case .push(.recordsPush): self.pushed(payload, isOwned: isOwned)
         case .push(.subscriptionEnded): self.subscriptionEnded(payload)
@@ -245,9 +245,10 @@ extension ClientConnection {
         }
     }
 
-    private func answered(_ context: Context, _ payload: ByteBuffer) {
+    private func answered(_ context: Context, _ payload: ByteBuffer, isOwned: Bool) {
         switch context {
-        case .call(let call): call.finish(.success(payload))
+        // Whoever called may keep it for long.
+        case .call(let call): call.finish(.success(isOwned ? payload : self.copy(payload)))
         case .put(let sink, let sequence): sink.putAnswered(sequence, payload)
         case .ping: break
         case .subscribe(let sink):

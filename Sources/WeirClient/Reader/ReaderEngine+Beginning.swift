@@ -12,6 +12,14 @@ extension ReaderEngine.Plan {
     func begin(
         _ client: WeirClient
     ) async throws -> (LineageFollower, [ShardNumber: ReaderEngine.ShardBounds]) {
+        if case .polled(let polling) = self.configuration.retrieval {
+            try polling.validate()
+            guard self.reader.consumer == nil else {
+                throw WeirError(
+                    .invalidArgument,
+                    "a registered consumer has a budget for what is pushed to it: who polls reads without one")
+            }
+        }
         switch self.scope {
         case .shard(let shard, let start):
             // Asked for by its number, it must be there; what reads for ever would wait for it instead.

@@ -30,7 +30,7 @@ final class ReaderEngine {
     private let alarm: Alarm
     private var follower: LineageFollower?
     private var cursors: [ShardNumber: ShardCursor] = [:]
-    private var slots: [ShardNumber: SubscriptionSlot] = [:]
+    private var slots: [ShardNumber: any ReadSlot] = [:]
     /// Shards whose begin, and end, are known.
     private var bounds: [ShardNumber: ShardBounds] = [:]
     /// Since when nothing has come but errors.
@@ -148,28 +148,45 @@ final class ReaderEngine {
             }
         }
         let share = self.plan.configuration.prefetchBytes / max(1, self.follower?.runningCount ?? 1)
-        let credit = min(max(share, Self.creditRange.lowerBound), Self.creditRange.upperBound)
+        let creditMax = self.polling?.bytesPerRead ?? Self.creditRange.upperBound
+        let credit = min(max(share, Self.creditRange.lowerBound), creditMax)
         for shard in started {
             let bounds = self.bounds.removeValue(forKey: shard) ?? ShardBounds(start: .iterator(.trimHorizon))
             self.cursors[shard] = ShardCursor(
                 start: bounds.start, limit: bounds.limit, creditBytes: credit, now: self.client.clock.nanoseconds)
-            self.subscribe(shard)
+            self.ask(shard)
         }
     }
 
-    private func subscribe(_ shard: ShardNumber) {
+    /// `nil`: records are pushed.
+    private var polling: Polling? {
+        if case .polled(let polling) = self.plan.configuration.retrieval { polling } else { nil }
+    }
+
+    /// Subscribes to the shard, or asks it once.
+    private func ask(_ shard: ShardNumber) {
         guard let cursor = self.cursors[shard] else { return }
-        let slot = SubscriptionSlot(shard, self.mailbox)
-        self.slots[shard] = slot
-        self.cursors[shard]?.retryAt = nil
+        self.cursors[shard]?.asks(now: self.client.clock.nanoseconds)
         self.retrying.remove(shard)
-        slot.subscribe(
-            Subscribe(
-                stream: self.plan.stream, shard: shard, start: cursor.start, creditBytes: UInt32(cursor.creditBytes),
-                lease: self.plan.reader.lease.map {
-                    .init(application: $0.application.description, counter: $0.counter)
-                },
-                consumer: self.plan.reader.consumer?.description),
+        let lease = self.plan.reader.lease.map {
+            ReadLease(application: $0.application.description, counter: $0.counter)
+        }
+        guard let polling else {
+            let slot = SubscriptionSlot(shard, self.mailbox)
+            self.slots[shard] = slot
+            return slot.subscribe(
+                Subscribe(
+                    stream: self.plan.stream, shard: shard, start: cursor.start,
+                    creditBytes: UInt32(cursor.creditBytes), lease: lease,
+                    consumer: self.plan.reader.consumer?.description),
+                with: self.client)
+        }
+        let slot = PollSlot(shard, self.mailbox)
+        self.slots[shard] = slot
+        slot.read(
+            GetRecords(
+                from: .place(self.plan.stream, shard, cursor.start), limit: UInt32(polling.recordsPerRead),
+                maxBytes: UInt32(cursor.creditBytes), lease: lease),
             with: self.client)
     }
 
@@ -188,8 +205,15 @@ final class ReaderEngine {
             if self.slots[slot.shard] === slot { self.lostSince = nil }
         case .pushed(let slot, let payload):
             guard self.slots[slot.shard] === slot else { return nil }
-            self.lostSince = nil
-            return try self.took(payload, of: slot)
+            return try self.took(of: slot) { limit throws(MalformedBytes) in
+                try RecordBatch(push: payload, limit: limit)
+            }
+        case .answered(let slot, let payload):
+            guard self.slots[slot.shard] === slot else { return nil }
+            self.slots[slot.shard] = nil
+            return try self.took(of: slot) { limit throws(MalformedBytes) in
+                try RecordBatch(answer: payload, limit: limit)
+            }
         case .ended(let slot, let error):
             if self.slots[slot.shard] === slot { try self.ended(slot.shard, error) }
         case .probed(let shard, let horizon):
@@ -199,20 +223,28 @@ final class ReaderEngine {
         return nil
     }
 
-    private func took(_ payload: ByteBuffer, of slot: SubscriptionSlot) throws -> RecordBatch? {
+    private func took(
+        of slot: any ReadSlot, _ read: (_ limit: UInt64) throws(MalformedBytes) -> RecordBatch
+    ) throws -> RecordBatch? {
+        self.lostSince = nil
         let shard = slot.shard
         guard var cursor = self.cursors[shard] else { return nil }
         let batch: RecordBatch
         do {
-            batch = try RecordBatch(push: payload, limit: cursor.limit)
+            batch = try read(cursor.limit)
         } catch {
             throw WeirError(.damaged, "records of \(shard) arrived damaged: \(error.description)")
         }
         guard batch.shard == shard, batch.stream == self.plan.stream else {
             throw WeirError(.malformedRequest, "the server does not keep to the protocol: records of another shard")
         }
-        try cursor.took(batch, now: self.client.clock.nanoseconds)
+        let now = self.client.clock.nanoseconds
+        try cursor.took(batch, now: now)
         if let bytes = cursor.takeGrant() { slot.grant(bytes) }
+        if let polling {
+            cursor.rests(polling.idle.nanos, now: now)
+            self.retrying.insert(shard)
+        }
         self.cursors[shard] = cursor
         if let children = batch.endOfShard {
             self.finish(shard, children: children)
@@ -235,6 +267,9 @@ final class ReaderEngine {
         case .again:
             self.retrying.insert(shard)
             try self.noteLost(error, now)
+        case .throttled:
+            self.retrying.insert(shard)
+            self.lostSince = nil
         case nil: break
         }
     }
@@ -245,9 +280,10 @@ final class ReaderEngine {
         var next: UInt64?
         for shard in self.retrying {
             guard let retryAt = self.cursors[shard]?.retryAt else { continue }
-            if retryAt <= now { self.subscribe(shard) } else { next = min(next ?? retryAt, retryAt) }
+            if retryAt <= now { self.ask(shard) } else { next = min(next ?? retryAt, retryAt) }
         }
-        if self.plan.end == .tip {
+        // Whoever asks is told by the answers.
+        if self.plan.end == .tip, self.polling == nil {
             for (shard, cursor) in self.cursors where cursor.mayBeProbed {
                 let probeAt = cursor.lastHeard + Self.probeNanos
                 if probeAt <= now { self.probe(shard) } else { next = min(next ?? probeAt, probeAt) }

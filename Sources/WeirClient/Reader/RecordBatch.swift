@@ -36,8 +36,20 @@ public struct RecordBatch: Sendable {
     /// The payload of a push. Checks everything in it, checksums included, so that reading cannot fail. Records from
     /// `limit` on are left out.
     init(push payload: ByteBuffer, limit: UInt64 = .max) throws(MalformedBytes) {
+        try self.init(payload, limit) { raw throws(MalformedBytes) in try RecordsPushView(payload: raw).records }
+    }
+
+    /// The payload of an answer to GetRecords, in the same way.
+    init(answer payload: ByteBuffer, limit: UInt64 = .max) throws(MalformedBytes) {
+        try self.init(payload, limit) { raw throws(MalformedBytes) in try RecordsView(payload: raw) }
+    }
+
+    private init(
+        _ payload: ByteBuffer, _ limit: UInt64,
+        _ read: (UnsafeRawBufferPointer) throws(MalformedBytes) -> RecordsView
+    ) throws(MalformedBytes) {
         let (header, count) = try payload.withUnsafeReadableBytes { raw throws(MalformedBytes) in
-            let view = try RecordsPushView(payload: raw).records
+            let view = try read(raw)
             var count = 0
             try view.forEachRecord { index, _, _ in count += index < limit ? 1 : 0 }
             return (view.header, count)

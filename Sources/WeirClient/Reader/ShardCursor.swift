@@ -12,8 +12,10 @@ struct ShardCursor {
     let creditBytes: Int
     /// Attempts in a row that brought nothing.
     private(set) var failures = 0
-    /// When to subscribe again, in nanoseconds; `nil` while there is a subscription.
+    /// When to subscribe, or to ask, again, in nanoseconds; `nil` while there is a subscription, or a read under way.
     var retryAt: UInt64?
+    /// When it was last asked for records.
+    private var askedAt: UInt64 = 0
     /// When it was last heard of, or asked after.
     var lastHeard: UInt64
     /// Whether it is being asked whether its records are still there.
@@ -57,9 +59,20 @@ struct ShardCursor {
         return self.consumedBytes
     }
 
+    /// It is asked for records now.
+    mutating func asks(now: UInt64) {
+        self.retryAt = nil
+        self.askedAt = now
+    }
+
+    /// A read was answered: the next one begins `idle` nanoseconds behind the beginning of this one.
+    mutating func rests(_ idle: UInt64, now: UInt64) { self.retryAt = max(now, self.askedAt + idle) }
+
     enum Verdict: Equatable {
-        /// Subscribe again at `retryAt`.
+        /// Subscribe, or ask, again at `retryAt`.
         case again
+        /// The same, and nothing is wrong: the shard's rates are used up.
+        case throttled
         /// The shard has expired.
         case gone
         case fail(WeirError)
@@ -73,6 +86,12 @@ struct ShardCursor {
         case .shardNotFound: return .gone
         // Whatever its verdict: to read on would be to read what is another's.
         case .leaseLost: return .fail(error)
+        case .throughputExceeded:
+            guard case .again(let pause) = retry.decide(error, attempt: 1, isRepeatable: true, dice: dice) else {
+                return .fail(error)
+            }
+            self.retryAt = now + pause
+            return .throttled
         default: break
         }
         self.failures += 1

@@ -65,6 +65,9 @@ enum Arguments {
         Int(try SizeText.parse(text, in: Int64(Limits.recordBytesDefault)...Int64(Limits.recordBytesMax)))
     }
 
+    /// Between the reads of a worker that polls.
+    static func idle(_ text: String) throws -> Duration { .milliseconds(try DurationText.parse(text, in: 10...60_000)) }
+
     /// A duration of at least a millisecond.
     static func timeout(_ text: String) throws -> Duration {
         .milliseconds(try DurationText.parse(text, in: 1...86_400_000))

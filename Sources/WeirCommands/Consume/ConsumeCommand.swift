@@ -22,6 +22,7 @@ struct ConsumeCommand: AsyncParsableCommand {
             Examples:
               weir consume access --app billing
               weir consume access --app billing --json | my-importer
+              weir consume access --app billing --polling --idle 500ms
               weir consume access --app billing --exec ./worker.py --dead-letter access-failed
               weir consume access --app billing --exec python3 -- worker.py --verbose
             """)
@@ -69,12 +70,32 @@ struct ConsumeCommand: AsyncParsableCommand {
         help: ArgumentHelp("Read as this registered consumer, with its own read budget.", valueName: "name"),
         transform: Arguments.consumer)
     var consumer: ConsumerName?
+    @Flag(
+        help: ArgumentHelp(
+            "Ask for the records again and again, instead of having them sent: within the reads that a shard allows "
+                + "all who ask."))
+    var polling = false
+    @Option(
+        help: ArgumentHelp("With --polling: the time between two reads of a shard, 10ms to 1m.", valueName: "time"),
+        transform: Arguments.idle)
+    var idle: Duration?
+    @Option(
+        name: .customLong("max-records"),
+        help: ArgumentHelp("With --polling: records of one read, 1 to 10000.", valueName: "n"),
+        transform: { try Arguments.number($0, 1...Limits.getRecordsMax) })
+    var maxRecords: Int?
     @OptionGroup var connection: ConnectionOptions
 
     func validate() throws {
         if self.json && self.exec != nil { throw ValidationError("--json and --exec exclude each other") }
         if self.exec == nil && !self.arguments.isEmpty {
             throw ValidationError("arguments behind -- are those of the program that --exec names")
+        }
+        if !self.polling, self.idle != nil || self.maxRecords != nil {
+            throw ValidationError("--idle and --max-records say how to poll: they need --polling")
+        }
+        if self.polling, self.consumer != nil {
+            throw ValidationError("--consumer has a budget for what is sent to it; it and --polling exclude each other")
         }
         if case .sequence? = self.from {
             throw ValidationError("--from with a sequence number is not possible here: it belongs to one shard")
@@ -97,6 +118,12 @@ struct ConsumeCommand: AsyncParsableCommand {
         configuration.retry.attempts = self.retries + 1
         if let deadLetter { configuration.retry.exhausted = .deadLetter(deadLetter) }
         configuration.consumer = self.consumer
+        if self.polling {
+            var polling = Polling()
+            if let idle { polling.idle = idle }
+            if let maxRecords { polling.recordsPerRead = maxRecords }
+            configuration.retrieval = .polled(polling)
+        }
         var logger = Logger(label: "weir", factory: { _ in LineLogHandler() })
         logger.logLevel = .warning
         configuration.logger = logger

@@ -63,7 +63,7 @@ private struct ClientLeases: LeaseService {
     func leave() async throws { try await self.client.leaveGroup(self.member) }
 }
 
-/// Subscriptions under a lease, which fetch ahead as far as their credit goes.
+/// Reads under a lease: subscriptions, which fetch ahead as far as their credit goes, or one read after the other.
 private struct ClientSource: RecordSource {
     let client: WeirClient
     let stream: StreamID
@@ -73,7 +73,9 @@ private struct ClientSource: RecordSource {
         guard let start = position.readingStart else { return NothingToRead() }
         let lease = Reader.Lease(application: self.configuration.application, counter: counter)
         // A server that is away is waited for: whether the lease is still held is judged by the heartbeats.
-        let reading = ReaderConfiguration(prefetchBytes: self.configuration.prefetchBytes, timeout: nil)
+        var reading = ReaderConfiguration(
+            prefetchBytes: self.configuration.prefetchBytes, timeout: nil, retrieval: self.configuration.retrieval)
+        if case .polled(let polling) = reading.retrieval { reading.prefetchBytes = polling.bytesPerRead }
         return ClientReading(
             self.client.records(
                 self.stream, shard: shard, from: start,

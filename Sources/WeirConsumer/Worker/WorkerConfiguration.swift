@@ -73,10 +73,12 @@ public struct WorkerConfiguration: Sendable {
     public var checkpoints: Checkpoints
     /// Records of one call, 1 to 10,000.
     public var recordsPerCall: Int
-    /// Bytes that may be fetched ahead for one shard, 64 KiB to 256 MiB.
+    /// Bytes that may be fetched ahead for one shard, 64 KiB to 256 MiB. Of a worker that polls, `Polling` says it.
     public var prefetchBytes: Int
+    /// Whether the server sends the records, or the worker asks for them within the limits that all who ask share.
+    public var retrieval: Retrieval
     public var retry: ProcessorRetry
-    /// Read as this registered consumer, with its own budget.
+    /// Read as this registered consumer, with its own budget. Not for a worker that polls.
     public var consumer: ConsumerName?
     /// How long processors may take to finish at shutdown; then the worker leaves, so that others go on, and cancels
     /// their tasks.
@@ -90,7 +92,7 @@ public struct WorkerConfiguration: Sendable {
         initialPosition: InitialPosition = .trimHorizon, checkpoints: Checkpoints = .automatic,
         recordsPerCall: Int = 10_000, prefetchBytes: Int = 1 << 20, retry: ProcessorRetry = ProcessorRetry(),
         consumer: ConsumerName? = nil, drainTimeout: Duration = .seconds(30), patience: Duration? = nil,
-        logger: Logger? = nil
+        retrieval: Retrieval = .pushed, logger: Logger? = nil
     ) {
         self.application = application
         self.worker = worker
@@ -99,6 +101,7 @@ public struct WorkerConfiguration: Sendable {
         self.checkpoints = checkpoints
         self.recordsPerCall = recordsPerCall
         self.prefetchBytes = prefetchBytes
+        self.retrieval = retrieval
         self.retry = retry
         self.consumer = consumer
         self.drainTimeout = drainTimeout
@@ -113,6 +116,13 @@ public struct WorkerConfiguration: Sendable {
         try Self.check(self.recordsPerCall, 1...Limits.getRecordsMax, "number of records a call")
         try Self.check(self.prefetchBytes, 64 << 10...256 << 20, "number of bytes to fetch ahead")
         try self.retry.validate()
+        guard case .polled(let polling) = self.retrieval else { return }
+        try polling.validate()
+        if let consumer {
+            throw WeirError(
+                .invalidArgument,
+                "the consumer '\(consumer)' has a budget for what is pushed to it: a worker that polls has none")
+        }
     }
 
     private static func check(_ value: Int, _ allowed: ClosedRange<Int>, _ name: String) throws(WeirError) {

@@ -11,31 +11,18 @@ package struct Subscribe: WireCall {
     package typealias Answer = SubscribeAnswer
     package static let type = FrameType.subscribe
 
-    /// The lease that a worker reads under: the subscription ends with `leaseLost` when it is no more that one.
-    package struct Lease: Hashable, Sendable {
-        /// As it came: `ApplicationName` judges it.
-        package let application: String
-        package let counter: UInt64
-
-        package init(application: String, counter: UInt64) {
-            self.application = application
-            self.counter = counter
-        }
-
-        package func applicationName() throws(WeirError) -> ApplicationName { try ApplicationName(self.application) }
-    }
-
     package let stream: StreamID
     package let shard: ShardNumber
     /// Bytes of batches that may be pushed before more `Credit` comes.
     package let creditBytes: UInt32
     package let start: ReadStart
-    package let lease: Lease?
+    /// The lease that a worker reads under: the subscription ends with `leaseLost` when it is no more that one.
+    package let lease: ReadLease?
     /// A registered consumer, whose read budget is used; as it came: `ConsumerName` judges it.
     package let consumer: String?
 
     package init(
-        stream: StreamID, shard: ShardNumber, start: ReadStart, creditBytes: UInt32, lease: Lease? = nil,
+        stream: StreamID, shard: ShardNumber, start: ReadStart, creditBytes: UInt32, lease: ReadLease? = nil,
         consumer: String? = nil
     ) {
         self.stream = stream
@@ -62,10 +49,7 @@ package struct Subscribe: WireCall {
         writer.write(self.creditBytes)
         self.start.encode(into: &writer)
         writer.write(self.lease != nil)
-        if let lease {
-            writer.write(lease.application)
-            writer.write(lease.counter)
-        }
+        self.lease?.encode(into: &writer)
         writer.write(self.consumer != nil)
         if let consumer { writer.write(consumer) }
     }
@@ -75,8 +59,7 @@ package struct Subscribe: WireCall {
         self.shard = ShardNumber(try reader.read())
         self.creditBytes = try reader.read()
         self.start = try ReadStart(reading: &reader)
-        self.lease =
-            try reader.readBool() ? Lease(application: try reader.readString(), counter: try reader.read()) : nil
+        self.lease = try reader.readBool() ? try ReadLease(reading: &reader) : nil
         self.consumer = try reader.readBool() ? try reader.readString() : nil
     }
 }

@@ -2,6 +2,7 @@
 import NIOCore
 import WeirCatalog
 import WeirEngine
+import WeirLog
 import WeirModel
 import WeirProtocol
 
@@ -38,20 +39,55 @@ extension Connection {
     func getRecords(_ correlation: UInt64, _ payload: UnsafeRawBufferPointer) {
         do throws(WeirError) {
             let request = try GetRecords(request: payload)
-            let token = try IteratorToken(parsing: request.iterator)
-            try token.check(nodeID: self.node.nodeID, nowMillis: self.node.clock.wallMillis)
-            let call = ReadCall(
-                shard: ShardRef(stream: token.stream, shard: token.shard), maxRecords: Int(request.limit),
-                maxBytes: Int(request.maxBytes))
-            let deadline = self.node.clock.monotonicNanos + UInt64(request.waitMillis) * 1_000_000
-            self.lane.read(call, from: token.index, until: deadline, self.caller) { [self] result in
-                switch result {
-                case .success(let found): self.answer(found, correlation)
-                case .failure(let error): self.answer(.none, error, correlation)
+            switch request.from {
+            case .iterator(let bytes):
+                let token = try IteratorToken(parsing: bytes)
+                try token.check(nodeID: self.node.nodeID, nowMillis: self.node.clock.wallMillis)
+                let call = try Self.call(request, ShardRef(stream: token.stream, shard: token.shard))
+                self.read(call, from: token.index, request, correlation)
+            case .place(let stream, let shard, let start):
+                let call = try Self.call(request, ShardRef(stream: stream, shard: shard))
+                self.locate(start, call) { [self] result in
+                    switch result {
+                    case .success(let index): self.read(call, from: index, request, correlation)
+                    case .failure(let error): self.answer(.none, error, correlation)
+                    }
+                } refused: { [self] error, mark in
+                    self.answer(mark, error, correlation)
                 }
             }
         } catch {
             self.answer(.none, error, correlation)
+        }
+    }
+
+    private static func call(_ request: GetRecords, _ shard: ShardRef) throws(WeirError) -> ReadCall {
+        ReadCall(
+            shard: shard, reader: try Reader(quoting: request.lease, of: shard.stream),
+            maxRecords: Int(request.limit), maxBytes: Int(request.maxBytes))
+    }
+
+    private func read(_ call: ReadCall, from index: UInt64, _ request: GetRecords, _ correlation: UInt64) {
+        // It may have ended while the index was looked up.
+        guard self.isOpen else { return }
+        let deadline = self.node.clock.monotonicNanos + UInt64(request.waitMillis) * 1_000_000
+        self.lane.read(call, from: index, until: deadline, self.caller) { [self] result in
+            switch result {
+            case .success(let found): self.answer(found, correlation)
+            case .failure(let error): self.answer(.none, error, correlation)
+            }
+        }
+    }
+
+    /// Finds the index that reading begins at, for those who may read at all.
+    func locate(
+        _ start: ReadStart, _ call: ReadCall, then: @escaping (Result<UInt64, WeirError>) -> Void,
+        refused: (WeirError, Mark) -> Void
+    ) {
+        if let (error, mark) = self.lane.refusal(of: call) { return refused(error, mark) }
+        switch start {
+        case .iterator(let start): self.lane.resolve(start, in: call.shard, self.caller, then: then)
+        case .index(let index): self.lane.check(index, in: call.shard, self.caller, then: then)
         }
     }
 
@@ -78,6 +114,18 @@ extension Connection {
         frame.writeBytes(head)
         found.forEachPiece { frame.writeBytes($0) }
         self.write(frame, promise: promise)
+    }
+}
+
+extension Reader {
+    /// Under the lease that a request quotes, if it quotes one.
+    init(quoting lease: ReadLease?, of stream: StreamID, consumer: ConsumerName? = nil) throws(WeirError) {
+        guard let lease else {
+            self.init(consumer: consumer)
+            return
+        }
+        let application = ApplicationRef(stream: stream, name: try lease.applicationName())
+        self.init(lease: Lease(application: application, counter: lease.counter), consumer: consumer)
     }
 }
 

@@ -53,29 +53,20 @@ extension Connection {
         do throws(WeirError) {
             request = try Subscribe(request: payload)
             call = .pushed(
-                ShardRef(stream: request.stream, shard: request.shard), try Self.reader(request))
+                ShardRef(stream: request.stream, shard: request.shard),
+                try Reader(quoting: request.lease, of: request.stream, consumer: try request.consumerName()))
         } catch {
             return self.answer(.none, error, correlation)
         }
-        if let (error, mark) = self.lane.refusal(of: call) { return self.answer(mark, error, correlation) }
         let credit = SubscriptionCredit(bytes: request.creditBytes)
-        let begin: (Result<UInt64, WeirError>) -> Void = { [self] result in
+        self.locate(request.start, call) { [self] result in
             switch result {
             case .success(let index): self.begin(call, at: index, credit, correlation)
             case .failure(let error): self.answer(.none, error, correlation)
             }
+        } refused: { [self] error, mark in
+            self.answer(mark, error, correlation)
         }
-        switch request.start {
-        case .iterator(let start): self.lane.resolve(start, in: call.shard, self.caller, then: begin)
-        case .index(let index): self.lane.check(index, in: call.shard, self.caller, then: begin)
-        }
-    }
-
-    private static func reader(_ request: Subscribe) throws(WeirError) -> Reader {
-        let consumer = try request.consumerName()
-        guard let lease = request.lease else { return Reader(consumer: consumer) }
-        let application = ApplicationRef(stream: request.stream, name: try lease.applicationName())
-        return Reader(lease: Reader.Lease(application: application, counter: lease.counter), consumer: consumer)
     }
 
     /// The answer goes first, so that the client knows what the pushes belong to.

@@ -23,9 +23,11 @@ struct FakeGroups: Sendable {
     var applications: [ApplicationDescription] = []
     var deletions: [DeleteApplication] = []
     var consumers: [ConsumerDescription] = []
-    /// What Subscribe must show; `nil`: nobody is fenced.
+    /// What Subscribe and GetRecords must show; `nil`: nobody is fenced.
     var counter: UInt64?
     var subscribes: [Subscribe] = []
+    /// Those that name a place.
+    var reads: [GetRecords] = []
 }
 
 extension FakeConnection {
@@ -142,6 +144,14 @@ extension FakeConnection {
     func checkLease(_ request: Subscribe) throws(WeirError) {
         _ = try self.asked(.subscribe) { groups throws(WeirError) in
             groups.subscribes.append(request)
+            guard let counter = groups.counter, request.lease?.counter != counter else { return }
+            throw Self.leaseLost(counter)
+        }
+    }
+
+    func checkLease(_ request: GetRecords) throws(WeirError) {
+        _ = try self.asked(.getRecords) { groups throws(WeirError) in
+            groups.reads.append(request)
             guard let counter = groups.counter, request.lease?.counter != counter else { return }
             throw Self.leaseLost(counter)
         }

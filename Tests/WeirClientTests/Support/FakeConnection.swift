@@ -60,7 +60,8 @@ final class FakeConnection: FrameReceiver {
                 if hello.sessionID != 0 { state.connectionNumbers.append(hello.connectionNumber) }
             }
             let answer = HelloAnswer(
-                nodeID: 1, putCreditBytes: 64 << 20, putCreditRequests: self.node.putCredit,
+                features: self.node.features, nodeID: 1, putCreditBytes: 64 << 20,
+                putCreditRequests: self.node.putCredit,
                 frameBytesMax: UInt32(Limits.frameBytesMax), serverTimeMillis: 5000, serverName: "fake 1")
             self.send(Hello.answerFrame(answer, correlation: correlation))
         case .ping:
@@ -79,15 +80,11 @@ final class FakeConnection: FrameReceiver {
             let answer = GetShardIteratorAnswer(iterator: token.encode())
             self.send(GetShardIterator.answerFrame(answer, correlation: correlation))
         case .getRecords:
-            let token = try IteratorToken(parsing: try GetRecords(request: payload).iterator)
-            let shards = try self.stream(.id(token.stream)).shards
-            // As if the caller wanted no bytes: what it missed is told all the same.
-            let first = max(token.index, shards[Int(token.shard.rawValue)].horizon)
-            let header = RecordsHeader(
-                stream: token.stream, shard: token.shard, firstIndex: first, nextIndex: first, millisBehindLatest: 0,
-                missedRecords: first - token.index, shardCreationSecond: 1, batchBytes: 0,
-                nextIterator: token.encode())
-            self.send(header.answerHead(correlation: correlation))
+            let request = try GetRecords(request: payload)
+            switch request.from {
+            case .place(let stream, let shard, let start): try self.read(request, stream, shard, start, correlation)
+            case .iterator(let bytes): try self.describeTip(try IteratorToken(parsing: bytes), correlation)
+            }
         case .subscribe: try self.subscribe(try Subscribe(request: payload), correlation)
         case .credit:
             guard let credit = try? Credit(payload: payload) else { return }
@@ -104,6 +101,16 @@ final class FakeConnection: FrameReceiver {
             self.send(Unsubscribe.answerFrame(Empty(), correlation: correlation))
         default: try self.handleGroups(header.type, payload, correlation)
         }
+    }
+
+    /// As if the caller wanted no bytes: what it missed is told all the same.
+    private func describeTip(_ token: IteratorToken, _ correlation: UInt64) throws(WeirError) {
+        let shards = try self.stream(.id(token.stream)).shards
+        let first = max(token.index, shards[Int(token.shard.rawValue)].horizon)
+        let header = RecordsHeader(
+            stream: token.stream, shard: token.shard, firstIndex: first, nextIndex: first, millisBehindLatest: 0,
+            missedRecords: first - token.index, shardCreationSecond: 1, batchBytes: 0, nextIterator: token.encode())
+        self.send(header.answerHead(correlation: correlation))
     }
 
     private func stream(_ reference: DescribeStream.Reference) throws(WeirError) -> FakeNode.Stream {
@@ -148,15 +155,31 @@ final class FakeConnection: FrameReceiver {
 // MARK: - Subscriptions
 
 extension FakeConnection {
+    private func index(
+        _ start: ReadStart, _ shard: ShardNumber, _ stream: FakeNode.Stream
+    ) throws(WeirError) -> UInt64 {
+        guard shard.rawValue < stream.shards.count else { throw WeirError(.shardNotFound, "no such shard") }
+        return switch start {
+        case .index(let index): index
+        case .iterator(let start): try self.index(start, shard, stream)
+        }
+    }
+
+    /// Answers with what there is, or with nothing.
+    private func read(
+        _ request: GetRecords, _ stream: StreamID, _ shard: ShardNumber, _ start: ReadStart, _ correlation: UInt64
+    ) throws(WeirError) {
+        try self.checkLease(request)
+        let found = try self.stream(.id(stream))
+        let next = try self.index(start, shard, found)
+        let most = self.node.state.withLock { $0.batchesPerPush }
+        let (header, bytes) = Self.records(from: next, of: shard, found, most)
+        self.send(header.answerHead(correlation: correlation) + bytes)
+    }
+
     private func subscribe(_ request: Subscribe, _ correlation: UInt64) throws(WeirError) {
         try self.checkLease(request)
-        let stream = try self.stream(.id(request.stream))
-        let next: UInt64
-        switch request.start {
-        case .index(let index): next = index
-        case .iterator(let start): next = try self.index(start, request.shard, stream)
-        }
-        guard request.shard.rawValue < stream.shards.count else { throw WeirError(.shardNotFound, "no such shard") }
+        let next = try self.index(request.start, request.shard, try self.stream(.id(request.stream)))
         let id = self.state.withLock { state in
             state.lastSubscription += 1
             state.subscriptions.append(
@@ -195,22 +218,29 @@ extension FakeConnection {
                 subscription: subscription.id, error: WeirError(.streamDeleted, "the stream was deleted")
             ).frame()
         }
-        let shard = stream.shards[Int(subscription.shard.rawValue)]
-        let first = max(subscription.next, shard.horizon)
+        let (header, bytes) = Self.records(from: subscription.next, of: subscription.shard, stream, most)
+        guard !bytes.isEmpty || header.isEndOfShard else { return nil }
+        subscription.next = header.nextIndex
+        subscription.credit.take(batchBytes: UInt32(bytes.count))
+        subscription.isOver = header.isEndOfShard
+        return header.pushHead(subscription: subscription.id) + bytes
+    }
+
+    /// At most so many batches from an index on.
+    private static func records(
+        from index: UInt64, of number: ShardNumber, _ stream: FakeNode.Stream, _ most: Int
+    ) -> (RecordsHeader, [UInt8]) {
+        let shard = stream.shards[Int(number.rawValue)]
+        let first = max(index, shard.horizon)
         let batches = shard.batches.filter { $0.placement.endIndex > first }.prefix(most)
         let next = batches.last.map(\.placement.endIndex) ?? first
         let isEnd = shard.description.closed.map { next >= $0.endIndex } ?? false
-        guard !batches.isEmpty || isEnd else { return nil }
         let bytes = batches.flatMap(\.bytes)
-        let children = stream.shards.map(\.description).filter { $0.parents.contains(subscription.shard) }
+        let children = stream.shards.map(\.description).filter { $0.parents.contains(number) }
         let header = RecordsHeader(
-            stream: subscription.stream, shard: subscription.shard, firstIndex: first, nextIndex: next,
-            millisBehindLatest: 0, missedRecords: first - subscription.next,
-            shardCreationSecond: shard.description.creationSecond, batchBytes: UInt32(bytes.count),
-            isEndOfShard: isEnd, children: isEnd ? children : [])
-        subscription.next = next
-        subscription.credit.take(batchBytes: UInt32(bytes.count))
-        subscription.isOver = isEnd
-        return header.pushHead(subscription: subscription.id) + bytes
+            stream: stream.description.id, shard: number, firstIndex: first, nextIndex: next, millisBehindLatest: 0,
+            missedRecords: first - index, shardCreationSecond: shard.description.creationSecond,
+            batchBytes: UInt32(bytes.count), isEndOfShard: isEnd, children: isEnd ? children : [])
+        return (header, bytes)
     }
 }

@@ -58,9 +58,11 @@ final class FakeNode: Sendable {
 
     let state = Mutex(State())
     let putCredit: UInt32
+    let features: UInt64
 
-    init(putCredit: UInt32 = 1024) {
+    init(putCredit: UInt32 = 1024, features: UInt64 = Wire.features) {
         self.putCredit = putCredit
+        self.features = features
     }
 
     /// A client of this node.

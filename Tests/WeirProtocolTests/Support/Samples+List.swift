@@ -162,6 +162,11 @@ extension Samples {
                 GetRecords(iterator: Self.token.encode(), limit: 500, maxBytes: 1_048_576, waitMillis: 5000),
                 correlation: 25),
             Sample(
+                "get-records-quoted",
+                GetRecords(
+                    from: .place(Self.stream, shard, .index(1001)), limit: 500, maxBytes: 1_048_576,
+                    lease: .init(application: Self.application, counter: 3)), correlation: 25),
+            Sample(
                 "get-records-answer", records: Self.recordsHeader.answerHead(correlation: 25) + Self.batches,
                 correlation: 25),
             Sample(

@@ -129,8 +129,8 @@ private struct StandingClock: WeirStorage.Clock {
         try await TestNode.run { node in
             let (client, stream) = try node.stream(shards: 1)
             let a = try TestWorker(node, stream, "a")
-            let lease = Subscribe.Lease(application: "billing", counter: a.leases[0].counter)
-            func subscribe(_ lease: Subscribe.Lease) -> Subscribe {
+            let lease = ReadLease(application: "billing", counter: a.leases[0].counter)
+            func subscribe(_ lease: ReadLease) -> Subscribe {
                 Subscribe(
                     stream: stream, shard: ShardNumber(0), start: .index(0), creditBytes: 1 << 20, lease: lease)
             }
@@ -145,6 +145,44 @@ private struct StandingClock: WeirStorage.Clock {
             let ended: SubscriptionEnded = try a.client.push().decode()
             #expect(ended.error.code == .leaseLost)
             #expect(try a.client.refusal(subscribe(lease)).code == .leaseLost)
+        }
+    }
+
+    @Test func `A read that quotes a lease is refused when the lease is another's, also while it waits`() async throws {
+        try await TestNode.run { node in
+            let (client, stream) = try node.stream(shards: 1)
+            let a = try TestWorker(node, stream, "a")
+            let lease = ReadLease(application: "billing", counter: a.leases[0].counter)
+            func read(
+                _ start: ReadStart, _ lease: ReadLease? = nil, wait: UInt32 = 0, on stream: StreamID
+            ) -> GetRecords {
+                GetRecords(from: .place(stream, ShardNumber(0), start), waitMillis: wait, lease: lease)
+            }
+            #expect(try client.put(stream, [TestRecord("before")]).stored == 1)
+            let first = try ReadOut(a.client.ask(read(.index(0), lease, on: stream)))
+            #expect(first.records.map(\.key) == ["before"])
+            // The iterator of the answer may be read under the lease too.
+            let iterator = try #require(first.header.nextIterator)
+            let again = GetRecords(from: .iterator(iterator), lease: lease)
+            #expect(try ReadOut(a.client.ask(again)).records.isEmpty)
+            // One that waits is woken, and told.
+            try a.client.send(read(.index(1), lease, wait: 60_000, on: stream).frame(correlation: 77))
+            _ = try client.call(
+                ResetLeases(
+                    stream: stream, application: "billing", target: .trimHorizon, isForced: true, reason: "a test"),
+                ResetLeasesAnswer.self)
+            #expect(try client.put(stream, [TestRecord("after")]).stored == 1)
+            #expect(try a.client.answer(to: 77).error?.code == .leaseLost)
+            for zombie in [read(.index(0), lease, on: stream), again, read(.iterator(.trimHorizon), lease, on: stream)]
+            {
+                #expect(try a.client.refusal(zombie).code == .leaseLost)
+            }
+            // Nobody else is fenced, and what an old client sends means what it did.
+            #expect(try ReadOut(client.ask(read(.iterator(.trimHorizon), on: stream))).records.count == 2)
+            #expect(try client.read(try client.iterator(stream)).records.count == 2)
+            #expect(try client.refusal(read(.index(3), on: stream)).code == .invalidArgument)
+            let unknown = ReadLease(application: "unheard-of", counter: 1)
+            #expect(try client.refusal(read(.index(0), unknown, on: stream)).code == .leaseLost)
         }
     }
 

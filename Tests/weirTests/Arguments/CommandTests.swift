@@ -249,6 +249,19 @@ import WeirModel
             configuration.worker != (try self.parse("consume s --app a").workerConfiguration(serverMillis: 0).worker))
     }
 
+    @Test func consumePollsWhenItIsTold() throws {
+        func retrieval(_ words: String) throws -> Retrieval {
+            let configuration = try self.parse("consume s --app a \(words)").workerConfiguration(serverMillis: 0)
+            try configuration.validate()
+            return configuration.retrieval
+        }
+        #expect(try retrieval("") == .pushed)
+        #expect(try retrieval("--polling") == .polled(Polling()))
+        #expect(
+            try retrieval("--polling --idle 250ms --max-records 500")
+                == .polled(Polling(idle: .milliseconds(250), recordsPerRead: 500)))
+    }
+
     @Test func consumeTakesWhatItIsGiven() throws {
         let command = try self.parse(
             "consume s --app a --worker w --from latest --session-timeout 10s --dead-letter d --retries 0 "
@@ -268,6 +281,9 @@ import WeirModel
     }
 
     @Test(arguments: [
+        "consume s --app a --idle 1s", "consume s --app a --max-records 5", "consume s --app a --polling --idle 9ms",
+        "consume s --app a --polling --idle 61s", "consume s --app a --polling --max-records 0",
+        "consume s --app a --polling --max-records 10001", "consume s --app a --polling --consumer c",
         "consume s", "consume --app a", "consume s --app a --json --exec p", "consume s --app a -- x",
         "consume s --app a/b", "consume s --app a --session-timeout 10ms", "consume s --app a --retries -1",
         "consume s --app a --from \(String(repeating: "4", count: 56))", "consume s --app a --dead-letter d/d",

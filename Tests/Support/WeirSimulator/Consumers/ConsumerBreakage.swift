@@ -23,4 +23,6 @@ package enum ConsumerBreakage: String, CaseIterable, Sendable {
     case beginsAtTip
     /// Silent workers keep their leases for ever.
     case neverExpires
+    /// Records are given to whoever asks, whatever lease the reader quotes.
+    case readsWithoutFence
 }

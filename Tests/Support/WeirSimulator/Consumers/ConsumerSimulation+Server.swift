@@ -166,6 +166,7 @@ extension ConsumerSimulation {
         let waiting = self.heartbeats.sorted { $0.key < $1.key }
         self.heartbeats.removeAll()
         for (_, underWay) in waiting { self.failed(underWay.worker, underWay.answer) }
+        self.endPushes()
         guard self.node.boots == self.boots else { return }
         let millis = self.within(20...(self.isEnding ? 100 : 2 * self.plan.session))
         self.after(millis) { () throws(Violation) in

@@ -134,98 +134,11 @@ extension ConsumerSimulation {
     ) throws(Violation) {
         guard !task.isFinished else { return }
         task.isFinished = true
+        task.awaiting = nil
+        task.inbox.removeAll()
+        if task.isSubscribed { self.after(1, at: .server) { () throws(Violation) in self.unsubscribe(task) } }
         worker.tasks[task.key] = nil
         self.note("\(worker.owner) is done with \(task.key): \(outcome)")
         try self.handle(worker, .shardFinished(task.key, outcome))
-    }
-
-    // MARK: Reading
-
-    struct Batch: Sendable {
-        let records: [SeenRecord]
-        let next: UInt64
-        let isEnd: Bool
-    }
-
-    /// A fenced read. A processor's bug is that of the machine: it reads under the counter that it was given.
-    private func read(
-        _ worker: SimWorker, _ task: LeaseTask, _ answer: @escaping (Result<Batch, WeirError>) throws(Violation) -> Void
-    ) {
-        let era = self.era
-        self.after(self.within(1...6), at: .server) { () throws(Violation) in
-            guard self.isUp, self.era == era else { return self.failed(worker, answer) }
-            let result = try self.serveRead(task)
-            self.sendBack(worker, .session) { () throws(Violation) in try answer(result) }
-        }
-    }
-
-    private func serveRead(_ task: LeaseTask) throws(Violation) -> Result<Batch, WeirError> {
-        if let error = self.core.unavailable() { return .failure(error) }
-        let shard = task.key.shard
-        let counter = self.breakage == .keepsCounter ? self.core.leases.row(self.ref, shard)?.counter : nil
-        if let loss = self.core.leases.loss(self.ref, shard, counter: counter ?? task.key.counter) {
-            return .failure(loss)
-        }
-        let place = ShardRef(stream: self.stream, shard: shard)
-        var next = task.next
-        if next == nil {
-            switch self.start(of: task.lease.checkpoint, in: place) {
-            case .success(let index): next = index
-            case .failure(let error): return .failure(error)
-            }
-        }
-        let away = Result<Batch, WeirError>.failure(WeirError(.unavailable, "the disk failed"))
-        guard let index = next else { return away }
-        guard let result = try self.node.readOnce(place, from: index, maxBytes: 1 << 16, maxRecords: 20) else {
-            return away
-        }
-        let isEnd = result.recordCount == 0 && result.endOfShard != nil
-        return .success(Batch(records: try self.seen(result, shard), next: result.nextIndex, isEnd: isEnd))
-    }
-
-    func start(of checkpoint: LeaseCheckpoint, in place: ShardRef) -> Result<UInt64, WeirError> {
-        switch checkpoint {
-        case .trimHorizon: self.node.resolveNow(.trimHorizon, in: place, nowMillis: self.node.now)
-        case .atTimestamp(let millis): self.node.resolveNow(.atTimestamp(millis), in: place, nowMillis: self.node.now)
-        case .sequenceNumber(let number, _): .success(number.index + 1)
-        case .shardEnd: .success(.max)
-        }
-    }
-
-    func seen(_ result: ReadResult, _ shard: ShardNumber) throws(Violation) -> [SeenRecord] {
-        var records: [SeenRecord] = []
-        for chunk in result.chunks {
-            let whole: [SeenRecord]? = chunk.withBytes { raw in
-                try? Self.decode(raw, shard, result.shardCreationSecond)
-            }
-            guard let whole else { throw Violation("a read of \(shard) returns what is no batch") }
-            records += whole.filter { $0.index >= result.firstIndex && $0.index < result.nextIndex }
-        }
-        return records
-    }
-
-    private static func decode(
-        _ raw: UnsafeRawBufferPointer, _ shard: ShardNumber, _ second: UInt64
-    ) throws -> [SeenRecord] {
-        var records: [SeenRecord] = []
-        var offset = 0
-        while offset < raw.count {
-            let placement = try Placement(reading: raw.slice(offset, Placement.bytes))
-            let body = raw.slice(offset + Placement.bytes, placement.bodyLength)
-            let header = try BatchBody.header(of: body)
-            var cursor = RecordCursor(records: body.slice(BatchBody.headerBytes, header.recordsLength))
-            for index in placement.firstIndex..<placement.endIndex {
-                guard let record = try cursor.next(), let id = SimRecord.id(in: record.data) else { break }
-                records.append(
-                    SeenRecord(
-                        index: index, id: id, key: String(decoding: record.key, as: UTF8.self),
-                        arrivalMillis: placement.arrivalMillis,
-                        number: SequenceNumber(
-                            shardCreationSecond: second, shard: shard, index: index,
-                            arrivalSecond: UInt64(placement.arrivalMillis) / 1000)))
-            }
-            offset += placement.totalLength
-        }
-        return records
     }
 }

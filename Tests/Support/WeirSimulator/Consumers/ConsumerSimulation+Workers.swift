@@ -108,6 +108,10 @@ extension ConsumerSimulation {
         guard let task = worker.tasks[key] else { return }
         self.note("\(worker.owner) stops \(key): \(reason)")
         task.stop = reason
+        if task.awaiting != nil {
+            task.awaiting = nil
+            task.isBusy = false
+        }
         try self.goOn(worker, task)
     }
 

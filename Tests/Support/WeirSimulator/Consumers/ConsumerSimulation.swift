@@ -87,7 +87,7 @@ package final class ConsumerSimulation {
         self.heartbeats.removeAll()
         self.tally.acknowledged = self.node.checker.acknowledged
         self.tally.processed = self.records.processed
-        self.tally.repeated = self.records.repeated
+        self.tally.reads.repeated = self.records.repeated
         self.tally.powerCuts = self.node.tally.powerCuts
         self.tally.failures = self.node.tally.failures
         self.tally.simulatedMillis = Int(self.node.clock.monotonicNanos / 1_000_000)

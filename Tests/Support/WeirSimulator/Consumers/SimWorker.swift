@@ -9,6 +9,8 @@ final class SimWorker {
     let owner: LeaseOwner
     /// Checkpoints after each batch; otherwise now and then.
     let isAutomatic: Bool
+    /// Asks for records; otherwise they are pushed to it.
+    let isPolling: Bool
     var machine: WorkerMachine
     /// What the machine decided and is not yet done.
     var actions: [WorkerMachine.Action] = []
@@ -29,6 +31,8 @@ final class SimWorker {
     init(_ owner: LeaseOwner, session: UInt64, isAutomatic: Bool, now: UInt64) {
         self.owner = owner
         self.isAutomatic = isAutomatic
+        // Not drawn, so that the histories of the fixed seeds stay what they were.
+        self.isPolling = owner.incarnation & 1 == 0
         self.unwellUntil = now
         let timeout = session * 1_000_000
         self.machine = WorkerMachine(
@@ -47,6 +51,14 @@ final class LeaseTask: CustomStringConvertible {
     var stop: WorkerMachine.StopReason?
     /// The next index to read; `nil` until it is known.
     var next: UInt64?
+    /// What was pushed and not yet taken, and who waits for more.
+    var inbox: [Result<ConsumerSimulation.Batch, WeirError>] = []
+    var awaiting: ConsumerSimulation.BatchAnswer?
+    /// How often it has waited.
+    var awaits = 0
+    var isSubscribed = false
+    /// The server's end of the subscription.
+    var push: Push?
     /// What the processor is given now.
     var inHand: [SeenRecord] = []
     /// Up to where the processor has kept its word.
