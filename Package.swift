@@ -41,6 +41,7 @@ let package = Package(
         .target(name: "CWeir", cSettings: cSettings),
         .target(name: "CWeirBuild", cSettings: cSettings + buildSettings),
         .target(name: "WeirModel", dependencies: ["CWeir"], swiftSettings: settings),
+        .target(name: "WeirJSON", swiftSettings: settings),
         // Layer 1: decisions and forms, without I/O
         .target(name: "WeirProtocol", dependencies: ["CWeir", "WeirModel"], swiftSettings: settings),
         .target(name: "WeirLog", dependencies: ["CWeir", "WeirModel"], swiftSettings: settings),
@@ -64,13 +65,15 @@ let package = Package(
             ] + nio, swiftSettings: settings),
         .target(
             name: "WeirClient", dependencies: ["WeirModel", "WeirProtocol", logging] + nio, swiftSettings: settings),
-        .target(name: "WeirConsumer", dependencies: ["WeirModel", "WeirClient", logging], swiftSettings: settings),
+        .target(
+            name: "WeirConsumer", dependencies: ["WeirJSON", "WeirModel", "WeirClient", logging],
+            swiftSettings: settings),
         // Layer 5: the command line, and the one executable
         .target(
             name: "WeirCommands",
             dependencies: [
-                "CWeir", "CWeirBuild", "WeirCatalog", "WeirClient", "WeirConsumer", "WeirModel", "WeirProtocol",
-                "WeirServer", "WeirStorage", logging,
+                "CWeir", "CWeirBuild", "WeirCatalog", "WeirClient", "WeirConsumer", "WeirJSON", "WeirModel",
+                "WeirProtocol", "WeirServer", "WeirStorage", logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
                 .product(name: "Yams", package: "Yams"),
@@ -109,6 +112,7 @@ let package = Package(
             name: "CWeirTests", dependencies: ["CWeir", .product(name: "Crypto", package: "swift-crypto")],
             swiftSettings: settings),
         .testTarget(name: "WeirModelTests", dependencies: ["WeirModel"], swiftSettings: settings),
+        .testTarget(name: "WeirJSONTests", dependencies: ["WeirJSON", "WeirTestKit"], swiftSettings: settings),
         .testTarget(
             name: "WeirProtocolTests", dependencies: ["CWeir", "WeirModel", "WeirProtocol"], swiftSettings: settings),
         .testTarget(
@@ -143,8 +147,8 @@ let package = Package(
         .testTarget(
             name: "weirTests",
             dependencies: [
-                "CWeir", "WeirClient", "WeirCommands", "WeirConsumer", "WeirModel", "WeirProtocol", "WeirServer",
-                "WeirStorage", logging,
+                "CWeir", "WeirClient", "WeirCommands", "WeirConsumer", "WeirJSON", "WeirModel", "WeirProtocol",
+                "WeirServer", "WeirStorage", logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ] + nio, swiftSettings: settings),
         .testTarget(name: "WeirHarnessTests", dependencies: ["WeirHarness", "WeirModel"], swiftSettings: settings),

@@ -2,6 +2,7 @@
 import ArgumentParser
 import CWeir
 import WeirClient
+import WeirJSON
 import WeirModel
 
 struct BenchCheckpointCommand: AsyncParsableCommand {
@@ -45,7 +46,7 @@ struct BenchCheckpointCommand: AsyncParsableCommand {
         report.object.set("commits", Int(clamping: result.commits))
         let checkpoints = CountText.describe(Int(result.latencies.count), "checkpoint")
         let commits = CountText.describe(Int(clamping: result.commits), "commit")
-        report.lines.append("  \(checkpoints) in \(JSONObject.fixed(result.seconds, 2)) s, in \(commits)")
+        report.lines.append("  \(checkpoints) in \(JSONNumber.fixed(result.seconds, 2)) s, in \(commits)")
         report.setLatencies(result.latencies, title: "checkpoint to its answer")
         report.setUsage(result.used, seconds: result.seconds)
         try report.write(json: self.bench.format.json, title: "checkpoint: every shard once a second")

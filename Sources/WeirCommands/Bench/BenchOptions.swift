@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
 import WeirClient
+import WeirJSON
 import WeirModel
 
 /// What the benchmarks have in common.
@@ -127,8 +128,8 @@ struct BenchReport {
         self.object.set("mb_s", .real(bytes / seconds / 1e6, digits: 1))
         self.lines.append(
             "  \(CountText.describe(Int64(Double(records) / seconds))) records/s, "
-                + "\(JSONObject.fixed(bytes / seconds / 1e6, 1)) MB/s "
-                + "(\(CountText.describe(records, "record")) in \(JSONObject.fixed(seconds, 2)) s)")
+                + "\(JSONNumber.fixed(bytes / seconds / 1e6, 1)) MB/s "
+                + "(\(CountText.describe(records, "record")) in \(JSONNumber.fixed(seconds, 2)) s)")
     }
 
     mutating func setLatencies(_ latencies: Latencies?, prefix: String = "", title: String) {
@@ -138,14 +139,14 @@ struct BenchReport {
             self.object.set(prefix + name, micros.map { .real($0, digits: 1) } ?? .null)
         }
         guard let latencies, latencies.count > 0 else { return }
-        let texts = names.map { JSONObject.fixed((latencies.micros($0.1) ?? 0) / 1000, 2) }
+        let texts = names.map { JSONNumber.fixed((latencies.micros($0.1) ?? 0) / 1000, 2) }
         self.lines.append("  \(title): p50 \(texts[0]) ms, p99 \(texts[1]) ms, p99.9 \(texts[2]) ms")
     }
 
     mutating func setUsage(_ used: UsageWindow.Used, seconds: Double) {
         if let server = used.server {
             self.object.set("srv_cpu_s", .real(server, digits: 2))
-            self.lines.append("  server: \(JSONObject.fixed(server / max(seconds, 1e-9), 2)) cores")
+            self.lines.append("  server: \(JSONNumber.fixed(server / max(seconds, 1e-9), 2)) cores")
         }
         if let peak = used.serverPeakBytes {
             self.object.set("srv_hwm_mb", .real(Double(peak) / 1_048_576, digits: 0))

@@ -2,6 +2,7 @@
 import Dispatch
 import Synchronization
 import WeirConsumer
+import WeirJSON
 import WeirModel
 
 /// Where the processors of all shards print, one after the other. Waits for a slow reader on a thread of its own: the

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import WeirClient
 import WeirConsumer
+import WeirJSON
 import WeirModel
 
 /// What a program is told: one JSON object a line.
@@ -10,11 +11,16 @@ enum ProgramMessage {
 
     static func initialize(_ shard: ShardNumber, from checkpoint: LeaseCheckpoint) -> [UInt8] {
         let output = OutputBytes(capacity: 256)
-        output.append("{\"action\":\"initialize\",\"shardId\":")
-        output.append(jsonString: "\(shard)")
-        output.append(",\"checkpoint\":")
-        output.append(jsonString: "\(checkpoint)")
-        output.append("}\n")
+        var writer = JSONWriter(output)
+        writer.beginObject()
+        writer.name("action")
+        writer.string("initialize")
+        writer.name("shardId")
+        writer.string("\(shard)")
+        writer.name("checkpoint")
+        writer.string("\(checkpoint)")
+        writer.endObject()
+        output.append(byte: UInt8(ascii: "\n"))
         return [UInt8](output.raw)
     }
 
@@ -75,9 +81,9 @@ enum ProgramAnswer: Equatable, Sendable {
     static let lineBytesMax = 64 << 10
 
     init(parsing line: [UInt8]) throws(ProgramFailure) {
-        var answer: Result<ProgramAnswer, RecordJSON.Malformed> = .failure(RecordJSON.Malformed("it is empty"))
+        var answer: Result<ProgramAnswer, JSONError> = .failure(JSONError(.value("it is empty"), at: 0))
         line.withUnsafeBytes { raw in
-            do throws(RecordJSON.Malformed) {
+            do throws(JSONError) {
                 answer = .success(try Self.parse(raw))
             } catch {
                 answer = .failure(error)
@@ -93,46 +99,37 @@ enum ProgramAnswer: Equatable, Sendable {
         }
     }
 
-    private static func parse(_ raw: UnsafeRawBufferPointer) throws(RecordJSON.Malformed) -> ProgramAnswer {
-        var scanner = JSONScanner(raw)
+    private static func parse(_ raw: UnsafeRawBufferPointer) throws(JSONError) -> ProgramAnswer {
+        var scanner = try JSONScanner(raw)
         var action: String?
         var number: SequenceNumber?
         var subSequence: UInt64?
         var checkpoints = true
-        try scanner.expect("{", "an object")
-        var isFirst = true
-        while try scanner.nextMember(isFirst: isFirst) {
-            isFirst = false
-            let name = String(decoding: try scanner.string("a member's name").0, as: UTF8.self)
-            try scanner.expect(":", "':' behind a name")
+        try scanner.beginObject()
+        while let name = try scanner.nextName() {
             switch name {
-            case "action": action = String(decoding: try scanner.string("a string as action").0, as: UTF8.self)
+            case "action": action = try scanner.string("a string as action").text
             case "sequenceNumber":
-                let text = String(decoding: try scanner.string("a string as sequenceNumber").0, as: UTF8.self)
-                guard let parsed = try? SequenceNumber(parsing: text) else {
-                    throw RecordJSON.Malformed("'\(text.prefix(60))' is no sequence number")
+                let string = try scanner.string("a string as sequenceNumber")
+                guard let parsed = try? SequenceNumber(parsing: string.text) else {
+                    throw JSONError(.value("'\(string.text.prefix(60))' is no sequence number"), at: string.offset)
                 }
                 number = parsed
             case "subSequenceNumber":
-                if scanner.skipNull() { continue }
-                guard let parsed = UInt64(try scanner.literal()) else {
-                    throw RecordJSON.Malformed("subSequenceNumber is a whole number")
+                if try scanner.skipNull() { continue }
+                guard let parsed = try scanner.number("a whole number as subSequenceNumber").integer(UInt64.self) else {
+                    throw JSONError(.value("subSequenceNumber is a whole number"), at: scanner.offset)
                 }
                 subSequence = parsed
-            case "checkpoint":
-                let word = try scanner.literal()
-                guard word == "true" || word == "false" else {
-                    throw RecordJSON.Malformed("checkpoint is true or false")
-                }
-                checkpoints = word == "true"
+            case "checkpoint": checkpoints = try scanner.bool("true or false as checkpoint")
             default: try scanner.skipValue()
             }
         }
-        try scanner.expectEnd()
+        try scanner.end("nothing behind the object")
         switch action {
         case "checkpoint": return .checkpoint(number, subSequence: subSequence)
         case "done": return .done(checkpoints: checkpoints)
-        default: throw RecordJSON.Malformed("its action is not checkpoint or done")
+        default: throw JSONError(.value("its action is not checkpoint or done"), at: scanner.offset)
         }
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
 import WeirClient
+import WeirJSON
 
 struct StatusCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -52,7 +53,7 @@ enum StatusText {
 
     /// The unit is the end of the name.
     private static let units: [(suffix: String, text: @Sendable (Int64) -> String)] = [
-        ("us", { $0 < 10_000 ? "\($0) us" : "\(JSONObject.fixed(Double($0) / 1000, 1)) ms" }),
+        ("us", { $0 < 10_000 ? "\($0) us" : "\(JSONNumber.fixed(Double($0) / 1000, 1)) ms" }),
         ("ms", { Self.duration($0) }),
         ("bytes", { SizeText.rounded($0) }),
     ]

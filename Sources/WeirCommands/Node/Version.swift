@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
 import CWeirBuild
+import WeirJSON
 
 /// What this program is.
 package enum Version {

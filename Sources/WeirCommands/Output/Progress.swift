@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import CWeir
 import Synchronization
+import WeirJSON
 
 /// Records, bytes and rate on stderr while a long command runs, when a person looks there and does not type there.
 final class Progress: Sendable {
@@ -64,7 +65,7 @@ final class Progress: Sendable {
     /// What was done in the end, with the average rate.
     func summary(_ what: String) -> String {
         let seconds = max(0.001, Double(weir_monotonic_nanoseconds() - self.begin) / 1e9)
-        return "\(what) (\(SizeText.rounded(Int64(self.byteCount)))) in \(JSONObject.fixed(seconds, 2)) s, "
+        return "\(what) (\(SizeText.rounded(Int64(self.byteCount)))) in \(JSONNumber.fixed(seconds, 2)) s, "
             + "\(CountText.describe(Int64(Double(self.recordCount) / seconds)))/s"
     }
 }

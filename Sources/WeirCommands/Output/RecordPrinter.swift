@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import WeirJSON
 import WeirModel
 
 /// `--json`, `--raw`, or neither.
@@ -30,7 +31,7 @@ struct RecordPrinter: ~Copyable {
         case .json:
             self.writeObject(number, arrivalMillis: arrivalMillis, key: key, data: data, to: output)
         case .people:
-            self.writeShard(number.shard, to: output)
+            RecordJSON.append(shard: number.shard.rawValue, to: output)
             output.append(byte: UInt8(ascii: "\t"))
             self.sequence.append(number, to: output)
             output.append(byte: UInt8(ascii: "\t"))
@@ -46,28 +47,9 @@ struct RecordPrinter: ~Copyable {
         _ number: SequenceNumber, subSequence: UInt64? = nil, arrivalMillis: Int64, key: UnsafeRawBufferPointer,
         data: UnsafeRawBufferPointer, to output: OutputBytes
     ) {
-        output.append("{\"shardId\":\"")
-        self.writeShard(number.shard, to: output)
-        output.append("\",\"sequenceNumber\":\"")
-        self.sequence.append(number, to: output)
-        if let subSequence {
-            output.append("\",\"subSequenceNumber\":")
-            output.append(decimal: subSequence)
-            output.append(",\"partitionKey\":")
-        } else {
-            output.append("\",\"partitionKey\":")
-        }
-        output.append(jsonString: key)
-        output.append(",\"approximateArrivalTimestamp\":")
-        output.append(seconds: arrivalMillis)
-        output.append(",\"data\":\"")
-        Base64.append(data, to: output)
-        output.append("\"}")
-    }
-
-    private func writeShard(_ shard: ShardNumber, to output: OutputBytes) {
-        output.append("shardId-")
-        output.append(decimal: UInt64(shard.rawValue), digits: 12)
+        RecordJSON.append(
+            shard: number.shard.rawValue, sequenceNumber: self.sequence.text(of: number), subSequence: subSequence,
+            key: key, arrivalMillis: arrivalMillis, data: data, to: output)
     }
 }
 

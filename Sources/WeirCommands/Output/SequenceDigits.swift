@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import WeirJSON
 import WeirModel
 
 /// The 56 decimal digits of sequence numbers, for many records in a row.
@@ -18,7 +19,8 @@ struct SequenceDigits: ~Copyable {
         self.digits.deallocate()
     }
 
-    mutating func append(_ number: SequenceNumber, to output: OutputBytes) {
+    /// Valid until the next call.
+    mutating func text(of number: SequenceNumber) -> UnsafeRawBufferPointer {
         if let current, current.shard == number.shard, current.arrivalSecond == number.arrivalSecond,
             current.shardCreationSecond == number.shardCreationSecond, number.index == current.index &+ 1
         {
@@ -29,7 +31,11 @@ struct SequenceDigits: ~Copyable {
             self.digits.copyBytes(from: text.utf8)
         }
         self.current = number
-        output.append(UnsafeRawBufferPointer(self.digits))
+        return UnsafeRawBufferPointer(self.digits)
+    }
+
+    mutating func append(_ number: SequenceNumber, to output: OutputBytes) {
+        output.append(self.text(of: number))
     }
 
     private func increment() {

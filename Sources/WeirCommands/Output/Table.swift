@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import WeirJSON
 
 /// Columns for people, as wide as their widest cell.
 struct Table {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import WeirJSON
 import WeirModel
 
 /// Makes records of lines and offers them to whoever takes them; refuses what cannot be one.
@@ -21,7 +22,7 @@ struct PutFeeder: ~Copyable {
     private let crlf: Bool
     private var splitter: LineSplitter
     private var keys: RandomKeys
-    private var json = RecordJSON()
+    private var json = RecordJSONReader()
     /// Lines that were taken or refused.
     private(set) var lineCount = 0
     /// Records that were taken.
@@ -107,14 +108,26 @@ struct PutFeeder: ~Copyable {
             }
             return try self.put(key, nil, text, append)
         case .json:
-            do throws(RecordJSON.Malformed) {
+            do throws(JSONError) {
                 try self.json.parse(line.bytes)
             } catch {
-                throw WeirError(
-                    .invalidArgument, "it is not a record as weir get --json prints it: \(error.description)")
+                throw Self.noRecord(error.description)
             }
-            return try self.put(self.json.key, self.json.explicitHashKey, self.json.data, append)
+            return try self.put(self.json.key, try self.hashKey(), self.json.data, append)
         }
+    }
+
+    private func hashKey() throws(WeirError) -> HashKey? {
+        guard let text = self.json.explicitHashKey else { return nil }
+        do throws(WeirError) {
+            return try HashKey(parsing: text)
+        } catch {
+            throw Self.noRecord(error.message)
+        }
+    }
+
+    private static func noRecord(_ reason: String) -> WeirError {
+        WeirError(.invalidArgument, "it is not a record as weir get --json prints it: \(reason)")
     }
 
     private func withoutCarriageReturn(_ line: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import WeirClient
+import WeirJSON
 import WeirModel
 
 /// What became of one line of the input.
@@ -109,8 +110,8 @@ extension OutputBytes {
     func append(_ result: LineResult, _ digits: inout SequenceDigits) {
         switch result {
         case .put(let receipt):
-            self.append("{\"shardId\":\"shardId-")
-            self.append(decimal: UInt64(receipt.shard.rawValue), digits: 12)
+            self.append("{\"shardId\":\"")
+            RecordJSON.append(shard: receipt.shard.rawValue, to: self)
             self.append("\",\"sequenceNumber\":\"")
             digits.append(receipt.sequenceNumber, to: self)
             self.append("\"}\n")

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Synchronization
 import WeirClient
+import WeirJSON
 import WeirModel
 
 /// One run of `weir put`: a task feeds lines to the producer, another one reports what became of them.

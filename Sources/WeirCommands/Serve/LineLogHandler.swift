@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import CWeir
 import Logging
+import WeirJSON
 
 /// What the server tells, one line each on stderr: `2026-01-31T12:00:00.042Z notice stopping reason=...`. Whoever logs
 /// does not wait for whoever reads (`ErrorOutput`).

@@ -51,6 +51,7 @@ struct ProgramMessageTests {
         #expect(try parse(#"{"action":"done"}"#) == .done(checkpoints: true))
         #expect(try parse(#" { "checkpoint" : false , "action" : "done", "x":[1,{}] } "#) == .done(checkpoints: false))
         #expect(try parse(#"{"action":"checkpoint"}"#) == .checkpoint(nil, subSequence: nil))
+        #expect(try parse(#"{"act\u0069on":"\u0064one","\u0063heckpoint":false}"#) == .done(checkpoints: false))
         let number = record(5, []).sequenceNumber
         #expect(
             try parse(#"{"sequenceNumber":"\#(number)","subSequenceNumber": 3,"action":"checkpoint"}"#)

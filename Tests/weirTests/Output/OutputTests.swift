@@ -1,56 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import WeirJSON
 import WeirModel
 
 @testable import WeirCommands
 
-@Suite struct OutputBytesTests {
-    @Test(
-        arguments: [
-            (0, 1, "0"), (0, 3, "000"), (7, 3, "007"), (123, 2, "123"), (UInt64.max, 1, "18446744073709551615"),
-            (5, 20, "00000000000000000005"),
-        ] as [(UInt64, Int, String)])
-    func writesDecimals(value: UInt64, digits: Int, text: String) {
-        let output = OutputBytes()
-        output.append(decimal: value, digits: digits)
-        #expect(output.text == text)
-    }
-
-    @Test func growsAndKeepsWhatItHas() {
-        let output = OutputBytes(capacity: 1)
-        for number in 0..<1000 { output.append(decimal: Int64(-number)) }
-        #expect(output.text == (0..<1000).map { $0 == 0 ? "0" : "-\($0)" }.joined())
-        output.removeAll()
-        #expect(output.text.isEmpty)
-    }
-
-    @Test(arguments: [
-        ("", "\"\""), ("plain", "\"plain\""), ("a\"b\\c", "\"a\\\"b\\\\c\""), ("\n\r\t", "\"\\n\\r\\t\""),
-        ("\u{1}\u{1f}\u{7f}", "\"\\u0001\\u001f\\u007f\""), ("Grüße 🎉", "\"Grüße 🎉\""), ("/", "\"/\""),
-    ])
-    func writesJSONStrings(text: String, json: String) {
-        let output = OutputBytes()
-        output.append(jsonString: text)
-        #expect(output.text == json)
-    }
-
-    @Test func repairsWhatIsNotUTF8InJSON() {
-        let output = OutputBytes()
-        [UInt8(97), 0xff, 98].withUnsafeBytes { output.append(jsonString: $0) }
-        #expect(output.text == "\"a\u{fffd}b\"")
-    }
-
-    @Test(
-        arguments: [
-            (0, "0.000"), (1_700_000_000_007, "1700000000.007"), (1_700_000_000_999, "1700000000.999"),
-            (-1500, "-1.500"),
-        ] as [(Int64, String)])
-    func writesTimesAsSeconds(millis: Int64, text: String) {
-        let output = OutputBytes()
-        output.append(seconds: millis)
-        #expect(output.text == text)
-    }
-
+@Suite struct VisibleTextTests {
     @Test(arguments: [
         ("plain text", "plain text"), ("tab\there", "tab\\there"), ("\u{1b}[31mred", "\\x1b[31mred"),
         ("back\\slash", "back\\\\slash"), ("Grüße", "Grüße"), ("a\u{202e}b", "a\\xe2\\x80\\xaeb"),
@@ -66,49 +21,6 @@ import WeirModel
         let output = OutputBytes()
         [UInt8(97), 0xff, 0x0a].withUnsafeBytes { output.append(visible: $0) }
         #expect(output.text == "a\\xff\\n")
-    }
-}
-
-@Suite struct Base64Tests {
-    private func encode(_ bytes: [UInt8]) -> String {
-        let output = OutputBytes()
-        bytes.withUnsafeBytes { Base64.append($0, to: output) }
-        return output.text
-    }
-
-    private func decode(_ text: String) -> [UInt8]? {
-        let output = OutputBytes()
-        return Array(text.utf8).withUnsafeBytes { Base64.decode($0, to: output) } ? Array(output.raw) : nil
-    }
-
-    /// RFC 4648, section 10.
-    @Test(arguments: [
-        ("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("fooba", "Zm9vYmE="),
-        ("foobar", "Zm9vYmFy"),
-    ])
-    func agreesWithTheStandard(text: String, base64: String) {
-        #expect(self.encode(Array(text.utf8)) == base64)
-        #expect(self.decode(base64) == Array(text.utf8))
-    }
-
-    @Test func usesTheWholeAlphabet() {
-        let bytes: [UInt8] = [0x00, 0x10, 0x83, 0xfb, 0xef, 0xbe, 0xff, 0xff, 0xff]
-        #expect(self.encode(bytes) == "ABCD++++////"[...].prefix(4) + "++++" + "////")
-    }
-
-    @Test func readsWhatItWrites() {
-        let seed = UInt64.random(in: 0...UInt64.max)
-        print("seed \(seed)")
-        var random = SplitMix64(state: seed)
-        for length in 0..<200 {
-            let bytes = (0..<length).map { _ in UInt8(truncatingIfNeeded: random.next()) }
-            #expect(self.decode(self.encode(bytes)) == bytes)
-        }
-    }
-
-    @Test(arguments: ["Z", "Zg", "Zg=", "Zg===", "====", "Z===", "Zh==", "Zm9=", "Zm9v Zg=", "Zm9v\n", "Zm-_", "=Zg="])
-    func refusesWhatIsNotWholeBase64(text: String) {
-        #expect(self.decode(text) == nil)
     }
 }
 
@@ -191,15 +103,6 @@ import WeirModel
             output.text
                 == "{\"text\":\"a\\nb\",\"none\":null,\"count\":7,\"rate\":1234.6,\"when\":1.500,"
                 + "\"list\":[\"x\",\"y\"],\"yes\":true}\n")
-    }
-
-    @Test(
-        arguments: [
-            (0, 0, "0"), (0.05, 1, "0.1"), (-1.25, 1, "-1.3"), (1e9, 2, "1000000000.00"), (.nan, 1, "0"),
-            (.infinity, 1, "0"), (0.999, 2, "1.00"),
-        ] as [(Double, Int, String)])
-    func roundsNumbers(value: Double, digits: Int, text: String) {
-        #expect(JSONObject.fixed(value, digits) == text)
     }
 
     @Test func tablesAreAsWideAsTheirCells() {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
 import WeirClient
+import WeirJSON
 import WeirModel
 
 @testable import WeirCommands

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Base64 of RFC 4648 with padding, straight from and into bytes.
-enum Base64 {
+package enum Base64 {
     private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
 
     /// Two letters for each value of 12 bits, the first one in the low byte.
@@ -14,9 +14,9 @@ enum Base64 {
         Self.alphabet.firstIndex(of: UInt8(byte)).map(UInt8.init) ?? 255
     }
 
-    static func encodedLength(_ count: Int) -> Int { (count + 2) / 3 * 4 }
+    package static func encodedLength(_ count: Int) -> Int { (count + 2) / 3 * 4 }
 
-    static func append(_ data: UnsafeRawBufferPointer, to output: OutputBytes) {
+    package static func append(_ data: UnsafeRawBufferPointer, to output: OutputBytes) {
         let length = Self.encodedLength(data.count)
         let to = output.room(length)
         Self.pairs.withUnsafeBufferPointer { Self.encode(data, to, $0) }
@@ -51,7 +51,7 @@ enum Base64 {
     }
 
     /// Appends what the letters stand for; `false` when they are not whole, padded base64, and nothing is appended.
-    static func decode(_ letters: UnsafeRawBufferPointer, to output: OutputBytes) -> Bool {
+    package static func decode(_ letters: UnsafeRawBufferPointer, to output: OutputBytes) -> Bool {
         guard letters.count % 4 == 0 else { return false }
         guard !letters.isEmpty else { return true }
         let padding = UInt8(ascii: "=")
@@ -60,14 +60,14 @@ enum Base64 {
         let whole = letters.count / 4 - (padded > 0 ? 1 : 0)
         return Self.values.withUnsafeBufferPointer { values in
             for group in 0..<whole {
-                let (bits, isValid) = Self.bits(letters, group * 4, 4, values)
+                let (bits, isValid) = Self.bits(letters, at: group * 4, count: 4, values)
                 guard isValid else { return false }
                 to.storeBytes(of: UInt8(truncatingIfNeeded: bits >> 16), toByteOffset: group * 3, as: UInt8.self)
                 to.storeBytes(of: UInt8(truncatingIfNeeded: bits >> 8), toByteOffset: group * 3 + 1, as: UInt8.self)
                 to.storeBytes(of: UInt8(truncatingIfNeeded: bits), toByteOffset: group * 3 + 2, as: UInt8.self)
             }
             if padded > 0 {
-                let (bits, isValid) = Self.bits(letters, whole * 4, 4 - padded, values)
+                let (bits, isValid) = Self.bits(letters, at: whole * 4, count: 4 - padded, values)
                 guard isValid, bits & (padded == 2 ? 0xffff : 0xff) == 0 else { return false }
                 to.storeBytes(of: UInt8(truncatingIfNeeded: bits >> 16), toByteOffset: whole * 3, as: UInt8.self)
                 if padded == 1 {
@@ -81,7 +81,7 @@ enum Base64 {
 
     /// 24 bits of up to four letters; what is missing counts as 0.
     private static func bits(
-        _ letters: UnsafeRawBufferPointer, _ offset: Int, _ count: Int, _ values: UnsafeBufferPointer<UInt8>
+        _ letters: UnsafeRawBufferPointer, at offset: Int, count: Int, _ values: UnsafeBufferPointer<UInt8>
     ) -> (UInt32, Bool) {
         var bits: UInt32 = 0
         var seen: UInt8 = 0

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+import WeirJSON
+
+/// A JSON object written member by member, for answers that are not in a hurry.
+struct JSONObject {
+    enum Value: Hashable, Sendable {
+        case null
+        case text(String)
+        case integer(Int64)
+        /// Rounded to so many digits behind the point.
+        case real(Double, digits: Int)
+        /// Milliseconds since 1970, written as seconds.
+        case time(Int64)
+        case texts([String])
+        case bool(Bool)
+    }
+
+    private(set) var members: [(name: String, value: Value)] = []
+
+    mutating func set(_ name: String, _ value: Value) {
+        self.members.append((name, value))
+    }
+
+    mutating func set(_ name: String, _ text: String?) { self.set(name, text.map { .text($0) } ?? .null) }
+    mutating func set(_ name: String, _ value: Int64?) { self.set(name, value.map { .integer($0) } ?? .null) }
+    mutating func set(_ name: String, _ value: Int) { self.set(name, .integer(Int64(value))) }
+
+    /// One line, with its end.
+    func write(to output: OutputBytes) {
+        var writer = JSONWriter(output)
+        writer.beginObject()
+        for (name, value) in self.members {
+            writer.name(name)
+            Self.write(value, &writer)
+        }
+        writer.endObject()
+        output.append(byte: UInt8(ascii: "\n"))
+    }
+
+    private static func write(_ value: Value, _ writer: inout JSONWriter) {
+        switch value {
+        case .null: writer.null()
+        case .text(let text): writer.string(text)
+        case .integer(let value): writer.integer(value)
+        case .real(let value, let digits): writer.real(value, digits: digits)
+        case .time(let millis): writer.seconds(millis: millis)
+        case .bool(let value): writer.bool(value)
+        case .texts(let texts):
+            writer.beginArray()
+            for text in texts { writer.string(text) }
+            writer.endArray()
+        }
+    }
+}
