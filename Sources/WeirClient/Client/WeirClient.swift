@@ -22,6 +22,8 @@ public final class WeirClient: Sendable {
         var producers: [ObjectIdentifier: ProducerCore] = [:]
         var nextReader = 0
         var isClosed = false
+        /// Whoever runs the client, to be told when it is closed.
+        var running: [Completion<Void>] = []
     }
 
     /// Does not connect yet. Throws `invalidArgument` for a configuration outside its ranges.
@@ -81,16 +83,19 @@ public final class WeirClient: Sendable {
         try await Self.connect(ClientConfiguration(host: host, port: port))
     }
 
-    /// Closes all connections. Producers should be finished before: what they still hold fails with `unavailable`.
+    /// Closes all connections, and returns when nothing of the client is at work any more. Producers should be finished
+    /// before: what they still hold fails with `unavailable`.
     public func close() async {
-        let producers = self.state.withLock { state in
+        let (producers, running) = self.state.withLock { state in
             state.isClosed = true
-            return state.producers.values.map { $0 }
+            defer { state.running = [] }
+            return (state.producers.values.map { $0 }, state.running)
         }
-        for producer in producers { producer.cancel() }
-        self.control.close()
-        for reader in self.readers { reader.close() }
+        var tasks = producers.flatMap { $0.cancel() }
+        tasks += ([self.control] + self.readers).compactMap { $0.close() }
         await self.transport.shutdown()
+        for task in tasks { await task.value }
+        for completion in running { completion.finish(.success(())) }
     }
 }
 
@@ -160,6 +165,19 @@ extension WeirClient {
             return nil
         }
         if let refusal { throw refusal }
+    }
+
+    /// How often it is being run.
+    var runCount: Int { self.state.withLock { $0.running.count } }
+
+    var openProducers: [ProducerCore] { self.state.withLock { Array($0.producers.values) } }
+
+    /// Tells when the client is closed; false when it is already.
+    func awaitClose(_ completion: Completion<Void>) -> Bool {
+        self.state.withLock { state in
+            if !state.isClosed { state.running.append(completion) }
+            return !state.isClosed
+        }
     }
 
     func unregister(_ producer: ProducerCore) {

@@ -7,7 +7,8 @@ final class ConnectionKeeper: Sendable {
     private struct State {
         var current: ClientConnection?
         var waiting: [Completion<ClientConnection>] = []
-        var isOpening = false
+        /// For all who wait, so it does not end when one of them is cancelled; it ends with the keeper.
+        var opening: Task<Void, Never>?
         var isClosed = false
     }
 
@@ -21,20 +22,16 @@ final class ConnectionKeeper: Sendable {
     /// The open connection, or a new one. Throws what opening it threw.
     func connection() async throws -> ClientConnection {
         let completion = Completion<ClientConnection>()
-        let shouldOpen = self.state.withLock { state -> Bool in
+        self.state.withLock { state in
             if state.isClosed {
                 completion.finish(.failure(Self.closedError))
             } else if let current = state.current, current.isOpen {
                 completion.finish(.success(current))
             } else {
                 state.waiting.append(completion)
-                defer { state.isOpening = true }
-                return !state.isOpening
+                if state.opening == nil { state.opening = Task { await self.attempt() } }
             }
-            return false
         }
-        // For all who wait, so it does not end when one of them is cancelled.
-        if shouldOpen { Task { await self.attempt() } }
         return try await completion.wait()
     }
 
@@ -50,7 +47,7 @@ final class ConnectionKeeper: Sendable {
         }
         let (waiting, isClosed) = self.state.withLock { state in
             defer { state.waiting = [] }
-            state.isOpening = false
+            state.opening = nil
             state.current = state.isClosed ? nil : try? result.get()
             return (state.waiting, state.isClosed)
         }
@@ -61,11 +58,14 @@ final class ConnectionKeeper: Sendable {
         for completion in waiting { completion.finish(result) }
     }
 
-    func close() {
-        let current = self.state.withLock { state in
+    /// Nobody gets a connection any more. Returns what is still at work: it ends by itself, soon.
+    func close() -> Task<Void, Never>? {
+        let (current, opening) = self.state.withLock { state in
             state.isClosed = true
-            return state.current
+            return (state.current, state.opening)
         }
         current?.close()
+        opening?.cancel()
+        return opening
     }
 }

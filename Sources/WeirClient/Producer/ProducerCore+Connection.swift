@@ -70,7 +70,7 @@ extension ProducerCore {
     func connect(_ generation: Int) {
         // Belongs to the producer, not to whoever happened to need a connection; `cancel` ends it.
         let task = Task { await self.connectLoop(generation) }
-        self.state.withLock { $0.connectTask = task }
+        self.state.withLock { $0.atWork.connecting = task }
     }
 
     private func connectLoop(_ generation: Int) async {
@@ -132,8 +132,8 @@ extension ProducerCore {
 
     /// Lists the shards over the producer's own connection.
     func fetchMap(over connection: ClientConnection) {
-        // Ends with the call's deadline or with the connection, whichever is first.
-        Task {
+        // Ends with the call's deadline, with the connection, or with the producer, whichever is first.
+        let task = Task {
             do {
                 let deadline = self.client.deadline(nil)
                 let listing = try await ShardListing.fetch(self.stream.id, .atLatest) { request in
@@ -157,5 +157,6 @@ extension ProducerCore {
                 }
             }
         }
+        self.state.withLock { $0.atWork.listing = task }
     }
 }

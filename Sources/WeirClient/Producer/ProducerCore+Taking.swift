@@ -156,9 +156,11 @@ extension ProducerCore {
     }
 
     /// What is not stored yet fails, for `reason` if there is a better one, and the connection is closed.
-    func cancel(_ reason: WeirError? = nil) {
+    /// Returns what is still at work: it ends by itself, soon.
+    @discardableResult
+    func cancel(_ reason: WeirError? = nil) -> [Task<Void, Never>] {
         self.flush()
-        var task: Task<Void, Never>?
+        var tasks: [Task<Void, Never>] = []
         self.update { state, _ in
             state.isFinishing = true
             state.machine.fail(
@@ -166,9 +168,10 @@ extension ProducerCore {
                     ?? WeirError(
                         .unavailable, "the producer was finished before the record was stored",
                         verdict: .init(maybeStored: false, retry: .never)))
-            swap(&task, &state.connectTask)
+            tasks = state.atWork.takeAll()
         }
-        task?.cancel()
+        for task in tasks { task.cancel() }
         self.client.unregister(self)
+        return tasks
     }
 }

@@ -26,7 +26,7 @@ final class ProducerCore: Sendable {
         var isConnecting = false
         /// Attempts to connect that have said which session they are for.
         var connectionNumber: UInt64 = 0
-        var connectTask: Task<Void, Never>?
+        var atWork = AtWork()
         var spare: [RecordChunk] = []
         /// Memory of the spare chunks, in bytes.
         var spareBytes = 0
@@ -39,6 +39,17 @@ final class ProducerCore: Sendable {
         var isReporting = false
         var isFinishing = false
         var finishing: [Completion<Void>] = []
+    }
+
+    /// What the producer does beside what its callers do; it ends with the producer.
+    struct AtWork {
+        var connecting: Task<Void, Never>?
+        var listing: Task<Void, Never>?
+
+        mutating func takeAll() -> [Task<Void, Never>] {
+            defer { self = AtWork() }
+            return [self.connecting, self.listing].compactMap { $0 }
+        }
     }
 
     enum News {

@@ -66,6 +66,7 @@ final class SubscriptionSlot: ReadSlot, SubscriptionSink {
         var connection: ClientConnection?
         var subscription: UInt32?
         var isCancelled = false
+        var connecting: Task<Void, Never>?
     }
 
     let shard: ShardNumber
@@ -79,8 +80,8 @@ final class SubscriptionSlot: ReadSlot, SubscriptionSink {
 
     /// Asks for it over a connection of the client.
     func subscribe(_ request: Subscribe, with client: WeirClient) {
-        // The reader goes on meanwhile; what comes of it is in the mailbox.
-        Task {
+        // The reader goes on meanwhile; what comes of it is in the mailbox. It ends with the slot.
+        let task = Task {
             do {
                 let connection = try await client.readerConnection()
                 let isWanted = self.state.withLock { state in
@@ -92,6 +93,7 @@ final class SubscriptionSlot: ReadSlot, SubscriptionSink {
                 self.ended(error as? WeirError ?? WeirError(.unavailable, "connecting was cancelled"))
             }
         }
+        self.state.withLock { $0.connecting = task }
     }
 
     func subscribed(_ subscription: UInt32) {
@@ -121,10 +123,11 @@ final class SubscriptionSlot: ReadSlot, SubscriptionSink {
 
     /// Nothing more is wanted.
     func cancel() {
-        let (connection, subscription) = self.state.withLock { state in
+        let (connection, subscription, connecting) = self.state.withLock { state in
             state.isCancelled = true
-            return (state.connection, state.subscription)
+            return (state.connection, state.subscription, state.connecting)
         }
+        connecting?.cancel()
         if let subscription { connection?.unsubscribe(subscription) }
     }
 }

@@ -37,7 +37,17 @@ final class ReaderEngine {
     private var lostSince: UInt64?
     /// Shards that wait for their next attempt.
     private var retrying: Set<ShardNumber> = []
-    private var isOver = false
+    /// Shards that are being asked after.
+    private var probes: [ShardNumber: Task<Void, Never>] = [:]
+    private var state = Running.goesOn
+
+    private enum Running {
+        case goesOn
+        /// All was read, or an error was thrown: nothing comes any more.
+        case over
+        /// The task was cancelled: no records, and no end either.
+        case cancelled
+    }
 
     struct ShardBounds: Sendable {
         var start: ReadStart
@@ -51,26 +61,35 @@ final class ReaderEngine {
         self.alarm = Alarm(clock: client.clock) { mailbox.wake() }
     }
 
-    deinit { for slot in self.slots.values { slot.cancel() } }
+    deinit { self.cancelAll() }
 
-    /// The next batch; `nil` at the end, and when the task is cancelled.
+    /// The next batch; `nil` at the end. Throws `CancellationError` when the task is cancelled, now and ever after.
     func next() async throws -> RecordBatch? {
-        guard !self.isOver else { return nil }
+        switch self.state {
+        case .goesOn: break
+        case .over: return nil
+        case .cancelled: throw CancellationError()
+        }
         do {
             if let batch = try await self.find() { return batch }
-        } catch is CancellationError {
         } catch {
-            self.close()
+            self.close(error is CancellationError ? .cancelled : .over)
             throw error
         }
-        self.close()
+        self.close(.over)
         return nil
     }
 
-    private func close() {
-        self.isOver = true
+    private func cancelAll() {
         for slot in self.slots.values { slot.cancel() }
+        for probe in self.probes.values { probe.cancel() }
+    }
+
+    private func close(_ state: Running) {
+        self.state = state
+        self.cancelAll()
         self.slots = [:]
+        self.probes = [:]
         self.cursors = [:]
     }
 
@@ -217,6 +236,7 @@ final class ReaderEngine {
         case .ended(let slot, let error):
             if self.slots[slot.shard] === slot { try self.ended(slot.shard, error) }
         case .probed(let shard, let horizon):
+            self.probes[shard] = nil
             self.cursors[shard]?.isProbing = false
             if let cursor = self.cursors[shard], horizon >= cursor.limit { self.finish(shard, children: []) }
         }
@@ -297,7 +317,7 @@ final class ReaderEngine {
         self.cursors[shard]?.lastHeard = self.client.clock.nanoseconds
         let (client, stream, mailbox) = (self.client, self.plan.stream, self.mailbox)
         // The reader goes on meanwhile. When it fails the subscription will tell why; it is asked again later.
-        Task {
+        self.probes[shard] = Task {
             let horizon = try? await client.index(of: .trimHorizon, in: shard, of: stream)
             mailbox.post(.probed(shard, horizon: horizon ?? 0))
         }

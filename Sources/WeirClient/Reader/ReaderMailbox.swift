@@ -20,6 +20,8 @@ final class ReaderMailbox: Sendable {
     private struct State {
         var events = Queue<Event>()
         var waiting: Completion<Void>?
+        /// Somebody was to be woken who was only about to wait.
+        var isWoken = false
     }
 
     private let state = Mutex(State())
@@ -35,20 +37,26 @@ final class ReaderMailbox: Sendable {
 
     func take() -> Event? { self.state.withLock { $0.events.popFirst() } }
 
-    /// Returns when there is something, or when `wake` was called. Throws `CancellationError`.
+    /// Returns when there is something, or when `wake` was called since this has returned the last time. Throws
+    /// `CancellationError`.
     func wait() async throws {
         let completion = Completion<Void>()
         try await completion.wait {
-            let isThere = self.state.withLock { state in
-                if state.events.isEmpty { state.waiting = completion }
-                return !state.events.isEmpty
+            let goesOn = self.state.withLock { state in
+                guard state.events.isEmpty, !state.isWoken else {
+                    state.isWoken = false
+                    return true
+                }
+                state.waiting = completion
+                return false
             }
-            if isThere { completion.finish(.success(())) }
+            if goesOn { completion.finish(.success(())) }
         }
     }
 
     func wake() {
         let waiting = self.state.withLock { state in
+            if state.waiting == nil { state.isWoken = true }
             defer { state.waiting = nil }
             return state.waiting
         }

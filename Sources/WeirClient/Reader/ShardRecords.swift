@@ -11,10 +11,14 @@ public struct ShardRecords: AsyncSequence, Sendable {
 
     public func makeAsyncIterator() -> Iterator { Iterator(engine: ReaderEngine(self.client, self.plan)) }
 
+    /// The same one by one.
+    public var records: EachRecord<ShardRecords> { EachRecord(self) }
+
     public struct Iterator: AsyncIteratorProtocol {
         let engine: ReaderEngine
 
-        /// The next batch; `nil` at the end. Throws `WeirError`; returns `nil` when the task is cancelled.
+        /// The next batch; `nil` at the end. Throws `WeirError`, and `CancellationError` when the task is cancelled,
+        /// which is not the end.
         public mutating func next() async throws -> RecordBatch? {
             try await self.engine.next()
         }

@@ -11,11 +11,14 @@ public struct StreamRecords: AsyncSequence, Sendable {
 
     public func makeAsyncIterator() -> Iterator { Iterator(engine: ReaderEngine(self.client, self.plan)) }
 
+    /// The same one by one.
+    public var records: EachRecord<StreamRecords> { EachRecord(self) }
+
     public struct Iterator: AsyncIteratorProtocol {
         let engine: ReaderEngine
 
-        /// The next batch; `nil` at the end. Throws `WeirError`, among them `streamDeleted`; returns `nil` when the
-        /// task is cancelled.
+        /// The next batch; `nil` at the end. Throws `WeirError`, among them `streamDeleted`, and `CancellationError`
+        /// when the task is cancelled, which is not the end.
         public mutating func next() async throws -> RecordBatch? {
             try await self.engine.next()
         }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import NIOCore
+import NIOPosix
 
 /// Time as the client sees it: a seam, so that tests decide when it passes.
 package protocol ClientClock: Sendable {
@@ -13,16 +14,16 @@ package protocol ClientClock: Sendable {
 }
 
 package struct SystemClock: ClientClock {
+    /// The one thread of this process that keeps time for clients. It lives as long as the process, and only waits.
+    private static let timers = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+
     package init() {}
 
     package var nanoseconds: UInt64 { NIODeadline.now().uptimeNanoseconds }
 
     package func schedule(at nanoseconds: UInt64, _ body: @escaping @Sendable () -> Void) {
-        // A timer belongs to no caller: whoever set it may be gone when it fires, and the body copes with that.
-        Task {
-            try? await self.sleep(until: nanoseconds)
-            body()
-        }
+        // Whoever set it may be gone when it fires, and the body copes with that.
+        Self.timers.next().scheduleTask(deadline: .uptimeNanoseconds(nanoseconds), body)
     }
 
     package func sleep(until nanoseconds: UInt64) async throws {

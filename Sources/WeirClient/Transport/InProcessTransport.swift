@@ -39,7 +39,7 @@ final class InProcessConnection: FrameConnection {
         var far: (any FrameReceiver)?
         var peer: InProcessConnection?
         var events: [Event] = []
-        var isRunning = false
+        var handingOver: Task<Void, Never>?
         var isClosed = false
     }
 
@@ -75,20 +75,18 @@ final class InProcessConnection: FrameConnection {
 
     /// Hands over what waits, unless that is being done.
     private func run() {
-        let shouldStart = self.state.withLock { state in
-            guard state.far != nil, !state.isRunning, !state.events.isEmpty else { return false }
-            state.isRunning = true
-            return true
+        self.state.withLock { state in
+            guard state.far != nil, state.handingOver == nil, !state.events.isEmpty else { return }
+            // Whoever sends must not hear the answer on its own stack. It ends when nothing waits.
+            state.handingOver = Task { self.handOver() }
         }
-        // A task of its own: whoever sends must not hear the answer on its own stack. It ends when nothing waits.
-        if shouldStart { Task { self.handOver() } }
     }
 
     private func handOver() {
         while true {
             let (far, events) = self.state.withLock { state in
                 defer { state.events.removeAll() }
-                if state.events.isEmpty { state.isRunning = false }
+                if state.events.isEmpty { state.handingOver = nil }
                 return (state.far, state.events)
             }
             guard let far, !events.isEmpty else { return }

@@ -10,8 +10,8 @@ package protocol RecordSource: Sendable {
 
 /// One reading of a shard. Fetches no more ahead than it was told to.
 package protocol LeaseReading: AnyObject {
-    /// The next records; `nil` when the shard is not there any more, and when the task is cancelled. Throws
-    /// `leaseLost` when the lease does not allow reading, and what the server says.
+    /// The next records; `nil` when the shard is not there any more. Throws `CancellationError` when the task is
+    /// cancelled, `leaseLost` when the lease does not allow reading, and what the server says.
     func next() async throws -> SourceBatch?
 }
 

@@ -124,6 +124,17 @@ import WeirProtocol
         await client.close()
     }
 
+    @Test func whoIsWokenBeforeItWaitsDoesNotWait() async throws {
+        // The timer of a pause of a millisecond may be over before its reader has begun to wait.
+        let mailbox = ReaderMailbox()
+        mailbox.wake()
+        try await mailbox.wait()
+        let waiting = Task { try await mailbox.wait() }
+        for _ in 0..<50 { await Task.yield() }
+        mailbox.wake()
+        try await waiting.value
+    }
+
     @Test func whatHasExpiredIsToldAndTheEndOfAShardIsToo() async throws {
         let node = FakeNode()
         let client = try await self.fill(node)

@@ -265,10 +265,62 @@ import WeirModel
         }
         await eventually { count.withLock { $0 } == 20 }
         reading.cancel()
-        try await reading.value
+        // Not as if all of the stream had been read.
+        await #expect(throws: CancellationError.self) { try await reading.value }
         await eventually {
             node.state.withLock { $0.connections }.allSatisfy { $0.state.withLock { $0.subscriptions.isEmpty } }
         }
+        await client.close()
+    }
+
+    @Test func aReaderThatWasCancelledSaysSoEverAfterAndOneThatEndedDoesNot() async throws {
+        let node = FakeNode()
+        let client = try await self.filled(node, shards: 1, 0..<5)
+        // Both in one task that is cancelled, so that it is the reading which tells them apart.
+        let results = try await Task { () -> [String] in
+            var whole = client.records(self.id, from: .trimHorizon, until: .tip).makeAsyncIterator()
+            while let batch = try await whole.next() { #expect(batch.count > 0) }
+            var cut = client.records(self.id, from: .trimHorizon).makeAsyncIterator()
+            _ = try await cut.next()
+            withUnsafeCurrentTask { $0?.cancel() }
+            var results: [String] = []
+            for _ in 0..<2 {
+                do {
+                    results.append(try await cut.next() == nil ? "end" : "batch")
+                } catch is CancellationError {
+                    results.append("cancelled")
+                }
+            }
+            let end = try await whole.next()
+            return results + [end == nil ? "end" : "batch"]
+        }.value
+        #expect(results == ["cancelled", "cancelled", "end"])
+        await client.close()
+    }
+
+    @Test func recordsComeOneByOneAsInTheirBatchesAndGapsAreCounted() async throws {
+        let node = FakeNode()
+        let client = try await self.filled(node, shards: 3, 0..<50)
+        node.change(self.id) { $0.shards[0].horizon = 2 }
+        var batched: [SequenceNumber] = []
+        var missed: UInt64 = 0
+        for try await batch in client.records(self.id, from: .trimHorizon, until: .tip) {
+            batched += batch.records.map(\.sequenceNumber)
+            missed += batch.missedRecords
+        }
+        var iterator = client.records(self.id, from: .trimHorizon, until: .tip).records.makeAsyncIterator()
+        var single: [SequenceNumber] = []
+        while let record = try await iterator.next() { single.append(record.sequenceNumber) }
+        #expect(Set(single) == Set(batched) && single.count == batched.count)
+        #expect(single.filter { $0.shard == ShardNumber(1) } == batched.filter { $0.shard == ShardNumber(1) })
+        #expect(iterator.missedRecords == missed)
+        var ofShard = 0
+        for try await record in client.records(self.id, shard: ShardNumber(1), from: .trimHorizon, until: .tip).records
+        {
+            #expect(record.shard == ShardNumber(1))
+            ofShard += 1
+        }
+        #expect(ofShard == batched.filter { $0.shard == ShardNumber(1) }.count)
         await client.close()
     }
 
