@@ -21,6 +21,7 @@ let package = Package(
     name: "weir",
     products: [
         .executable(name: "weir", targets: ["weir"]),
+        .library(name: "WeirKit", targets: ["WeirKit"]),
         .library(name: "WeirClient", targets: ["WeirClient", "WeirModel"]),
         .library(name: "WeirConsumer", targets: ["WeirConsumer", "WeirClient", "WeirModel"]),
     ],
@@ -68,6 +69,8 @@ let package = Package(
         .target(
             name: "WeirConsumer", dependencies: ["WeirJSON", "WeirModel", "WeirClient", logging],
             swiftSettings: settings),
+        // One import for one program
+        .target(name: "WeirKit", dependencies: ["WeirModel", "WeirClient", "WeirConsumer"], swiftSettings: settings),
         // Layer 5: the command line, and the one executable
         .target(
             name: "WeirCommands",
@@ -81,8 +84,12 @@ let package = Package(
         .executableTarget(name: "weir", dependencies: ["WeirCommands"], swiftSettings: settings),
         // The program that the README shows; a test runs it
         .executableTarget(
-            name: "readme-consumer", dependencies: ["WeirClient", "WeirConsumer", "WeirModel"],
-            path: "Examples/readme-consumer", swiftSettings: settings),
+            name: "readme-consumer", dependencies: ["WeirKit"], path: "Examples/readme-consumer",
+            swiftSettings: settings),
+        // The snippets of the article "Getting started"
+        .executableTarget(
+            name: "getting-started", dependencies: ["WeirKit"], path: "Examples/getting-started",
+            swiftSettings: settings),
         // For tests: the real process under load, faults and kills
         // What is preloaded into a program under test is compiled when it is needed
         .target(

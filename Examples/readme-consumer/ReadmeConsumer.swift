@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
-import WeirClient
-import WeirConsumer
-import WeirModel
+import WeirKit
 
 struct Printer: RecordProcessor {
     func processRecords(_ records: UserRecords, checkpointer: Checkpointer) async throws {
@@ -16,20 +14,21 @@ struct Printer: RecordProcessor {
 struct Program {
     static func main() async throws {
         let port = CommandLine.arguments.dropFirst().first.flatMap { Int($0) } ?? 7411
-        let client = try await WeirClient.connect(host: "127.0.0.1", port: port)
-        let worker = try Worker(
-            client: client, stream: StreamName("visits"),
-            configuration: WorkerConfiguration(application: ApplicationName("printer"))
-        ) { _ in Printer() }
-        // Ctrl-C and SIGTERM finish what is being processed, and give the shards to the others.
-        let signals = [SIGINT, SIGTERM].map { number in
-            signal(number, SIG_IGN)
-            let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-            source.setEventHandler { worker.shutdown() }
-            source.resume()
-            return source
+        try await WeirClient.withClient(ClientConfiguration(host: "127.0.0.1", port: port)) { client in
+            let worker = try Worker(
+                client: client, stream: StreamName("visits"),
+                configuration: WorkerConfiguration(application: ApplicationName("printer"))
+            ) { _ in Printer() }
+            // Ctrl-C and SIGTERM finish what is being processed, and give the shards to the others.
+            let signals = [SIGINT, SIGTERM].map { number in
+                signal(number, SIG_IGN)
+                let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+                source.setEventHandler { worker.shutdown() }
+                source.resume()
+                return source
+            }
+            try await worker.run()
+            signals.forEach { $0.cancel() }
         }
-        try await worker.run()
-        signals.forEach { $0.cancel() }
     }
 }

@@ -71,7 +71,8 @@ enum ImportRule {
     ) -> [Finding] {
         let allowed = table.allowed(for: module)
         return ImportLine.all(in: file).compactMap { line in
-            if line.modifiers.contains("@_exported") || line.modifiers.contains("@testable") {
+            let isExported = line.modifiers.contains("@_exported") && module.isUmbrella != true
+            if isExported || line.modifiers.contains("@testable") {
                 return Finding(
                     file.path, line: line.line,
                     "\(line.modifiers.joined(separator: " ")) import: it would hide what is used from where")

@@ -14,6 +14,8 @@ struct LayerTable: Decodable {
         let imports: [String]
         /// Modules from elsewhere; `NIO*` stands for every name that begins so. The standard library is always allowed.
         let outside: [String]
+        /// Whether it is there to show the modules in its row as one.
+        let isUmbrella: Bool?
 
         var home: String { self.folder ?? "Sources" }
         /// Of its own folder, from the root.

@@ -84,6 +84,17 @@ struct LayerTests {
         expectBites(ImportRule.findings(in: tree, table), at: ["Sources/Runner/B.swift:1"], saying: "hide")
     }
 
+    @Test("Only an umbrella shows other modules as its own, and only those in its row")
+    func umbrella() throws {
+        let table = sampleTable.replacing("\"Runner\",", with: "\"Runner\", \"isUmbrella\": true,")
+        let (tree, read) = try sample(
+            ["Sources/Runner/B.swift": "@_exported import Nouns", "Sources/Rules/B.swift": "@_exported import Nouns"],
+            table: table)
+        expectBites(ImportRule.findings(in: tree, read), at: ["Sources/Rules/B.swift:1"], saying: "hide")
+        let (other, again) = try sample(["Sources/Runner/B.swift": "@_exported import Foundation"], table: table)
+        expectBites(ImportRule.findings(in: other, again), at: ["Sources/Runner/B.swift:1"], saying: "not in its row")
+    }
+
     @Test("A module without a row, and a file outside of every module, are refused")
     func unknown() throws {
         let (tree, table) = try sample(["Sources/Stray/A.swift": "", "Sources/B.swift": ""])
