@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import WeirModel
+package import WeirModel
 
 extension Catalog {
     /// Changes the machine by one event that `plan` returned or that the log replays. An event that does not fit is

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import WeirModel
+package import WeirModel
 
 extension Catalog {
     func planSplit(

@@ -35,8 +35,8 @@ import WeirProtocol
         #expect(try self.read(HeartbeatAnswer.self, answer.encode()) == answer)
     }
 
-    @Test(arguments: [InitialPosition.trimHorizon, .latest, .atTimestamp(.min)])
-    func `An initial position of every kind comes back as it was`(_ position: InitialPosition) throws {
+    @Test(arguments: [StreamStart.trimHorizon, .latest, .atTimestamp(.min)])
+    func `An initial position of every kind comes back as it was`(_ position: StreamStart) throws {
         let join = JoinGroup(member: Samples.member, sessionTimeoutMillis: 1000, from: position)
         #expect(try self.request(join) == join)
     }

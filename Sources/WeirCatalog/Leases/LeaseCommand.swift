@@ -4,7 +4,7 @@ package import WeirModel
 /// What a worker, an operator or the assignment asks of the lease table. `LeaseTable.plan` answers with an event, or
 /// with an error that says what is allowed.
 package enum LeaseCommand: Hashable, Sendable {
-    case createApplication(ApplicationRef, from: InitialPosition)
+    case createApplication(ApplicationRef, from: StreamStart)
     /// Takes the table with all checkpoints away. Refused while workers hold leases, unless forced.
     case deleteApplication(ApplicationRef, force: Bool)
     case assign(ApplicationRef, [LeasesAssigned.Change])

@@ -120,7 +120,7 @@ extension LeaseTable {
     }
 
     private func planCreate(
-        _ ref: ApplicationRef, _ start: InitialPosition, _ around: LeaseSurroundings
+        _ ref: ApplicationRef, _ start: StreamStart, _ around: LeaseSurroundings
     ) throws(WeirError) -> LeaseEvent? {
         guard self.applications[ref] == nil else { return nil }
         let stream = around.stream
@@ -130,12 +130,7 @@ extension LeaseTable {
                 "stream '\(stream.name)' has \(Limits.applicationsPerStream) applications; more are not allowed: "
                     + "delete one that is not used (weir lease delete)")
         }
-        let shards: [ShardDescription] =
-            switch start {
-            case .trimHorizon: Array(stream.shards)
-            case .latest: stream.map.shards.sorted { $0.number < $1.number }
-            case .atTimestamp(let millis): stream.shards(.fromTimestamp(millis))
-            }
+        let shards = stream.shards(start.shards)
         guard self.rowCount + shards.count <= Limits.leasesMax else {
             throw WeirError(
                 .limitExceeded,
@@ -152,7 +147,7 @@ extension LeaseTable {
     /// Where a shard begins. LATEST becomes the number of the last record now, so that what comes before the first
     /// worker reads is not missed.
     private static func resolve(
-        _ position: InitialPosition, _ shard: ShardDescription, _ around: LeaseSurroundings
+        _ position: StreamStart, _ shard: ShardDescription, _ around: LeaseSurroundings
     ) throws(WeirError) -> LeaseCheckpoint {
         switch position {
         case .trimHorizon: return .trimHorizon
@@ -256,10 +251,8 @@ extension LeaseTable {
             guard let shard = around.stream.shard(number) else { continue }
             let checkpoint: LeaseCheckpoint
             switch target {
-            case .latest where !shard.isOpen: checkpoint = .shardEnd
-            case .latest: checkpoint = try Self.resolve(.latest, shard, around)
-            case .trimHorizon: checkpoint = .trimHorizon
-            case .atTimestamp(let millis): checkpoint = try Self.resolve(.atTimestamp(millis), shard, around)
+            case .start(.latest) where !shard.isOpen: checkpoint = .shardEnd
+            case .start(let start): checkpoint = try Self.resolve(start, shard, around)
             case .sequenceNumber(let number):
                 try Self.check(number, shard, around)
                 checkpoint = Self.before(number.index, shard, around)
@@ -284,10 +277,9 @@ extension LeaseTable {
         }
         let lineage: [ShardDescription] =
             switch target {
-            case .trimHorizon: Array(around.stream.shards)
-            case .atTimestamp(let millis): around.stream.shards(.fromTimestamp(millis))
             // Closed shards have nothing behind the latest record.
-            case .latest, .sequenceNumber: []
+            case .start(.latest), .sequenceNumber: []
+            case .start(let start): around.stream.shards(start.shards)
             }
         return Set(application.rows.keys).union(lineage.map(\.number)).sorted()
     }

@@ -38,7 +38,7 @@ struct ShardListing: Sendable {
 
     /// Asks for page after page. `ask` sends one request.
     static func fetch(
-        _ stream: StreamID, _ filter: ListShards.Filter, ask: (ListShards) async throws -> ListShardsAnswer
+        _ stream: StreamID, _ filter: ShardFilter, ask: (ListShards) async throws -> ListShardsAnswer
     ) async throws -> ShardListing {
         var pages = Pages()
         var after: ShardNumber?
@@ -54,7 +54,7 @@ struct ShardListing: Sendable {
 
 extension WeirClient {
     func shardListing(
-        _ stream: StreamID, _ filter: ListShards.Filter, timeout: Duration?
+        _ stream: StreamID, _ filter: ShardFilter, timeout: Duration?
     ) async throws -> ShardListing {
         try await ShardListing.fetch(stream, filter) { request in
             try await self.call(request, timeout: timeout, isRepeatable: true)

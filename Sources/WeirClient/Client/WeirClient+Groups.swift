@@ -24,7 +24,7 @@ extension WeirClient {
     /// Makes the worker a member, or resumes its membership. Waits up to `timeout` while its id is alive under another
     /// incarnation, then throws `resourceInUse`. The assignment names all leases.
     package func joinGroup(
-        _ member: GroupMember, sessionTimeoutMillis: Int, from: InitialPosition, timeout: Duration? = nil
+        _ member: GroupMember, sessionTimeoutMillis: Int, from: StreamStart, timeout: Duration? = nil
     ) async throws -> Assignment {
         let request = JoinGroup(
             member: member.onTheWire, sessionTimeoutMillis: UInt32(clamping: sessionTimeoutMillis), from: from)

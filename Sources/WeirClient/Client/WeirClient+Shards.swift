@@ -7,7 +7,7 @@ extension WeirClient {
     public func listShards(
         _ stream: StreamID, filter: ShardFilter = .fromTrimHorizon, timeout: Duration? = nil
     ) async throws -> [ShardDescription] {
-        try await self.shardListing(stream, filter.onTheWire, timeout: timeout).shards
+        try await self.shardListing(stream, filter, timeout: timeout).shards
     }
 
     /// The open shards as a map from hash keys.
@@ -40,30 +40,6 @@ extension WeirClient {
         try ClientConfiguration.check(target, Limits.shardsPerStream, "number of shards")
         let request = UpdateShardCount(stream: stream, target: UInt32(target))
         return Reshard(try await self.call(request, timeout: timeout, isRepeatable: false))
-    }
-}
-
-/// Which shards to list (docs/kinesis-semantics.md, Listing shards).
-public enum ShardFilter: Hashable, Sendable {
-    /// Every shard that can still be read.
-    case fromTrimHorizon
-    /// Those that were open at the trim horizon.
-    case atTrimHorizon
-    /// Those that are open now.
-    case atLatest
-    /// Those that were open at that time, in milliseconds since 1970.
-    case atTimestamp(Int64)
-    /// Those that were open at that time or opened later.
-    case fromTimestamp(Int64)
-
-    var onTheWire: ListShards.Filter {
-        switch self {
-        case .fromTrimHorizon: .fromTrimHorizon
-        case .atTrimHorizon: .atTrimHorizon
-        case .atLatest: .atLatest
-        case .atTimestamp(let millis): .atTimestamp(millis)
-        case .fromTimestamp(let millis): .fromTimestamp(millis)
-        }
     }
 }
 

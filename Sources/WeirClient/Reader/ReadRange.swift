@@ -1,15 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Where reading a whole stream begins.
-public enum StreamStart: Hashable, Sendable {
-    /// The oldest records that are still there.
-    case trimHorizon
-    /// What is stored from now on.
-    case latest
-    /// The records that arrived at or after this time, in milliseconds since 1970; not in the future.
-    case timestamp(Int64)
-}
-
 /// Where reading ends.
 public enum ReadEnd: Hashable, Sendable {
     /// Where the stream, or the shard, ended when reading began.

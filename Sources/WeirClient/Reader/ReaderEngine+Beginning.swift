@@ -30,13 +30,7 @@ extension ReaderEngine.Plan {
             guard self.reader.lease == nil else {
                 throw WeirError(.invalidArgument, "a lease is of one shard: a whole stream cannot be read under it")
             }
-            let filter: ListShards.Filter =
-                switch start {
-                case .trimHorizon: .fromTrimHorizon
-                case .latest: .atLatest
-                case .timestamp(let millis): .fromTimestamp(millis)
-                }
-            let shards = try await client.shardListing(self.stream, filter, timeout: nil).shards
+            let shards = try await client.shardListing(self.stream, start.shards, timeout: nil).shards
             let closings = Dictionary(uniqueKeysWithValues: shards.map { ($0.number, $0.closed) })
             let bounds = try await client.forEach(shards.map(\.number)) { shard in
                 try await self.bounds(
@@ -77,16 +71,6 @@ extension ReaderEngine.Plan {
             let tip = try await client.index(of: .latest, in: shard, of: self.stream)
             if start == .latest { return .init(start: .index(tip), limit: tip) }
             return .init(start: .index(try await client.index(of: start, in: shard, of: self.stream)), limit: tip)
-        }
-    }
-}
-
-extension StreamStart {
-    var iterator: ShardIteratorType {
-        switch self {
-        case .trimHorizon: .trimHorizon
-        case .latest: .latest
-        case .timestamp(let millis): .atTimestamp(millis)
         }
     }
 }

@@ -74,7 +74,7 @@ package enum ReadPosition: Hashable, Sendable {
         switch self {
         case .trimHorizon: .trimHorizon
         case .latest: .latest
-        case .time(let time): .timestamp(time.millis(serverMillis: serverMillis))
+        case .time(let time): .atTimestamp(time.millis(serverMillis: serverMillis))
         case .sequence: throw .usage("a sequence number belongs to one shard: add --shard")
         }
     }

@@ -102,7 +102,7 @@ struct ConsumeCommand: AsyncParsableCommand {
         }
     }
 
-    func initialPosition(serverMillis: Int64) -> InitialPosition {
+    func initialPosition(serverMillis: Int64) -> StreamStart {
         switch self.from {
         case .latest: .latest
         case .time(let time): .atTimestamp(time.millis(serverMillis: serverMillis))

@@ -39,7 +39,7 @@ private struct ClientLeases: LeaseService {
     let client: WeirClient
     let member: GroupMember
 
-    func join(sessionTimeoutMillis: Int, from: InitialPosition) async throws -> Assignment {
+    func join(sessionTimeoutMillis: Int, from: StreamStart) async throws -> Assignment {
         // Half of what the worker gives it, so that it learns what is wrong, not only that it took too long.
         try await self.client.joinGroup(
             self.member, sessionTimeoutMillis: sessionTimeoutMillis, from: from,

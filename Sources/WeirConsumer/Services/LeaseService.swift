@@ -5,7 +5,7 @@ import WeirModel
 /// is cancelled.
 package protocol LeaseService: Sendable {
     /// Throws `resourceInUse` while the id is alive in another incarnation.
-    func join(sessionTimeoutMillis: Int, from: InitialPosition) async throws -> Assignment
+    func join(sessionTimeoutMillis: Int, from: StreamStart) async throws -> Assignment
     /// Answered when something is new, or after `wait`. Throws `notJoined`.
     func heartbeat(
         seen version: UInt64, wait: Duration, measured: [(shard: ShardNumber, bytesPerSecond: UInt64)]

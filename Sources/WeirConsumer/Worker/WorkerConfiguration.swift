@@ -69,7 +69,7 @@ public struct WorkerConfiguration: Sendable {
     /// How long the worker may be unheard before its shards go to others, 1 to 300 s.
     public var sessionTimeout: Duration
     /// Where to begin when the application does not exist yet.
-    public var initialPosition: InitialPosition
+    public var initialPosition: StreamStart
     public var checkpoints: Checkpoints
     /// Records of one call, 1 to 10,000.
     public var recordsPerCall: Int
@@ -89,7 +89,7 @@ public struct WorkerConfiguration: Sendable {
 
     public init(
         application: ApplicationName, worker: WorkerID = .generated(), sessionTimeout: Duration = .seconds(5),
-        initialPosition: InitialPosition = .trimHorizon, checkpoints: Checkpoints = .automatic,
+        initialPosition: StreamStart = .trimHorizon, checkpoints: Checkpoints = .automatic,
         recordsPerCall: Int = 10_000, prefetchBytes: Int = 1 << 20, retry: ProcessorRetry = ProcessorRetry(),
         consumer: ConsumerName? = nil, drainTimeout: Duration = .seconds(30), patience: Duration? = nil,
         retrieval: Retrieval = .pushed, logger: Logger? = nil

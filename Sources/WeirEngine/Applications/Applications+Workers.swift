@@ -16,7 +16,7 @@ extension Applications {
 
     /// A worker comes, or comes back. `start`: used only when the application is not there yet.
     package func join(
-        _ worker: WorkerRef, sessionTimeoutMillis: UInt32, from start: InitialPosition
+        _ worker: WorkerRef, sessionTimeoutMillis: UInt32, from start: StreamStart
     ) -> Told<Assignment> {
         self.tell(worker) { state, log, moment throws(WeirError) in
             try state.join(

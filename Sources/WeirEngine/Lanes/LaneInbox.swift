@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Synchronization
-import WeirCatalog
 import WeirLog
+import WeirModel
 import WeirStorage
 
 /// What the log has reported and a lane has not taken up: one hop to the lane's thread for however many reports come

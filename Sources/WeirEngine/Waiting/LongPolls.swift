@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import WeirCatalog
+import WeirModel
 
 /// Who waits for what: for records of a shard, for a time, or for whichever comes first. Decides only; the owner looks
 /// at the time.

@@ -45,13 +45,3 @@ extension LeaseCheckpoint: CustomStringConvertible {
         }
     }
 }
-
-/// Where an application without a lease table begins, and what a reset goes to.
-public enum InitialPosition: Hashable, Sendable {
-    /// The oldest record that is still there.
-    case trimHorizon
-    /// What arrives from the moment on in which the table is made.
-    case latest
-    /// The first record that arrived at or after this time, in milliseconds since 1970; not in the future.
-    case atTimestamp(Int64)
-}

@@ -2,14 +2,15 @@
 
 /// Where an operator sends the checkpoints of an application.
 public enum ResetTarget: Hashable, Sendable {
-    /// The oldest record that is still there.
-    case trimHorizon
-    /// What arrives from the reset on.
-    case latest
-    /// The first record that arrived at or after this time, in milliseconds since 1970.
-    case atTimestamp(Int64)
+    /// Where an application begins that is made now.
+    case start(StreamStart)
     /// This record is the next one to be processed. Of one shard only.
     case sequenceNumber(SequenceNumber)
+
+    public static let trimHorizon = ResetTarget.start(.trimHorizon)
+    public static let latest = ResetTarget.start(.latest)
+    /// In milliseconds since 1970.
+    public static func atTimestamp(_ millis: Int64) -> ResetTarget { .start(.atTimestamp(millis)) }
 }
 
 /// What a reset did, or would do.

@@ -10,28 +10,14 @@ package struct ListShards: WireCall {
     package typealias Answer = ListShardsAnswer
     package static let type = FrameType.listShards
 
-    /// Kinesis' filters (docs/kinesis-semantics.md, Listing shards), by their number on the wire.
-    package enum Filter: Hashable, Sendable {
-        /// 0: every shard that is listed at all.
-        case fromTrimHorizon
-        /// 1: those that were open at the trim horizon.
-        case atTrimHorizon
-        /// 2: those that are open now.
-        case atLatest
-        /// 3: those that were open at that time, in milliseconds since 1970.
-        case atTimestamp(Int64)
-        /// 4: those that were open at that time or opened later.
-        case fromTimestamp(Int64)
-    }
-
     package let stream: StreamID
-    package let filter: Filter
+    package let filter: ShardFilter
     package let after: ShardNumber?
     /// 1 to 10,000.
     package let limit: UInt32
 
     package init(
-        stream: StreamID, filter: Filter = .fromTrimHorizon, after: ShardNumber? = nil,
+        stream: StreamID, filter: ShardFilter = .fromTrimHorizon, after: ShardNumber? = nil,
         limit: UInt32 = UInt32(Wire.pageMax)
     ) {
         self.stream = stream
@@ -46,31 +32,14 @@ package struct ListShards: WireCall {
 
     package func encode(into writer: inout ByteWriter) {
         writer.write(self.stream.rawValue)
-        switch self.filter {
-        case .fromTrimHorizon: writer.write(UInt8(0))
-        case .atTrimHorizon: writer.write(UInt8(1))
-        case .atLatest: writer.write(UInt8(2))
-        case .atTimestamp(let millis):
-            writer.write(UInt8(3))
-            writer.write(millis)
-        case .fromTimestamp(let millis):
-            writer.write(UInt8(4))
-            writer.write(millis)
-        }
+        self.filter.encode(into: &writer)
         writer.write(optional: self.after?.rawValue)
         writer.write(self.limit)
     }
 
     package init(reading reader: inout ByteReader) throws(MalformedBytes) {
         self.stream = StreamID(try reader.read())
-        switch try reader.read(UInt8.self) {
-        case 0: self.filter = .fromTrimHorizon
-        case 1: self.filter = .atTrimHorizon
-        case 2: self.filter = .atLatest
-        case 3: self.filter = .atTimestamp(try reader.read())
-        case 4: self.filter = .fromTimestamp(try reader.read())
-        case let other: throw MalformedBytes("a shard filter is 0 to 4, not \(other)")
-        }
+        self.filter = try ShardFilter(reading: &reader)
         self.after = try reader.readOptional(UInt32.self).map { ShardNumber($0) }
         self.limit = try reader.read()
     }

@@ -104,16 +104,8 @@ extension Connection {
     }
 
     private func listShards(_ request: ListShards) throws(WeirError) -> Told<ListShardsAnswer> {
-        let filter: ShardFilter =
-            switch request.filter {
-            case .fromTrimHorizon: .fromTrimHorizon
-            case .atTrimHorizon: .atTrimHorizon
-            case .atLatest: .atLatest
-            case .atTimestamp(let millis): .atTimestamp(millis)
-            case .fromTimestamp(let millis): .fromTimestamp(millis)
-            }
         let limit = min(Int(request.limit), Wire.answerRowsMax)
-        return self.lane.listShards(of: request.stream, filter, after: request.after, limit: limit)
+        return self.lane.listShards(of: request.stream, request.filter, after: request.after, limit: limit)
             .map { ListShardsAnswer(mapVersion: $0.mapVersion, shards: $0.shards, hasMore: $0.hasMore) }
     }
 }

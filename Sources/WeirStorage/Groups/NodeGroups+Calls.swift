@@ -7,7 +7,7 @@ import WeirModel
 extension NodeGroups {
     /// A worker comes, or comes back. `start`: used only when the application is not there yet.
     package mutating func join(
-        _ ref: ApplicationRef, _ owner: LeaseOwner, timeoutMillis: UInt32, from start: InitialPosition,
+        _ ref: ApplicationRef, _ owner: LeaseOwner, timeoutMillis: UInt32, from start: StreamStart,
         _ log: LogCore, _ moment: GroupMoment
     ) throws(WeirError) -> Assignment {
         try log.submit(.createApplication(ref, from: start), nowMillis: moment.wallMillis)

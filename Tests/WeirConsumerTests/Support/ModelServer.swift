@@ -112,7 +112,7 @@ final class ModelServer: LeaseService, RecordSource, DeadLetters {
         return Assignment(version: state.version, leases: leases)
     }
 
-    func join(sessionTimeoutMillis: Int, from: InitialPosition) async throws -> Assignment {
+    func join(sessionTimeoutMillis: Int, from: StreamStart) async throws -> Assignment {
         try await self.wait { state in
             if state.isDeaf { return nil }
             state.log.append("join")

@@ -17,14 +17,14 @@ struct TestWorker {
 
     init(
         _ node: TestNode, _ stream: StreamID, _ worker: String, incarnation: UInt64 = 1, timeout: UInt32 = 5_000,
-        from: InitialPosition = .trimHorizon
+        from: StreamStart = .trimHorizon
     ) throws {
         self.client = try node.connect()
         self.member = Member(stream: stream, application: "billing", worker: worker, incarnation: incarnation)
         self.take(try self.client.call(Self.join(self.member, timeout, from), JoinGroupAnswer.self).assignment)
     }
 
-    static func join(_ member: Member, _ timeout: UInt32 = 5_000, _ from: InitialPosition = .trimHorizon) -> JoinGroup {
+    static func join(_ member: Member, _ timeout: UInt32 = 5_000, _ from: StreamStart = .trimHorizon) -> JoinGroup {
         JoinGroup(member: member, sessionTimeoutMillis: timeout, from: from)
     }
 

@@ -45,7 +45,7 @@ private final class OneShard: LeaseService, RecordSource, DeadLetters {
 
     func get<R: Sendable>(_ body: (State) -> R) -> R { self.state.withLock { body($0) } }
 
-    func join(sessionTimeoutMillis: Int, from: InitialPosition) async throws -> Assignment {
+    func join(sessionTimeoutMillis: Int, from: StreamStart) async throws -> Assignment {
         let lease = AssignedLease(
             shard: Self.shard, counter: 1, checkpoint: .trimHorizon, isToBeHandedOver: false)
         return Assignment(version: 1, leases: [lease])

@@ -15,9 +15,9 @@ package struct JoinGroup: WireCall {
     /// How long the worker may be silent before its leases go to others: 1,000 to 300,000 ms.
     package let sessionTimeoutMillis: UInt32
     /// Where the application begins; without a meaning when it is there already.
-    package let from: InitialPosition
+    package let from: StreamStart
 
-    package init(member: Member, sessionTimeoutMillis: UInt32, from: InitialPosition) {
+    package init(member: Member, sessionTimeoutMillis: UInt32, from: StreamStart) {
         self.member = member
         self.sessionTimeoutMillis = sessionTimeoutMillis
         self.from = from
@@ -37,24 +37,13 @@ package struct JoinGroup: WireCall {
     package func encode(into writer: inout ByteWriter) {
         self.member.encode(into: &writer)
         writer.write(self.sessionTimeoutMillis)
-        switch self.from {
-        case .trimHorizon: writer.write(UInt8(0))
-        case .latest: writer.write(UInt8(1))
-        case .atTimestamp(let millis):
-            writer.write(UInt8(2))
-            writer.write(millis)
-        }
+        self.from.encode(into: &writer)
     }
 
     package init(reading reader: inout ByteReader) throws(MalformedBytes) {
         self.member = try Member(reading: &reader)
         self.sessionTimeoutMillis = try reader.read()
-        switch try reader.read(UInt8.self) {
-        case 0: self.from = .trimHorizon
-        case 1: self.from = .latest
-        case 2: self.from = .atTimestamp(try reader.read())
-        case let other: throw MalformedBytes("an initial position is of kind 0 to 2, not \(other)")
-        }
+        self.from = try StreamStart(reading: &reader)
     }
 }
 

@@ -76,31 +76,6 @@ package struct ResetLeases: WireCall {
     }
 }
 
-extension ResetTarget {
-    func encode(into writer: inout ByteWriter) {
-        switch self {
-        case .trimHorizon: writer.write(UInt8(0))
-        case .latest: writer.write(UInt8(1))
-        case .atTimestamp(let millis):
-            writer.write(UInt8(2))
-            writer.write(millis)
-        case .sequenceNumber(let number):
-            writer.write(UInt8(3))
-            number.encode(into: &writer)
-        }
-    }
-
-    init(reading reader: inout ByteReader) throws(MalformedBytes) {
-        switch try reader.read(UInt8.self) {
-        case 0: self = .trimHorizon
-        case 1: self = .latest
-        case 2: self = .atTimestamp(try reader.read())
-        case 3: self = .sequenceNumber(try SequenceNumber(reading: &reader))
-        case let other: throw MalformedBytes("a reset goes to kind 0 to 3, not \(other)")
-        }
-    }
-}
-
 /// What was done, or with a dry run would be. The count is there when both sides have `Wire.Features.resetCount`.
 ///
 /// ```

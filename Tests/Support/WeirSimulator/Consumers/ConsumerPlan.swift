@@ -9,7 +9,7 @@ struct ConsumerPlan: CustomStringConvertible {
     let trouble: UInt64
     let workers: Int
     let shards: Int
-    let start: InitialPosition
+    let start: StreamStart
     /// One message in so many is slow; 0 is none.
     let slowEvery: Int
     /// One batch in so many takes its processor long; 0 is none.

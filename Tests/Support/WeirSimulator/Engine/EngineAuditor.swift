@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import WeirCatalog
 import WeirLog
+import WeirModel
 import WeirTestKit
 
 /// Judges what the engine does with the puts of producers. It knows what was asked and what was told, and nothing of

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-package import WeirModel
 
 /// A shard of the node: its stream and its number there. What the log keys its indexes by.
 package struct ShardRef: Hashable, Sendable, CustomStringConvertible {
