@@ -84,6 +84,66 @@ import WeirTestKit
         }
     }
 
+    /// The disk gives nothing, or zeros, for the beginning of a file that is in use.
+    @Test(arguments: [true, false], [LogFormat.block, SegmentHeader.bytes, SegmentHeader.bytes + LogFormat.block])
+    func `A segment in use whose beginning is gone is reported and never written over`(isZeros: Bool, bytes: Int) throws
+    {
+        let (rig, ref) = try self.written(terms: 2, segments: 2, snapshots: true)
+        let whole = rig.read(ref)
+        for name in rig.segmentFiles.map(\.name) where rig.commits(of: name).count > 1 {
+            let disk = rig.disk.copy { image in
+                guard isZeros else { return }
+                for offset in 0..<bytes { image[name]?[offset] = 0 }
+            }
+            if !isZeros {
+                disk.decideFaults { operation in
+                    guard case .read(name, let offset, _) = operation, offset < bytes else { return nil }
+                    return .failed
+                }
+            }
+            let before = try #require(disk.image[name])
+            let again: LogRig
+            do { again = try LogRig(disk) } catch let error as StorageError {
+                // It held what nobody can do without.
+                #expect(error.message.contains("nothing was touched"))
+                #expect(disk.image[name] == before, "\(name)")
+                continue
+            }
+            disk.decideFaults(nil)
+            let lines = again.report.lines.filter { $0.contains(name) }
+            if bytes < SegmentHeader.bytes || lines.contains(where: { $0.contains("written again from its commits") }) {
+                #expect(again.read(ref) == whole, "\(name)")
+                continue
+            }
+            #expect(lines.contains { $0.contains("the segment is left alone") }, "\(name): \(lines)")
+            try again.fill(segments: 4, to: ref, "later")
+            #expect(disk.image[name] == before, "\(name)")
+        }
+    }
+
+    @Test(arguments: [DiskFault.failed, .noSpace])
+    func `A header that the disk does not take again keeps no node from its start`(fault: DiskFault) throws {
+        let (rig, ref) = try self.written(terms: 2, segments: 2, snapshots: true)
+        let whole = rig.read(ref)
+        for name in rig.segmentFiles.map(\.name) where !rig.commits(of: name).isEmpty {
+            let disk = rig.disk.copy { self.spoil(&$0, name) }
+            disk.decideFaults { operation in
+                guard case .write(name, let offset, _) = operation, offset < SegmentHeader.bytes else { return nil }
+                return fault
+            }
+            let again = try LogRig(disk)
+            #expect(again.report.lines.contains { $0.hasPrefix("both headers of \(name) are damaged; they are known") })
+            #expect(again.read(ref) == whole, "\(name)")
+            disk.decideFaults(nil)
+            try again.put(["later"], to: ref)
+            try again.restart()
+            // A write that fails may have arrived.
+            let isRebuilt = again.report.lines.contains { $0.hasPrefix("both headers of \(name) were damaged") }
+            #expect(isRebuilt || fault == .failed)
+            #expect(again.read(ref).inOrder == whole.inOrder + ["later"])
+        }
+    }
+
     @Test func `A log without one header that can be told is not begun anew`() throws {
         let (rig, _) = try self.written(terms: 1, segments: 0, snapshots: false)
         let name = try #require(rig.segmentFiles.first { !rig.commits(of: $0.name).isEmpty }?.name)

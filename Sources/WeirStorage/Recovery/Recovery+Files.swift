@@ -58,7 +58,7 @@ extension Recovery {
             let raw = UnsafeRawBufferPointer(blocks.raw)
             let copies = [0, LogFormat.block].map { try? SegmentHeader(reading: raw.slice($0, LogFormat.block)) }
             guard let header = copies.compactMap({ $0 }).max(by: { $0.useCount < $1.useCount }) else {
-                if self.wasNeverUsed(raw, logID: logID) {
+                if read.unreadable == 0, try self.wasNeverUsed(file) {
                     self.recyclable.append(.init(file: number, useCount: 0, size: file.size))
                 } else {
                     headless.append(Headless(file: number, size: file.size))
@@ -89,10 +89,22 @@ extension Recovery {
     }
 
     /// A segment without a whole header was never used, when a crash came while it was made: the second copy is written
-    /// when the first is on the disk, and the first commit after both.
-    private func wasNeverUsed(_ raw: UnsafeRawBufferPointer, logID: UInt64) -> Bool {
-        let first = try? CommitHeader(reading: raw.slice(SegmentHeader.bytes, LogFormat.block))
-        return raw.slice(LogFormat.block, LogFormat.block).isZero && first?.logID != logID
+    /// when the first is on the disk, and the first commit after both, so that nothing but zeros is behind the first.
+    /// All of it is looked at: a disk that gives zeros, or nothing, for the beginning of a file in use would otherwise
+    /// have what is behind it written over.
+    private func wasNeverUsed(_ file: any File) throws(FileError) -> Bool {
+        let piece = AlignedMemory(bytes: 1 << 20)
+        var offset = LogFormat.block
+        while offset < file.size {
+            let read = try file.readAround(at: offset, into: piece.raw)
+            guard read.unreadable == 0, UnsafeRawBufferPointer(piece.raw).slice(0, read.count).isZero else {
+                return false
+            }
+            // Shorter than its size when somebody cut it meanwhile.
+            guard read.count > 0 else { return true }
+            offset += read.count
+        }
+        return true
     }
 
     /// Loads the newest snapshot that is whole; looks at the others too, because what is kept of the log depends on

@@ -40,9 +40,11 @@ extension Recovery {
         }
     }
 
+    private static let headless = "both headers are damaged"
+
     private mutating func reportHeadless(_ segment: Headless) {
         self.reportDamage(
-            .init(file: segment.name, offset: 0, length: SegmentHeader.bytes), "both headers are damaged",
+            .init(file: segment.name, offset: 0, length: SegmentHeader.bytes), Self.headless,
             "both headers of \(segment.name) are damaged: the segment is left alone")
     }
 
@@ -59,6 +61,8 @@ extension Recovery {
         } else {
             return nil
         }
+        // Another one begins with the same number: an earlier start went on without this one.
+        guard !firsts.values.contains(first.lsn) else { return nil }
         // A place that no other segment has, behind those with earlier commits. Its own was one.
         var order = UInt64(1)
         for (other, lsn) in firsts where lsn < first.lsn { order = max(order, other + 1) }
@@ -98,19 +102,38 @@ extension Recovery {
         return nil
     }
 
-    /// Writes both copies again, so that the next start need not guess.
-    mutating func writeRebuiltHeaders() throws(FileError) {
+    /// Writes both copies again, so that the next start need not guess. Where the disk does not take them, the next
+    /// start guesses again, and this one goes on.
+    mutating func writeRebuiltHeaders() {
+        // The place of one that is left alone is not known, and may be the one that was told here.
+        let isCertain = !self.report.found.contains { $0.problem == Self.headless }
         for header in self.report.rebuilt {
             let name = Segment.fileName(header.file)
-            let file = try self.fileSystem.open(name, .log)
-            let block = AlignedMemory(bytes: LogFormat.block)
-            header.write(to: block.raw)
-            for copy in [0, LogFormat.block] {
-                try file.write(UnsafeRawBufferPointer(block.raw), at: copy)
-                try file.sync()
+            guard isCertain else {
+                self.report.lines.append(
+                    "both headers of \(name) are damaged; they are known from its commits, and are written again when "
+                        + "no other segment lacks both")
+                continue
             }
-            self.report.lines.append(
-                "both headers of \(name) were damaged; they were written again from its commits")
+            do throws(FileError) {
+                try self.write(header, to: name)
+                self.report.lines.append(
+                    "both headers of \(name) were damaged; they were written again from its commits")
+            } catch {
+                self.report.lines.append(
+                    "both headers of \(name) are damaged; they are known from its commits, and could not be written "
+                        + "again: \(error)")
+            }
+        }
+    }
+
+    private func write(_ header: SegmentHeader, to name: String) throws(FileError) {
+        let file = try self.fileSystem.open(name, .log)
+        let block = AlignedMemory(bytes: LogFormat.block)
+        header.write(to: block.raw)
+        for copy in [0, LogFormat.block] {
+            try file.write(UnsafeRawBufferPointer(block.raw), at: copy)
+            try file.sync()
         }
     }
 }

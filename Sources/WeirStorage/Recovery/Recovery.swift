@@ -158,7 +158,7 @@ package struct Recovery {
             let candidates = try self.examine(folder, logID: logID)
             // What follows is written as this version does; one that reads less must not open the folder any more.
             try self.upgrade(folder, logID: logID)
-            try self.writeRebuiltHeaders()
+            self.writeRebuiltHeaders()
             try self.rewriteUnproven()
             return try self.begin(logID: logID, nextOrder: (candidates.map(\.header.order).max() ?? 0) + 1)
         } catch {
@@ -317,7 +317,8 @@ package struct Recovery {
             } catch {
                 core.prepared(preparation, .failure(error))
                 core.unblock()
-                let half = Int(preparation.header.size) / 2
+                // Of what was asked for: a file that is used again has a size of its own.
+                let half = (size ?? Int(preparation.header.size)) / 2
                 switch error.kind {
                 case .io where preparation.recycled: continue
                 case .noSpace where !endsAreCut:
