@@ -94,11 +94,12 @@ import WeirTestKit
         }
         check(.preparingNew, "made", "ready to 9000") { $0.made(1, "", size: size, filledTo: 9000, activeOrder: nil) }
         check(.preparingNew, "made late", "free, use 1") { $0.made(1, "", size: size, filledTo: 0, activeOrder: 2) }
-        check(.preparingNew, "failed", "away") { $0.failed(1, "io", wasOpened: true) }
+        check(.preparingNew, "failed", "away") { $0.failed(1, "io", file: .failed) }
         check(.preparingAgain, "made", "ready to 9000") { $0.made(1, "", size: size, filledTo: 9000, activeOrder: nil) }
         check(.preparingAgain, "made late", "free, use 4") { $0.made(1, "", size: size, filledTo: 0, activeOrder: 2) }
-        check(.preparingAgain, "failed", "set aside") { $0.failed(1, "io", wasOpened: true) }
-        check(.preparingAgain, "not opened", "free, use 3") { $0.failed(1, "none", wasOpened: false) }
+        check(.preparingAgain, "failed", "set aside") { $0.failed(1, "io", file: .failed) }
+        check(.preparingAgain, "not opened", "free, use 3") { $0.failed(1, "none", file: .untouched) }
+        check(.preparingAgain, "no space", "free, use 4") { $0.failed(1, "full", file: .withoutSpace) }
         check(.ready, "take", "away") { _ = $0.take(bytes: size / 2, entries: 1) }
         check(.ready, "take of more", "ready to 8192") { _ = $0.take(bytes: size, entries: 1) }
         check(.ready, "fill", "filling") { _ = $0.takeFill(nowNanos: 0, isIdle: true, pieceMax: 1 << 20) }
@@ -132,12 +133,35 @@ import WeirTestKit
 
     // MARK: Making
 
+    /// However often the space runs out, the files that the log has are there when it is back.
+    @Test(arguments: [1, 2, 5]) func aShortageOfSpaceTakesNoFileOutOfUse(files: Int) {
+        var pool = Self.pool(nextFile: 10)
+        pool.adopt(
+            free: (1...UInt64(files)).map { PoolFile(file: $0, useCount: 3, size: Self.size) }, inUse: 0)
+        let bytes = pool.bytes
+        for round in 0..<20 {
+            let plan = pool.plan(atLeast: 0, size: Self.size, isAhead: round.isMultiple(of: 2))
+            #expect(plan.isRecycled && plan.file.useCount > 3)
+            pool.failed(plan.order, "no space", file: .withoutSpace)
+            pool.unblock()
+        }
+        #expect(pool.setAside.isEmpty && pool.free.count == files && pool.bytes == bytes)
+    }
+
+    @Test func aFileThatTakesNoZerosIsNotFollowedByTheNextAtOnce() {
+        var pool = State.filling.pool()
+        pool.filled(1, upTo: nil)
+        #expect(!pool.takesOneAhead)
+        pool.resume()
+        #expect(pool.takesOneAhead)
+    }
+
     @Test func whatWasMadeAheadIsMadeAgainLaterAndWhatACommitWaitsForIsMissed() {
         for isAhead in [true, false] {
             var pool = Self.pool()
             _ = pool.plan(atLeast: 0, size: Self.size, isAhead: isAhead)
             #expect(!pool.takesOneAhead, "one at a time")
-            pool.failed(1, "no space", wasOpened: true)
+            pool.failed(1, "no space", file: .withoutSpace)
             #expect(pool.failure == (isAhead ? nil : "no space"))
             #expect(pool.takesOneAhead != isAhead)
             pool.unblock()
@@ -241,7 +265,7 @@ import WeirTestKit
             case 2...3 where !pool.preparing.isEmpty:
                 let plan = random.pick(pool.preparing)
                 guard random.chance(4, of: 5) else {
-                    pool.failed(plan.order, "", wasOpened: random.chance(1, of: 2))
+                    pool.failed(plan.order, "", file: random.pick(Pool.Leftover.allCases))
                     break
                 }
                 pool.made(

@@ -161,8 +161,18 @@ package struct SegmentPool<Segment, Failure> {
         self.ready.sort { $0.order < $1.order }
     }
 
-    /// A planned segment could not be made. `wasOpened`: its file may have been written to.
-    package mutating func failed(_ order: UInt64, _ failure: Failure, wasOpened: Bool) {
+    /// What is known of a file of which no segment could be made.
+    package enum Leftover: CaseIterable, Sendable {
+        /// Nothing was written to it.
+        case untouched
+        /// There was no space for what was written. Its header may say the use that was planned, and no later one.
+        case withoutSpace
+        /// The disk failed on it.
+        case failed
+    }
+
+    /// A planned segment could not be made.
+    package mutating func failed(_ order: UInt64, _ failure: Failure, file: Leftover) {
         let plan = self.takePlan(order)
         // What was made ahead is made again later; only what a commit waits for is missed.
         if plan.isAhead { self.making.pause() } else { self.making.fail(failure) }
@@ -171,12 +181,14 @@ package struct SegmentPool<Segment, Failure> {
             self.disk.free += Int64(plan.file.size)
             return
         }
-        if wasOpened {
-            // A file on which the disk failed is not written to again.
-            self.setAside.append(plan.file)
-        } else {
+        switch file {
+        case .untouched:
             self.free.append(
                 PoolFile(file: plan.file.file, useCount: plan.file.useCount - 1, size: plan.file.size))
+        // There will be space again, and the file is as good as it was.
+        case .withoutSpace: self.free.append(plan.file)
+        // A file on which the disk failed is not written to again.
+        case .failed: self.setAside.append(plan.file)
         }
     }
 
@@ -234,8 +246,10 @@ package struct SegmentPool<Segment, Failure> {
         if let end {
             self.ready[place].filledTo = end
         } else {
-            // A file on which the disk failed is not written to again.
+            // A file on which the disk failed is not written to again, and the next one is not made at once: it would
+            // fail as fast, and the one after it, until the log has no room.
             self.setAside.append(self.ready.remove(at: place).file)
+            self.making.pause()
         }
     }
 

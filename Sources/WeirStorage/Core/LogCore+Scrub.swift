@@ -34,7 +34,8 @@ extension LogCore {
 package struct Scrubber {
     /// Bytes of one piece, unless a single commit is longer.
     static let pieceBytes = 1 << 20
-    private var scan: (file: UInt64, SegmentScan)?
+    /// Of one use of a file: the file may be written anew before the next piece is looked at.
+    private var scan: (header: SegmentHeader, SegmentScan)?
 
     package init() {}
 
@@ -43,12 +44,12 @@ package struct Scrubber {
         _ piece: ScrubPiece, _ fileSystem: any FileSystem
     ) throws(FileError) -> (next: Int, damage: [Range<Int>]) {
         let header = piece.segment.header
-        if self.scan?.file != header.file {
+        if self.scan?.header != header {
             let file = try fileSystem.open(Segment.fileName(header.file), .readDisk)
-            self.scan = (header.file, SegmentScan(header: header, file: file))
+            self.scan = (header, SegmentScan(header: header, file: file))
         }
         guard var scan = self.scan?.1 else { return (piece.end, []) }
-        defer { self.scan = (header.file, scan) }
+        defer { self.scan = (header, scan) }
         var offset = piece.offset
         var damage: [Range<Int>] = []
         var damaged: Int?

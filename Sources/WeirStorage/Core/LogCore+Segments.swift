@@ -20,8 +20,9 @@ extension LogCore {
     /// no part of the log.
     private var usedBytes: Int {
         var used = 0
-        for segment in self.segments.reversed() where used < self.files.enough && !self.isBeyondCaps(segment) {
+        for segment in self.segments.reversed() where !self.isBeyondCaps(segment) {
             used += segment.plannedEnd
+            if used >= self.files.enough { break }
         }
         return used
     }
@@ -81,8 +82,14 @@ extension LogCore {
                 filledTo: preparation.recycled ? segment.size : max(SegmentHeader.bytes, preparation.filled),
                 activeOrder: self.active?.header.order)
         case .failure(let error):
-            // It is opened before anything is written.
-            self.files.failed(order, error, wasOpened: error.kind != .noDescriptors)
+            let leftover: SegmentPool<Segment, FileError>.Leftover =
+                switch error.kind {
+                // It is opened before anything is written.
+                case .noDescriptors: .untouched
+                case .noSpace: .withoutSpace
+                default: .failed
+                }
+            self.files.failed(order, error, file: leftover)
         }
     }
 
