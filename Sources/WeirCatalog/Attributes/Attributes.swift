@@ -52,7 +52,7 @@ package struct Attributes: Hashable, Sendable {
                 "the node has \(max(0, room)) bytes left for attributes, and \(after.bytes - self.bytes) more were "
                     + "asked for \(what); all together may take \(Limits.attributeBytesOfNodeMax)")
         }
-        return changes.filter { self.values[$0.name] != $0.value }
+        return changes.filter { !$0.leaves(self.values[$0.name]) }
     }
 
     mutating func apply(_ change: AttributeChange) {

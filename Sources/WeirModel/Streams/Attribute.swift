@@ -35,8 +35,25 @@ package struct AttributeName: Hashable, Sendable, Comparable, CustomStringConver
     package var bytes: Int { self.namespace.utf8.count + self.key.utf8.count }
     package var description: String { "\(self.namespace)/\(self.key)" }
 
+    // By bytes, as they are counted and stored: `String` takes texts of other bytes for the same, and orders them by
+    // the tables of the Unicode version that happens to be linked.
+
+    package static func == (left: Self, right: Self) -> Bool {
+        left.namespace.utf8.elementsEqual(right.namespace.utf8) && left.key.utf8.elementsEqual(right.key.utf8)
+    }
+
+    package func hash(into hasher: inout Hasher) {
+        for byte in self.namespace.utf8 { hasher.combine(byte) }
+        // In no name, so that it divides the two.
+        hasher.combine(UInt8(0xFF))
+        for byte in self.key.utf8 { hasher.combine(byte) }
+    }
+
     package static func < (left: Self, right: Self) -> Bool {
-        (left.namespace, left.key) < (right.namespace, right.key)
+        guard left.namespace.utf8.elementsEqual(right.namespace.utf8) else {
+            return left.namespace.utf8.lexicographicallyPrecedes(right.namespace.utf8)
+        }
+        return left.key.utf8.lexicographicallyPrecedes(right.key.utf8)
     }
 }
 
@@ -45,6 +62,15 @@ package struct AttributeChange: Hashable, Sendable {
     package let name: AttributeName
     /// `nil` removes it.
     package let value: String?
+
+    /// Whether it would leave `current` as it is, byte by byte.
+    package func leaves(_ current: String?) -> Bool {
+        switch (current, self.value) {
+        case (nil, nil): true
+        case (let one?, let other?): one.utf8.elementsEqual(other.utf8)
+        default: false
+        }
+    }
 
     /// An empty value removes the attribute as none does. Throws for a value of more than 20,480 bytes.
     package init(_ name: AttributeName, _ value: String?) throws(WeirError) {

@@ -33,6 +33,27 @@ import WeirModel
         #expect(node.catalog.attributeBytes == 0)
     }
 
+    /// Swift takes the two for the same text.
+    @Test func `Names and values that differ in bytes only are different ones`() throws {
+        let (composed, combined) = ("\u{E9}", "e\u{301}")
+        try #require(composed == combined)
+        var node = TestNode()
+        let id = try node.create()
+        try node.run(.setAttributes(id, [set("tags", composed, "a"), set("tags", combined, "b")]))
+        let attributes = try node.state(id).attributes
+        #expect(try attributes[name("tags", composed)] == "a" && attributes[name("tags", combined)] == "b")
+        #expect(attributes.sorted().map(\.name.bytes) == [4 + 3, 4 + 2], "by bytes: 65 CC 81 before C3 A9")
+        #expect(node.catalog.attributeBytes == 4 + 3 + 1 + 4 + 2 + 1)
+        // The same text of other bytes is a change.
+        try node.run(.setAttributes(id, [set("tags", composed, composed)]))
+        #expect(try node.run(.setAttributes(id, [set("tags", composed, combined)])).count == 1)
+        let value = try #require(try node.state(id).attributes[name("tags", composed)])
+        #expect(value.utf8.elementsEqual(combined.utf8))
+        try node.run(.setAttributes(id, [set("tags", composed, nil), set("tags", combined, nil)]))
+        #expect(node.catalog.attributeBytes == 0)
+        #expect(try node.replayed().encodeSnapshot() == node.catalog.encodeSnapshot())
+    }
+
     @Test(arguments: [0, 1, 512, 513], [0, 1, 32, 33]) func `Names have bounds`(key: Int, namespace: Int) throws {
         let outcome = Result { () throws(WeirError) in
             try AttributeName(
