@@ -8,6 +8,8 @@ import WeirModel
 enum ProgramMessage {
     /// Data of one line, in bytes, unless a single record has more.
     static let dataBytesMax = 1 << 20
+    /// Records of one line.
+    static let recordsMax = 500
 
     static func initialize(_ shard: ShardNumber, from checkpoint: LeaseCheckpoint) -> [UInt8] {
         let output = OutputBytes(capacity: 256)
@@ -58,7 +60,7 @@ enum ProgramMessage {
         var bytes = 0
         for record in records {
             let size = record.partitionKey.utf8.count + record.data.count
-            if !portion.isEmpty, bytes + size > Self.dataBytesMax {
+            if !portion.isEmpty, bytes + size > Self.dataBytesMax || portion.count == Self.recordsMax {
                 portions.append(portion)
                 (portion, bytes) = ([], 0)
             }

@@ -36,9 +36,18 @@ actor ProgramProcessor: RecordProcessor {
     }
 
     func processRecords(_ records: UserRecords, checkpointer: Checkpointer) async throws {
-        for portion in ProgramMessage.portions(records) {
-            let program = try await self.running(checkpointer)
-            try await self.give(portion, millisBehindLatest: records.millisBehindLatest, program, checkpointer)
+        do {
+            for portion in ProgramMessage.portions(records) {
+                let program = try await self.running(checkpointer)
+                try await self.give(portion, millisBehindLatest: records.millisBehindLatest, program, checkpointer)
+            }
+        } catch let failure as ProgramFailure {
+            if let reached = checkpointer.reached { self.owed.settle(upTo: reached) }
+            guard let first = self.owed.records.first else { throw failure }
+            let count = self.owed.records.count
+            throw FailureOfAnyRecord(
+                "\(failure.description); since its last checkpoint it was given \(count) earlier "
+                    + "\(count == 1 ? "record" : "records") too, from \(first.position) on, and any of them may be why")
         }
         // A call that fails is made again with all that it was to give. What earlier ones gave is owed.
         for record in records { self.owed.add(record) }

@@ -154,7 +154,9 @@ extension LeaseRun {
         case .done: return .processed
         case .stopped(let end): return .stopped(end)
         case .exhausted(let error):
-            guard self.core.services.deadLetters != nil else { return self.giveUp(pending, error, processed) }
+            guard self.core.services.deadLetters != nil, !(error is FailureOfAnyRecord) else {
+                return self.giveUp(pending, error, processed)
+            }
             guard pending.count > 1 else { return await self.bury(pending, error, &processed) }
         }
         // One of them cannot be processed: which, is found out one by one.
@@ -168,6 +170,7 @@ extension LeaseRun {
             case .done: break
             case .stopped(let end): return .stopped(end)
             case .exhausted(let error):
+                guard !(error is FailureOfAnyRecord) else { return self.giveUp(single, error, processed) }
                 let fate = await self.bury(single, error, &processed)
                 guard case .processed = fate else { return fate }
             }

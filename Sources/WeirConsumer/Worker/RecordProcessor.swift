@@ -53,6 +53,15 @@ package struct ProcessorGivesUp: Error, CustomStringConvertible {
     package init(_ description: String) { self.description = description }
 }
 
+/// Thrown by `processRecords` when earlier records, given and not checkpointed, may be to blame as well as those of the
+/// call. Attempts are made as ever; when they are used up the shard stands still, because nobody knows which record to
+/// put aside.
+package struct FailureOfAnyRecord: Error, CustomStringConvertible {
+    package let description: String
+
+    package init(_ description: String) { self.description = description }
+}
+
 /// Stores how far a shard has been processed. Valid until the lease ends.
 public struct Checkpointer: Sendable {
     public let shard: ShardNumber

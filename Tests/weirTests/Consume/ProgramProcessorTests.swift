@@ -220,7 +220,7 @@ struct ProgramProcessorTests {
                     data: [UInt8](repeating: 0, count: 9), approximateArrivalMillis: 0))
         }
         for kept in 0...4 {
-            var owed = OwedRecords(bytesMax: kept * 10)
+            var owed = OwedRecords(bytesMax: kept * (10 + OwedRecords.bytesBeside))
             for index in 0..<4 as Range<UInt64> { owed.add(record(index)) }
             #expect(owed.records.count == kept && owed.areTooMany == (kept < 4))
             owed.settle(upTo: self.through(1))
@@ -230,6 +230,57 @@ struct ProgramProcessorTests {
             if kept > 0 { owed.add(record(4)) }
             #expect(owed.records.count == min(1, kept))
         }
+    }
+
+    @Test("One that always has a few records that it has not checkpointed is given them again, however many went by")
+    func owedRecordsAreKeptAgain() {
+        var owed = OwedRecords(bytesMax: 3 * (10 + OwedRecords.bytesBeside))
+        func record(_ index: UInt64) -> UserRecord {
+            UserRecord(
+                Record(
+                    sequenceNumber: OneShard.number(index), partitionKey: "k", explicitHashKey: nil,
+                    data: [UInt8](repeating: 0, count: 9), approximateArrivalMillis: 0))
+        }
+        // Once there are too many; from then on it is always one record behind.
+        for index in 0..<5 as Range<UInt64> { owed.add(record(index)) }
+        #expect(owed.areTooMany)
+        for index in 5..<50 as Range<UInt64> {
+            owed.settle(upTo: self.through(index - 2))
+            owed.add(record(index))
+        }
+        #expect(!owed.areTooMany && owed.records.map(\.sequenceNumber) == [OneShard.number(48), OneShard.number(49)])
+    }
+
+    @Test("A line has at most 500 records", arguments: [1, 499, 500, 501, 1000, 1001])
+    func portions(_ count: Int) {
+        let records = (0..<UInt64(count)).map {
+            UserRecord(
+                Record(
+                    sequenceNumber: OneShard.number($0), partitionKey: "k", explicitHashKey: nil, data: [1],
+                    approximateArrivalMillis: 0))
+        }
+        let portions = ProgramMessage.portions(records)
+        #expect(portions.count == (count + 499) / 500 && portions.allSatisfy { (1...500).contains($0.count) })
+        #expect(portions.joined().map(\.sequenceNumber) == records.map(\.sequenceNumber))
+    }
+
+    @Test("While earlier records are not checkpointed none is put aside: any of them may be why", arguments: [1, 2, 3])
+    func nothingIsBuriedForAnother(_ recordsPerCall: Int) async throws {
+        // It keeps everything that it gets until there are four, and dies of "bad" (in base64) then, in every life.
+        let script = """
+            all=; count=0
+            while read -r line; do
+              case $line in *processRecords*)
+                all="$all $line"; count=$((count + $(echo "$line" | grep -o '"data"' | wc -l)));;
+              esac
+              if [ $count -ge 4 ]; then case $all in *YmFk*) exit 7;; esac; fi
+              echo '{"action":"done","checkpoint":false}'
+            done
+            """
+        let (server, status) = try await self.run(
+            ["sh", "-c", script], ["a", "bad", "c", "d", "e", "f"], buries: true, recordsPerCall: recordsPerCall
+        ) { _, worker in worker.status.shardsStopped > 0 }
+        #expect(server.get { $0.letters.isEmpty && $0.checkpoints.isEmpty } && status.deadLetters == 0)
     }
 
     @Test(
