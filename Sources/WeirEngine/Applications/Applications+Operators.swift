@@ -112,37 +112,9 @@ extension Applications {
         }
     }
 
-    /// What an operator wants with the checkpoints of an application.
-    package struct Reset: Sendable {
-        package let application: ApplicationRef
-        /// Only that one, else all.
-        package let shard: ShardNumber?
-        package let target: ResetTarget
-        /// Also leases that workers hold.
-        package let isForced: Bool
-        /// Says what it would do, and does nothing.
-        package let isDryRun: Bool
-        package let reason: String
-
-        package init(
-            application: ApplicationRef, shard: ShardNumber?, target: ResetTarget, isForced: Bool, isDryRun: Bool,
-            reason: String
-        ) {
-            self.application = application
-            self.shard = shard
-            self.target = target
-            self.isForced = isForced
-            self.isDryRun = isDryRun
-            self.reason = reason
-        }
-    }
-
-    package func reset(_ reset: Reset) -> Told<[LeaseReset]> {
-        self.tell(reset.application.stream) { state, log, moment, _ throws(WeirError) in
-            let change = State.Reset(
-                shard: reset.shard, target: reset.target, isForced: reset.isForced, isDryRun: reset.isDryRun,
-                reason: reset.reason)
-            return try state.reset(reset.application, change, log, moment)
+    package func reset(_ application: ApplicationRef, _ order: ResetOrder) -> Told<[LeaseReset]> {
+        self.tell(application.stream) { state, log, moment, _ throws(WeirError) in
+            try state.reset(application, order, log, moment)
         }
     }
 

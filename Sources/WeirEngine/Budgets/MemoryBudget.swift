@@ -13,14 +13,44 @@ package final class MemoryBudget: Sendable {
     }
 
     private struct Waiting {
-        let ticket: Ticket
         let bytes: Int
         let grant: @Sendable () -> Void
     }
 
     private struct Queue {
-        var waiting = Deque<Waiting>()
+        /// In the order in which they came. One that was given up stays until its turn, or until too many are left so.
+        var order = Deque<Ticket>()
+        var waiting: [Ticket: Waiting] = [:]
         var lastTicket: UInt64 = 0
+
+        mutating func add(_ waiting: Waiting) -> Ticket {
+            self.lastTicket += 1
+            let ticket = Ticket(number: self.lastTicket)
+            self.order.append(ticket)
+            self.waiting[ticket] = waiting
+            return ticket
+        }
+
+        mutating func remove(_ ticket: Ticket) -> Bool {
+            guard self.waiting.removeValue(forKey: ticket) != nil else { return false }
+            if self.order.count > 64, self.order.count > 2 * self.waiting.count {
+                self.order.removeAll { self.waiting[$0] == nil }
+            }
+            return true
+        }
+
+        /// Who has waited longest.
+        mutating func first() -> Waiting? {
+            while let ticket = self.order.first {
+                if let waiting = self.waiting[ticket] { return waiting }
+                self.order.removeFirst()
+            }
+            return nil
+        }
+
+        mutating func removeFirst() {
+            if let ticket = self.order.popFirst() { self.waiting[ticket] = nil }
+        }
     }
 
     package let bytesMax: Int
@@ -47,6 +77,11 @@ package final class MemoryBudget: Sendable {
     /// Counts bytes that are there already and cannot be refused any more.
     package func reserveAnyway(_ bytes: Int) { self.reserved.add(bytes, ordering: .relaxed) }
 
+    /// What was reserved turns out to be `now` bytes, which are there already.
+    package func change(_ bytes: Int, to now: Int) {
+        if now > bytes { self.reserveAnyway(now - bytes) } else { self.release(bytes - now) }
+    }
+
     package func release(_ bytes: Int) {
         let (old, _) = self.reserved.subtract(bytes, ordering: .sequentiallyConsistent)
         precondition(old >= bytes, "more memory was released than reserved")
@@ -61,11 +96,8 @@ package final class MemoryBudget: Sendable {
     package func reserve(_ bytes: Int, orWait grant: @escaping @Sendable () -> Void) -> Ticket? {
         if !self.isAwaited.load(ordering: .sequentiallyConsistent), self.reserve(bytes) { return nil }
         let ticket = self.queue.withLock { queue in
-            queue.lastTicket += 1
-            let ticket = Ticket(number: queue.lastTicket)
-            queue.waiting.append(Waiting(ticket: ticket, bytes: bytes, grant: grant))
             self.isAwaited.store(true, ordering: .sequentiallyConsistent)
-            return ticket
+            return queue.add(Waiting(bytes: bytes, grant: grant))
         }
         // Something may have been released before anybody was seen to wait.
         self.serve()
@@ -74,11 +106,7 @@ package final class MemoryBudget: Sendable {
 
     /// Gives the place up. False: its bytes are reserved already, and `grant` has been or will be called.
     package func cancel(_ ticket: Ticket) -> Bool {
-        let wasWaiting = self.queue.withLock { queue in
-            guard let position = queue.waiting.firstIndex(where: { $0.ticket == ticket }) else { return false }
-            queue.waiting.remove(at: position)
-            return true
-        }
+        let wasWaiting = self.queue.withLock { $0.remove(ticket) }
         // Those behind it may fit.
         if wasWaiting { self.serve() }
         return wasWaiting
@@ -87,8 +115,8 @@ package final class MemoryBudget: Sendable {
     private func serve() {
         let grants = self.queue.withLock { queue in
             var grants: [@Sendable () -> Void] = []
-            while let first = queue.waiting.first, self.reserve(first.bytes) || self.reserveAlone(first.bytes) {
-                queue.waiting.removeFirst()
+            while let first = queue.first(), self.reserve(first.bytes) || self.reserveAlone(first.bytes) {
+                queue.removeFirst()
                 grants.append(first.grant)
             }
             self.isAwaited.store(!queue.waiting.isEmpty, ordering: .sequentiallyConsistent)

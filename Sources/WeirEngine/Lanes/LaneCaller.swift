@@ -1,17 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import WeirModel
 
-/// Who asks. Access will be decided by it; today everybody may do everything.
+/// Who asks, as its door knows it. Nobody is authenticated yet: everybody may do everything.
 package struct Caller: Hashable, Sendable {
-    /// Whom the door has authenticated; `nil` while doors do not.
-    package var principal: String?
-    /// The session of an ordered producer; 0 without one.
-    package var session: UInt64
-
-    package init(principal: String? = nil, session: UInt64 = 0) {
-        self.principal = principal
-        self.session = session
-    }
+    /// What the client calls itself, for the operator's log.
+    package var name = ""
+    /// The session that it speaks for; 0 without one.
+    package var session: UInt64 = 0
 }
 
 /// What a door does for one of its callers when the lane has news for it. On the lane's thread.
@@ -31,7 +26,7 @@ package protocol LaneMember: AnyObject {
 package final class LaneCaller {
     /// Unique in the node.
     package let id: UInt64
-    package var caller = Caller()
+    package var identity = Caller()
     /// All that the node holds for it.
     package var holdings: Holdings
     /// What it makes wait by itself, such as heartbeats: counted with its reads.
@@ -53,6 +48,8 @@ package final class LaneCaller {
     package internal(set) var deferred = 0 {
         didSet { self.countUnderWay() }
     }
+    /// The subscription that was served last when there was room again.
+    var lastWithRoom: UInt64 = 0
     /// No read waits any more: the caller is to be told what there is.
     var isGoingDown = false
     var awaitsDurable = false

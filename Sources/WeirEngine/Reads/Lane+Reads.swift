@@ -138,7 +138,12 @@ extension Lane {
     /// The caller reads again: subscriptions that waited for that go on.
     package func sinkHasRoom(_ caller: LaneCaller) {
         guard caller.subscriptionCount > 0 else { return }
-        for task in caller.reads.values.sorted(by: { $0.id < $1.id }) where task.machine.state == .wantsRoom {
+        let waiting = caller.reads.values.filter { $0.machine.state == .wantsRoom }.sorted { $0.id < $1.id }
+        // Who is behind the one that was served last comes first: or the first one, with much credit, took all room.
+        let next = waiting.firstIndex { $0.id > caller.lastWithRoom } ?? 0
+        for task in waiting[next...] + waiting[..<next] {
+            guard caller.member?.hasRoom ?? false else { return }
+            caller.lastWithRoom = task.id
             self.continueRead(task.id)
         }
     }
@@ -213,7 +218,7 @@ extension Lane {
                 shard: task.shard, fromIndex: task.machine.index, maxRecords: task.maxRecords,
                 maxBytes: task.maxBytes, nowMillis: self.engine.clock.wallMillis)
             let look = self.withLog { log in self.look(request, task, log) }
-            guard self.act(task, look, request) else { return }
+            guard self.act(task, look, request, reserved: task.maxBytes) else { return }
         }
         // There may be more: others first.
         self.wait(.read(id), for: nil, until: self.engine.clock.monotonicNanos + 1)
@@ -349,17 +354,18 @@ extension Lane {
         return nil
     }
 
-    /// Does what the machine says; memory is reserved for `maxBytes`. Returns whether it looks again at once.
-    private func act(_ task: ReadTask, _ look: Look, _ request: ReadRequest) -> Bool {
+    /// Does what the machine says. `reserved`: bytes of the memory for reads that the read has, at least `maxBytes`.
+    /// Returns whether it looks again at once.
+    private func act(_ task: ReadTask, _ look: Look, _ request: ReadRequest, reserved: Int) -> Bool {
         let memory = self.engine.readMemory
         let now = self.engine.clock.monotonicNanos
         switch task.machine.saw(look.sight, nowNanos: now, mayWait: !task.caller.isGoingDown) {
         case .deliver:
             guard let result = look.result else { preconditionFailure("a delivery without records") }
-            return self.deliver(task, result, look.mark)
+            return self.deliver(task, result, look.mark, reserved: reserved)
         case .readDisk:
             let id = task.id
-            let more = MoreMemory(memory, beyond: task.maxBytes)
+            let more = MoreMemory(memory, beyond: reserved)
             var claiming = request
             claiming.claim = { more.claim($0) }
             self.engine.log.read(claiming) { [host] result in
@@ -367,11 +373,11 @@ extension Lane {
             }
             return false
         case .wait(let forShard, let until):
-            memory.release(task.maxBytes)
+            memory.release(reserved)
             self.wait(.read(task.id), for: forShard ? task.shard : nil, until: until)
             return false
         case .refuse:
-            memory.release(task.maxBytes)
+            memory.release(reserved)
             self.refuse(task, look.error ?? WeirError(.internalFailure, "a refusal without a reason"), look.mark)
             return false
         }
@@ -391,9 +397,9 @@ extension Lane {
         _ id: UInt64, _ request: ReadRequest, _ result: Result<ReadResult, WeirError>,
         claimed more: MoreMemory
     ) {
-        defer { more.giveBack() }
+        let reserved = more.handOver()
         guard let task = self.reads[id], task.machine.state == .onDisk else {
-            return self.engine.readMemory.release(request.maxBytes)
+            return self.engine.readMemory.release(reserved)
         }
         let look: Look
         switch result {
@@ -405,25 +411,24 @@ extension Lane {
                 look = Look(sight: .refused(mayTell: true), error: error)
             }
         }
-        if self.act(task, look, request) { self.continueRead(id) }
+        if self.act(task, look, request, reserved: reserved) { self.continueRead(id) }
     }
 
     // MARK: Giving
 
-    /// Memory is reserved for `maxBytes`. Returns whether the read goes on at once.
-    private func deliver(_ task: ReadTask, _ result: ReadResult, _ mark: Mark) -> Bool {
+    /// Returns whether the read goes on at once.
+    private func deliver(_ task: ReadTask, _ result: ReadResult, _ mark: Mark, reserved: Int) -> Bool {
         let memory = self.engine.readMemory
         let found: FoundRecords
         do {
             found = try FoundRecords(result, of: task.shard, exact: task.isExact)
         } catch {
-            memory.release(task.maxBytes)
+            memory.release(reserved)
             self.refuse(task, WeirError(.damaged, error.description), .none)
             return false
         }
         // What was found stays counted until it has left, also while it may not be told.
-        memory.reserveAnyway(found.batchBytes)
-        memory.release(task.maxBytes)
+        memory.change(reserved, to: found.batchBytes)
         switch task.sink {
         case .once(let then):
             self.end(task, isEmpty: found.recordCount == 0)

@@ -23,6 +23,6 @@ final class MoreMemory: Sendable {
         return true
     }
 
-    /// The records are counted by themselves now, or nobody wants them.
-    func giveBack() { self.budget.release(self.taken.exchange(0, ordering: .relaxed)) }
+    /// All that is reserved for the read. Whoever asks has it from then on, and gives it back.
+    func handOver() -> Int { self.reserved + self.taken.exchange(0, ordering: .relaxed) }
 }

@@ -5,8 +5,6 @@ import WeirProtocol
 
 /// The place of a connection in its session.
 struct Fencing {
-    /// 0 without one.
-    var sessionID: UInt64 = 0
     /// An older connection of the session is being fenced.
     var isAwaitingOlder = false
     /// Who waits for this one to be fenced.
@@ -17,7 +15,7 @@ struct Fencing {
 extension Connection {
     /// Hello was accepted: an older connection of the session is fenced first.
     func greet(_ hello: Hello, _ answer: HelloAnswer, correlation: UInt64) {
-        self.clientName = hello.clientName
+        self.caller.identity.name = hello.clientName
         guard hello.sessionID != 0, let handle = self.loop.handle(of: self) else {
             return self.answerHello(answer, correlation)
         }
@@ -27,10 +25,10 @@ extension Connection {
         {
         case .isOutdated(let error): return self.close(error)
         case .first:
-            self.fencing.sessionID = hello.sessionID
+            self.caller.identity.session = hello.sessionID
             return self.answerHello(answer, correlation)
         case .fences(let holder):
-            self.fencing.sessionID = hello.sessionID
+            self.caller.identity.session = hello.sessionID
             older = holder
         }
         self.phase = .fencing(answer, correlation: correlation)
@@ -76,7 +74,7 @@ extension Connection {
     }
 
     func answerHello(_ answer: HelloAnswer, _ correlation: UInt64) {
-        self.log(.debug, "connection is open", reason: "client \(self.clientName)")
+        self.log(.debug, "connection is open", reason: "client \(self.caller.identity.name)")
         self.answer(.none, answer.frame(.helloAnswer, correlation: correlation))
     }
 

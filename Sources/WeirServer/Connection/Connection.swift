@@ -58,7 +58,6 @@ final class Connection: ChannelInboundHandler {
     var fencing = Fencing()
     private(set) var context: ChannelHandlerContext?
     var phase = Phase.open
-    var clientName = ""
     var closeDeadlineMillis: Int64?
     let peer: String
     /// Why the node takes no more connections; told at once.
@@ -167,7 +166,9 @@ final class Connection: ChannelInboundHandler {
 
     /// Nobody has to know of it any more.
     func leave() {
-        if self.fencing.sessionID != 0 { self.node.sessions.remove(self.fencing.sessionID, connection: self.id) }
+        if self.caller.identity.session != 0 {
+            self.node.sessions.remove(self.caller.identity.session, connection: self.id)
+        }
         self.loop.remove(self)
         self.fencedNow()
     }

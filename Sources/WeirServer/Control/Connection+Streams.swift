@@ -52,16 +52,23 @@ extension Connection {
         _ correlation: UInt64, _ payload: UnsafeRawBufferPointer,
         _ body: (Request) throws(WeirError) -> Told<Answer>
     ) {
+        guard let type = Request.type.answer else { preconditionFailure("a request that has no answer") }
+        self.reply(correlation) { () throws(WeirError) in
+            try body(try Request(request: payload))
+        } frame: {
+            $0.told(to: self.session.features).frame(type, correlation: correlation)
+        }
+    }
+
+    /// Answers what the engine says when that may be told, or why it was not asked.
+    func reply<Answer>(
+        _ correlation: UInt64, _ ask: () throws(WeirError) -> Told<Answer>, frame: (Answer) -> [UInt8]
+    ) {
         do throws(WeirError) {
-            let request = try Request(request: payload)
-            guard let type = Request.type.answer else {
-                throw WeirError(.internalFailure, "a request that has no answer")
-            }
-            let told = try body(request)
+            let told = try ask()
+            self.lane.learn(told.watermark)
             switch told.value {
-            case .success(let answer):
-                let frame = answer.told(to: self.session.features).frame(type, correlation: correlation)
-                self.answer(told.mark, frame)
+            case .success(let answer): self.answer(told.mark, frame(answer))
             case .failure(let error): self.answer(told.mark, error, correlation)
             }
         } catch {

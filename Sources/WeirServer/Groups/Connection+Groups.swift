@@ -103,8 +103,9 @@ extension Connection {
                 let ref = ApplicationRef(stream: request.stream, name: try request.applicationName())
                 let features = self.session.features
                 return applications.reset(
-                    Applications.Reset(
-                        application: ref, shard: request.shard, target: request.target, isForced: request.isForced,
+                    ref,
+                    ResetOrder(
+                        shard: request.shard, target: request.target, isForced: request.isForced,
                         isDryRun: request.isDryRun, reason: request.reason)
                 ).map { ResetLeasesAnswer(all: $0, features: features) }
             }
@@ -126,16 +127,10 @@ extension Connection {
         _ correlation: UInt64, _ payload: UnsafeRawBufferPointer,
         _ body: (Request) throws(WeirError) -> Told<Request.Answer>
     ) {
-        do throws(WeirError) {
-            let told = try body(try Request(request: payload))
-            self.lane.learn(told.watermark)
-            switch told.value {
-            case .success(let answer):
-                self.answer(told.mark, Request.answerFrame(answer, correlation: correlation))
-            case .failure(let error): self.answer(told.mark, error, correlation)
-            }
-        } catch {
-            self.answer(.none, error, correlation)
+        self.reply(correlation) { () throws(WeirError) in
+            try body(try Request(request: payload))
+        } frame: {
+            Request.answerFrame($0, correlation: correlation)
         }
     }
 

@@ -108,30 +108,8 @@ extension NodeGroups {
 
     // MARK: Operators
 
-    /// What an operator wants with the checkpoints of an application.
-    package struct Reset {
-        /// Only that one, else all.
-        package let shard: ShardNumber?
-        package let target: ResetTarget
-        /// Also leases that workers hold.
-        package let isForced: Bool
-        /// Says what it would do, and does nothing.
-        package let isDryRun: Bool
-        package let reason: String
-
-        package init(
-            shard: ShardNumber?, target: ResetTarget, isForced: Bool, isDryRun: Bool, reason: String
-        ) {
-            self.shard = shard
-            self.target = target
-            self.isForced = isForced
-            self.isDryRun = isDryRun
-            self.reason = reason
-        }
-    }
-
     package mutating func reset(
-        _ ref: ApplicationRef, _ reset: Reset, _ log: LogCore, _ moment: GroupMoment
+        _ ref: ApplicationRef, _ reset: ResetOrder, _ log: LogCore, _ moment: GroupMoment
     ) throws(WeirError) -> [LeaseReset] {
         let command = LeaseCommand.reset(
             ref, shard: reset.shard, to: reset.target, force: reset.isForced || reset.isDryRun, reason: reset.reason)
@@ -175,5 +153,27 @@ extension LogCore {
         self.catalog.wasDeleted(id)
             ? WeirError(.streamDeleted, "the stream was deleted")
             : WeirError(.streamNotFound, "there is no stream with the id \(id.rawValue)")
+    }
+}
+
+/// What an operator wants with the checkpoints of an application.
+package struct ResetOrder: Sendable {
+    /// Only that one, else all.
+    package let shard: ShardNumber?
+    package let target: ResetTarget
+    /// Also leases that workers hold.
+    package let isForced: Bool
+    /// Says what it would do, and does nothing.
+    package let isDryRun: Bool
+    package let reason: String
+
+    package init(
+        shard: ShardNumber?, target: ResetTarget, isForced: Bool, isDryRun: Bool, reason: String
+    ) {
+        self.shard = shard
+        self.target = target
+        self.isForced = isForced
+        self.isDryRun = isDryRun
+        self.reason = reason
     }
 }

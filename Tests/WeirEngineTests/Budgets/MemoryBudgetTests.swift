@@ -2,6 +2,7 @@
 import Synchronization
 import Testing
 import WeirEngine
+import WeirTestKit
 
 @Suite struct MemoryBudgetTests {
     @Test func `What fits is reserved, what does not is refused whole`() {
@@ -47,6 +48,42 @@ import WeirEngine
         #expect(granted.withLock { $0 } == [40] && budget.reservedBytes == 100)
         #expect(!budget.cancel(small) && !budget.cancel(large))
         #expect(budget.reservedBytes == 100)
+    }
+
+    /// Against a plain list of those who wait, with sizes around what is left.
+    @Test func `Whatever is asked, given back and given up, each gets its memory in turn`() {
+        let seed = UInt64.random(in: 0...UInt64.max)
+        var random = SplitMix64(seed: seed)
+        let budget = MemoryBudget(bytesMax: 100)
+        let granted = Mutex<[Int]>([])
+        var (held, waiting): ([Int: Int], [(number: Int, bytes: Int, ticket: MemoryBudget.Ticket)]) = ([:], [])
+        for number in 0..<20_000 {
+            switch random.below(10) {
+            case 0...4 where waiting.count < 200:
+                let left = max(1, 100 - budget.reservedBytes)
+                let bytes = random.pick([1, left - 1, left, left + 1, 100, random.within(1...60)])
+                let mustWait = !waiting.isEmpty || held.values.reduce(0, +) + bytes > 100
+                let ticket = budget.reserve(bytes) { granted.withLock { $0.append(number) } }
+                #expect((ticket != nil) == mustWait, "seed \(seed)")
+                if let ticket { waiting.append((number, bytes, ticket)) } else { held[number] = bytes }
+            case 5...7:
+                guard let chosen = held.keys.sorted().randomElement(using: &random) else { continue }
+                budget.release(held.removeValue(forKey: chosen) ?? 0)
+            default:
+                guard !waiting.isEmpty else { continue }
+                #expect(budget.cancel(waiting.remove(at: random.below(waiting.count)).ticket), "seed \(seed)")
+            }
+            var expected: [Int] = []
+            // One that wants more than there is at all gets it when nothing else is reserved.
+            while let first = waiting.first, held.isEmpty || held.values.reduce(0, +) + first.bytes <= 100 {
+                waiting.removeFirst()
+                held[first.number] = first.bytes
+                expected.append(first.number)
+            }
+            #expect(granted.withLock { $0 } == expected, "seed \(seed)")
+            granted.withLock { $0 = [] }
+            #expect(budget.reservedBytes == held.values.reduce(0, +), "seed \(seed)")
+        }
     }
 
     @Test func `More than there is at all is granted when nothing else is reserved`() {

@@ -96,7 +96,7 @@ extension ConsumerSimulation {
         let targets: [ResetTarget] = [
             .trimHorizon, .latest, .atTimestamp(max(0, self.node.now - Int64(self.within(0...self.plan.session)))),
         ]
-        let reset = Groups.Reset(
+        let reset = ResetOrder(
             shard: self.random.chance(1, of: 2) ? shard : nil, target: self.random.pick(targets),
             isForced: self.random.chance(2, of: 3), isDryRun: false, reason: "drill")
         try self.reset(reset)
@@ -117,13 +117,13 @@ extension ConsumerSimulation {
             ]
             for (number, target) in steps {
                 try self.reset(
-                    Groups.Reset(shard: number, target: target, isForced: true, isDryRun: false, reason: "drill"))
+                    ResetOrder(shard: number, target: target, isForced: true, isDryRun: false, reason: "drill"))
             }
             return
         }
     }
 
-    private func reset(_ reset: Groups.Reset) throws(Violation) {
+    private func reset(_ reset: ResetOrder) throws(Violation) {
         let ref = self.ref!
         let outcome: Told<[LeaseReset]> = try self.withGroups({ (told: Told<[LeaseReset]>) in
             if case .success = told.value { .reset } else { nil }

@@ -449,8 +449,9 @@ package final class EngineSimulation: @unchecked Sendable {
             else { return self.scheduleEnd(by: end) }
             for producer in self.producers { producer.disconnected(processLives: true) }
             for reader in self.readers { reader.disconnected(processLives: true) }
-            // What is on its way to the disk or to a client is left to come to an end.
-            self.after(5000) { () throws(Violation) in
+            // What is on its way to the disk or to a client is left to come to an end, and so is who holds memory.
+            self.after(5000 + (self.life.memoryHeldUntil > self.now ? self.life.memoryHeldUntil - self.now : 0)) {
+                () throws(Violation) in
                 try self.checkBudgets(process.engine)
                 self.stage = .over
             }

@@ -5,7 +5,7 @@ import WeirModel
 import WeirTestKit
 
 /// Reads one shard from its first record to its end, by long polls or by a subscription, and then its children.
-final class SimReader: LaneMember, RecordSink {
+final class SimReader: LaneMember {
     unowned let simulation: EngineSimulation
     let shard: ShardRef
     let isPushed: Bool
@@ -81,12 +81,15 @@ final class SimReader: LaneMember, RecordSink {
         let now = self.simulation.now
         if self.isPushed {
             let call = ReadCall.pushed(self.shard, Reader())
+            let connection = self.connections
             self.lane.check(self.next, in: self.shard, self.caller) { result in
+                guard connection == self.connections else { return }
                 switch result {
                 case .success(let index):
                     do throws(WeirError) {
                         let id = try self.lane.subscribe(
-                            call, from: index, credit: SubscriptionCredit(bytes: 100), self.caller, to: self)
+                            call, from: index, credit: SubscriptionCredit(bytes: 100), self.caller,
+                            to: Sink(self, self.connections))
                         self.subscription = id
                         self.asked = (self.simulation.now, nil)
                         self.lane.startPushing(id)
@@ -122,13 +125,33 @@ final class SimReader: LaneMember, RecordSink {
 
     // MARK: A subscription
 
-    func push(_ found: FoundRecords) {
+    /// The end of one connection; what comes to one that is gone is dropped.
+    private final class Sink: RecordSink {
+        private let reader: SimReader
+        private let connection: Int
+
+        init(_ reader: SimReader, _ connection: Int) {
+            self.reader = reader
+            self.connection = connection
+        }
+
+        func push(_ found: FoundRecords) {
+            guard self.connection == self.reader.connections else { return self.reader.lane.left(found) }
+            self.reader.push(found)
+        }
+
+        func ended(_ error: WeirError) {
+            if self.connection == self.reader.connections { self.reader.ended(error) }
+        }
+    }
+
+    private func push(_ found: FoundRecords) {
         self.simulation.tally.pushes += 1
         self.asked = nil
         self.take(found)
     }
 
-    func ended(_ error: WeirError) {
+    private func ended(_ error: WeirError) {
         self.subscription = nil
         self.refused(error)
     }
