@@ -47,6 +47,7 @@ extension WeirClient {
             let deadline = self.deadline(nil)
             await withTaskGroup(of: Void.self) { group in
                 group.addTask {
+                    // What one of them could not store its puts have thrown, to whom it concerns.
                     await withTaskGroup(of: Void.self) { finishing in
                         for producer in producers { finishing.addTask { try? await producer.finish() } }
                     }

@@ -58,15 +58,7 @@ struct ConnectionOptions: ParsableArguments {
         var configuration =
             try trying.map { try self.clientConfiguration(trying: $0) } ?? self.clientConfiguration()
         change(&configuration)
-        let client = try await WeirClient.connect(configuration)
-        do {
-            let result = try await body(client)
-            await client.close()
-            return result
-        } catch {
-            await client.close()
-            throw error
-        }
+        return try await WeirClient.withClient(configuration, body)
     }
 }
 
