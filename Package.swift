@@ -17,6 +17,14 @@ let nio: [Target.Dependency] = [
 ]
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 
+// Linked into the program where the system has them so, that it runs wherever it is copied to.
+let codecLibraries: [LinkerSetting] = ["zstd", "z", "lz4"].flatMap { name -> [LinkerSetting] in
+    [
+        .linkedLibrary(":lib\(name).a", .when(platforms: [.linux])),
+        .linkedLibrary(name, .when(platforms: [.macOS])),
+    ]
+}
+
 let package = Package(
     name: "weir",
     products: [
@@ -40,6 +48,7 @@ let package = Package(
     targets: [
         // Layer 0: the nouns, and C
         .target(name: "CWeir", cSettings: cSettings),
+        .target(name: "CWeirCodecs", cSettings: cSettings, linkerSettings: codecLibraries),
         .target(name: "CWeirBuild", cSettings: cSettings + buildSettings),
         .target(name: "WeirModel", dependencies: ["CWeir"], swiftSettings: settings),
         .target(name: "WeirJSON", swiftSettings: settings),
@@ -71,12 +80,16 @@ let package = Package(
             swiftSettings: settings),
         // One import for one program
         .target(name: "WeirKit", dependencies: ["WeirModel", "WeirClient", "WeirConsumer"], swiftSettings: settings),
+        .target(
+            name: "WeirDelivery",
+            dependencies: ["CWeir", "CWeirCodecs", "WeirJSON", "WeirModel", "WeirClient", "WeirConsumer"],
+            swiftSettings: settings),
         // Layer 5: the command line, and the one executable
         .target(
             name: "WeirCommands",
             dependencies: [
-                "CWeir", "CWeirBuild", "WeirCatalog", "WeirClient", "WeirConsumer", "WeirJSON", "WeirModel",
-                "WeirProtocol", "WeirServer", "WeirStorage", logging,
+                "CWeir", "CWeirBuild", "WeirCatalog", "WeirClient", "WeirConsumer", "WeirDelivery", "WeirJSON",
+                "WeirModel", "WeirProtocol", "WeirServer", "WeirStorage", logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
                 .product(name: "Yams", package: "Yams"),
@@ -95,7 +108,11 @@ let package = Package(
         .target(
             name: "CWeirHarness", path: "Tests/Support/CWeirHarness", exclude: ["preload"], cSettings: cSettings),
         .target(
-            name: "WeirHarness", dependencies: ["CWeir", "CWeirHarness", "WeirModel", "WeirProtocol", "WeirClient"],
+            name: "CWeirDecoders", path: "Tests/Support/CWeirDecoders", cSettings: cSettings,
+            linkerSettings: codecLibraries),
+        .target(
+            name: "WeirHarness",
+            dependencies: ["CWeir", "CWeirDecoders", "CWeirHarness", "WeirModel", "WeirProtocol", "WeirClient"],
             path: "Tests/Support/WeirHarness", swiftSettings: settings),
         // Depends on weir so that the program lies beside it, whichever of the two is built
         .executableTarget(
@@ -150,6 +167,10 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(
             name: "WeirConsumerTests", dependencies: ["WeirModel", "WeirClient", "WeirConsumer"],
+            swiftSettings: settings),
+        .testTarget(
+            name: "WeirDeliveryTests",
+            dependencies: ["CWeirDecoders", "WeirClient", "WeirConsumer", "WeirDelivery", "WeirModel", "WeirTestKit"],
             swiftSettings: settings),
         .testTarget(
             name: "weirTests",

@@ -21,7 +21,7 @@ package enum CatalogDecodeError: Error, Hashable, Sendable, CustomStringConverti
 
     package var description: String {
         switch self {
-        case .unknownKind(let kind): "catalog event kind \(kind) is unknown; this version knows 1 to 10 and 32 to 41"
+        case .unknownKind(let kind): "catalog event kind \(kind) is unknown; this version knows 1 to 10 and 32 to 42"
         case .unknownFormat(let format):
             "format \(format) of a snapshot's catalog or lease table is unknown to this version"
         case .malformed(let sentence): sentence

@@ -50,6 +50,9 @@ public enum Limits {
     public static let sessionTimeoutMillisDefault = 5_000
     /// Why a lease was reset, in bytes of UTF-8.
     public static let reasonBytesMax = 256
+    /// What a worker keeps with a lease, and what all leases of a node keep so, in bytes.
+    public static let leaseStateBytesMax = 64 << 10
+    public static let leaseStateBytesOfNodeMax = 16 << 20
     /// What one stream, consumer or application carries in attributes, over all namespaces: how many, and bytes of
     /// names and values.
     public static let attributesMax = 256

@@ -57,6 +57,17 @@ struct ScenarioTests {
         self.expectGood(try await AccessLogScenario().run())
     }
 
+    @Test(arguments: ["zstd", "gzip", "lz4", "none"])
+    func eachLineIsInOneFileWhateverBecomesOfThoseWhoDeliver(_ compression: String) async throws {
+        var scenario = DeliveryScenario()
+        scenario.compression = compression
+        scenario.lines = 4000
+        scenario.shards = 4
+        scenario.events = 10
+        scenario.size = "64KiB"
+        self.expectGood(try await scenario.run())
+    }
+
     @Test(arguments: FaultCase.all)
     func fault(_ fault: FaultCase) async throws {
         let told = try await fault.run()

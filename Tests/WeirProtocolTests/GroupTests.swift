@@ -272,7 +272,7 @@ import WeirProtocol
     @Test func `What a request may have changed is told when the connection is lost`() {
         let changing: Set<FrameType> = [
             .joinGroup, .checkpoint, .handOver, .leaveGroup, .resetLeases, .deleteApplication, .registerConsumer,
-            .deregisterConsumer,
+            .deregisterConsumer, .saveLeaseState,
         ]
         for type in FrameType.allCases where (0x0050...0x0062).contains(type.rawValue) {
             #expect(type.changesSomething == changing.contains(type), "\(type)")

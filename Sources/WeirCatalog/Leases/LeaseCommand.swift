@@ -9,6 +9,8 @@ package enum LeaseCommand: Hashable, Sendable {
     case deleteApplication(ApplicationRef, force: Bool)
     case assign(ApplicationRef, [LeasesAssigned.Change])
     case checkpoint(ApplicationRef, LeaseHold, LeaseCheckpoint)
+    /// What the worker keeps with the lease, in the place of what has the checksum `replaces`; empty: nothing.
+    case saveState(ApplicationRef, LeaseHold, [UInt8], replaces: UInt32)
     /// `shard`: only that one, else all. Refused while workers hold leases, unless forced.
     case reset(ApplicationRef, shard: ShardNumber?, to: ResetTarget, force: Bool, reason: String)
     case registerConsumer(StreamID, ConsumerName)
@@ -21,7 +23,7 @@ package enum LeaseCommand: Hashable, Sendable {
     package var stream: StreamID {
         switch self {
         case .createApplication(let ref, _), .deleteApplication(let ref, _), .assign(let ref, _),
-            .checkpoint(let ref, _, _), .reset(let ref, _, _, _, _):
+            .checkpoint(let ref, _, _), .saveState(let ref, _, _, _), .reset(let ref, _, _, _, _):
             ref.stream
         case .registerConsumer(let stream, _), .deregisterConsumer(let stream, _), .setAttributes(let stream, _, _):
             stream

@@ -16,6 +16,7 @@ internal import WeirModel
 /// 40 leases assigned       application | u16 owners | owners: text worker | u64 incarnation | opt u32 session timeout,
 ///                          ms | u32 changes | changes: u32 shard | u16 owner, 0xffff for nobody
 /// 41 session timeout set   application | text worker | u64 incarnation | u32 ms
+/// 42 lease state saved     application | u32 shard | u32 length | bytes
 /// application: u64 stream | text name
 /// checkpoint:  u8 kind: 0 at timestamp: i64 ms | 1 trim horizon
 ///              | 2 sequence number: u64 creation second, u32 shard, u64 index, u64 arrival second, opt u64 sub
@@ -23,7 +24,7 @@ internal import WeirModel
 /// ```
 extension LeaseEvent {
     /// The kinds of all lease events; others are the catalog's or the log's.
-    package static let kinds: ClosedRange<UInt16> = 32...41
+    package static let kinds: ClosedRange<UInt16> = 32...42
     private static let nobody = UInt16.max
 
     package var kind: UInt16 {
@@ -37,6 +38,7 @@ extension LeaseEvent {
         case .consumerDeregistered: 38
         case .attributesChanged: 39
         case .sessionTimeoutSet: 41
+        case .stateSaved: 42
         }
     }
 
@@ -74,6 +76,10 @@ extension LeaseEvent {
             writer.write(application: ref)
             writer.write(owner: owner)
             writer.write(millis)
+        case .stateSaved(let event):
+            writer.write(application: event.application)
+            writer.write(event.shard.rawValue)
+            writer.write(leaseState: event.state)
         }
         return writer.bytes
     }
@@ -156,6 +162,11 @@ extension LeaseEvent {
         case 41:
             return .sessionTimeoutSet(
                 try reader.readApplication(), try reader.readOwner(), millis: try reader.read(UInt32.self))
+        case 42:
+            return .stateSaved(
+                LeaseStateSaved(
+                    application: try reader.readApplication(), shard: try reader.readShard(),
+                    state: try reader.readLeaseState()))
         default: return .consumerDeregistered(try reader.readStream(), try reader.readConsumer())
         }
     }
@@ -208,6 +219,11 @@ extension ByteWriter {
         }
     }
 
+    mutating func write(leaseState state: [UInt8]) {
+        self.write(UInt32(clamping: state.count))
+        self.append(state)
+    }
+
     mutating func write(checkpoint: LeaseCheckpoint) {
         switch checkpoint {
         case .atTimestamp(let millis):
@@ -258,6 +274,14 @@ extension ByteReader {
             rows.append(.init(shard: shard, checkpoint: try self.readCheckpoint()))
         }
         return rows
+    }
+
+    mutating func readLeaseState() throws(MalformedBytes) -> [UInt8] {
+        let count = Int(try self.read(UInt32.self))
+        guard count <= Limits.leaseStateBytesMax else {
+            throw MalformedBytes("\(count) bytes are kept with a lease; at most \(Limits.leaseStateBytesMax) can be")
+        }
+        return Array(try self.readBytes(count))
     }
 
     mutating func readCheckpoint() throws(MalformedBytes) -> LeaseCheckpoint {

@@ -9,6 +9,7 @@ package enum LeaseEvent: Hashable, Sendable {
     case leasesAssigned(LeasesAssigned)
     case checkpointed(Checkpointed)
     case leasesReset(LeasesReset)
+    case stateSaved(LeaseStateSaved)
     case consumerRegistered(StreamID, ConsumerName, atMillis: Int64)
     case consumerDeregistered(StreamID, ConsumerName)
     case sessionTimeoutSet(ApplicationRef, LeaseOwner, millis: UInt32)
@@ -56,6 +57,19 @@ package struct Checkpointed: Hashable, Sendable {
     package let application: ApplicationRef
     package let shard: ShardNumber
     package let checkpoint: LeaseCheckpoint
+}
+
+/// What a worker keeps with a lease; empty: nothing any more. The end of the shard and a reset take it away too.
+package struct LeaseStateSaved: Hashable, Sendable {
+    package let application: ApplicationRef
+    package let shard: ShardNumber
+    package let state: [UInt8]
+
+    package init(application: ApplicationRef, shard: ShardNumber, state: [UInt8]) {
+        self.application = application
+        self.shard = shard
+        self.state = state
+    }
 }
 
 /// An operator set checkpoints anew. Each counter rises by one and nobody holds the rows any more.

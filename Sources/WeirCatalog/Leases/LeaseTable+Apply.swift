@@ -11,6 +11,7 @@ extension LeaseTable {
         case .leasesAssigned(let event): try self.assign(event)
         case .checkpointed(let event): try self.checkpoint(event)
         case .leasesReset(let event): try self.reset(event)
+        case .stateSaved(let event): try self.saveState(event)
         case .consumerRegistered(let stream, let name, let atMillis):
             guard self.consumers[stream]?[name] == nil else {
                 throw CatalogMismatch("consumer '\(name)' of \(stream) was registered twice")
@@ -54,8 +55,10 @@ extension LeaseTable {
         case .resharded(let event): self.follow(event)
         case .shardsExpired(let event):
             for ref in self.applications(of: event.stream) {
-                for shard in event.shards where self.applications[ref]?.rows.removeValue(forKey: shard) != nil {
+                for shard in event.shards {
+                    guard let row = self.applications[ref]?.rows.removeValue(forKey: shard) else { continue }
                     self.rowCount -= 1
+                    self.stateBytes -= row.state.count
                     self.note(shard, of: ref)
                 }
             }
@@ -98,6 +101,7 @@ extension LeaseTable {
         guard let application = self.applications.removeValue(forKey: ref) else { return }
         let rows = application.rows
         self.rowCount -= rows.count
+        self.stateBytes -= rows.values.reduce(0) { $0 + $1.state.count }
         self.attributeBytes -= application.attributes.bytes
         let highest = rows.values.reduce(self.countersUsed[ref.stream] ?? 0) { max($0, $1.counter) }
         if highest > 0 { self.countersUsed[ref.stream] = highest }
@@ -133,8 +137,16 @@ extension LeaseTable {
                 row.owner = nil
                 row.sessionTimeoutMillis = nil
                 row.counter += 1
+                row.state = []
             }
         }
+    }
+
+    private mutating func saveState(_ event: LeaseStateSaved) throws(CatalogMismatch) {
+        guard self.row(event.application, event.shard) != nil else {
+            throw CatalogMismatch("\(event.shard) of \(event.application) was given a state and has no lease")
+        }
+        self.update(event.application, event.shard) { $0.state = event.state }
     }
 
     private mutating func reset(_ event: LeasesReset) throws(CatalogMismatch) {
@@ -156,6 +168,7 @@ extension LeaseTable {
                 row.counter += 1
                 row.checkpoint = change.checkpoint
                 row.ownerSwitches = 0
+                row.state = []
                 row.reset = LeaseDescription.Reset(reason: event.reason, atMillis: event.atMillis)
             }
         }
@@ -166,6 +179,7 @@ extension LeaseTable {
         var row = before
         change(&row)
         self.applications[ref]?.rows[shard] = row
+        self.stateBytes += row.state.count - before.state.count
         if row.owner != before.owner || row.isFinished != before.isFinished || row.counter != before.counter {
             self.note(shard, of: ref)
         }

@@ -15,6 +15,8 @@ extension LeaseTable {
             return .leasesAssigned(LeasesAssigned(application: ref, changes: changes))
         case .checkpoint(let ref, let hold, let checkpoint):
             return try self.planCheckpoint(ref, hold, checkpoint, around)
+        case .saveState(let ref, let hold, let state, let replaces):
+            return try self.planState(ref, hold, state: state, replaces: replaces, around)
         case .reset(let ref, let shard, let target, let force, let reason):
             return try self.planReset(ref, shard, target, force: force, reason: reason, around)
         case .registerConsumer(let stream, let name): return try self.planRegister(stream, name, around)

@@ -4,18 +4,20 @@ internal import WeirModel
 /// The form of a snapshot, little-endian; equal tables give equal bytes. Whoever stores it adds the checksum.
 ///
 /// ```
-/// u16 format (3) | u32 applications | applications by stream and name | u32 consumers | consumers by stream and name
+/// u16 format (4) | u32 applications | applications by stream and name | u32 consumers | consumers by stream and name
 /// | u32 counters | counters by stream
 /// application: u64 stream | text name | i64 created, ms | attributes | u32 rows | rows by shard
 /// row:         u32 shard | opt (text worker | u64 incarnation | opt u32 session timeout, ms) | u64 counter
 ///              | checkpoint | u32 owner switches | opt (text reason | i64 at, ms)
+///              | u32 length | bytes that its worker keeps with it
 /// consumer:    u64 stream | text name | i64 registered, ms | attributes
 /// counter:     u64 stream | u64 highest counter of applications that were deleted
 /// ```
 ///
-/// Format 2 has neither session timeouts nor attributes; format 1 also ends behind the consumers.
+/// Format 3 keeps nothing with a row. Format 2 has neither session timeouts nor attributes; format 1 also ends behind
+/// the consumers.
 extension LeaseTable {
-    private static let format: UInt16 = 3
+    private static let format: UInt16 = 4
     private static let firstFormat: UInt16 = 1
     private static let counterBytes = 8 + 8
     private static let applicationBytesMin = 8 + 3 + 8 + 4
@@ -23,7 +25,7 @@ extension LeaseTable {
     private static let consumerBytesMin = 8 + 3 + 8
 
     package func encodeSnapshot() -> [UInt8] {
-        var writer = ByteWriter(capacity: 64 + self.rowCount * 96)
+        var writer = ByteWriter(capacity: 64 + self.rowCount * 96 + self.stateBytes)
         writer.write(Self.format)
         writer.write(UInt32(clamping: self.applications.count))
         let refs = self.applications.keys.sorted { ($0.stream, $0.name) < ($1.stream, $1.name) }
@@ -69,6 +71,7 @@ extension LeaseTable {
             writer.write(reset.reason)
             writer.write(reset.atMillis)
         }
+        writer.write(leaseState: row.state)
     }
 
     /// Reads what `encodeSnapshot` wrote.
@@ -96,7 +99,7 @@ extension LeaseTable {
             let attributes = knowsFacts ? try reader.readAttributes() : Attributes()
             var rows: [ShardNumber: LeaseRow] = [:]
             for _ in 0..<(try reader.readCount(ofAtLeast: Self.rowBytesMin)) {
-                let (shard, row) = try Self.decodeRow(&reader, hasTimeout: knowsFacts)
+                let (shard, row) = try Self.decodeRow(&reader, format: format)
                 guard rows.updateValue(row, forKey: shard) == nil else {
                     throw MalformedBytes("\(shard) of \(ref) is there twice")
                 }
@@ -108,6 +111,7 @@ extension LeaseTable {
                 throw MalformedBytes("\(ref) is there twice")
             }
             self.rowCount += rows.count
+            self.stateBytes += rows.values.reduce(0) { $0 + $1.state.count }
         }
         for _ in 0..<(try reader.readCount(ofAtLeast: Self.consumerBytesMin)) {
             let stream = try reader.readStream()
@@ -133,11 +137,11 @@ extension LeaseTable {
     }
 
     private static func decodeRow(
-        _ reader: inout ByteReader, hasTimeout: Bool
+        _ reader: inout ByteReader, format: UInt16
     ) throws(MalformedBytes) -> (ShardNumber, LeaseRow) {
         let shard = try reader.readShard()
         let owner = try reader.readBool() ? try reader.readOwner() : nil
-        let timeout = owner != nil && hasTimeout ? try reader.readOptional(UInt32.self) : nil
+        let timeout = owner != nil && format > 2 ? try reader.readOptional(UInt32.self) : nil
         var row = LeaseRow(checkpoint: .trimHorizon, counter: try reader.read())
         row.owner = owner
         row.sessionTimeoutMillis = timeout
@@ -147,6 +151,7 @@ extension LeaseTable {
             row.reset = LeaseDescription.Reset(
                 reason: try reader.readString(maxBytes: Limits.reasonBytesMax), atMillis: try reader.readClockMillis())
         }
+        if format > 3 { row.state = try reader.readLeaseState() }
         return (shard, row)
     }
 }

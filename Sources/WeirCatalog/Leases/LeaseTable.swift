@@ -24,6 +24,8 @@ package struct LeaseRow: Hashable, Sendable {
     /// Rises whenever the owner changes or the row is reset: what checkpoints and reads are fenced by.
     package internal(set) var counter: UInt64
     package internal(set) var checkpoint: LeaseCheckpoint
+    /// What whoever holds the lease keeps with it for whoever holds it next. It stays when the checkpoint moves.
+    package internal(set) var state: [UInt8] = []
     package internal(set) var ownerSwitches: UInt32 = 0
     package internal(set) var reset: LeaseDescription.Reset?
 
@@ -65,6 +67,8 @@ package struct LeaseTable: Sendable {
     package internal(set) var applications: [ApplicationRef: Application] = [:]
     package internal(set) var consumers: [StreamID: [ConsumerName: Consumer]] = [:]
     package internal(set) var rowCount = 0
+    /// Bytes that workers keep with all rows.
+    package internal(set) var stateBytes = 0
     /// Bytes of attributes of all applications and consumers.
     package internal(set) var attributeBytes = 0
     /// The highest counter of a row of an application of the stream that was deleted: rows of one that is made anew

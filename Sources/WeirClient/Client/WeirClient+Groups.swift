@@ -57,6 +57,27 @@ extension WeirClient {
         _ = try await self.call(request, timeout: timeout, isRepeatable: true)
     }
 
+    /// Keeps `state` with the lease, in the place of what has the checksum `replaces` (`LeaseState.checksum`), for
+    /// whoever holds it now or next; empty: nothing. Throws `leaseLost`, `invalidArgument` when something else is kept
+    /// there by now, and `limitExceeded` above `Limits.leaseStateBytesMax`. May be sent again when nobody knows
+    /// what became of it, so of one shard only one at a time.
+    package func saveLeaseState(
+        _ member: GroupMember, shard: ShardNumber, counter: UInt64, _ state: [UInt8], replaces: UInt32,
+        timeout: Duration? = nil
+    ) async throws {
+        let request = SaveLeaseState(
+            member: member.onTheWire, shard: shard, counter: counter, replaces: replaces, state: state)
+        _ = try await self.call(request, timeout: timeout, isRepeatable: true)
+    }
+
+    /// What is kept with a lease that the worker holds. Throws `leaseLost`.
+    package func leaseState(
+        _ member: GroupMember, shard: ShardNumber, counter: UInt64, timeout: Duration? = nil
+    ) async throws -> [UInt8] {
+        let request = ReadLeaseState(member: member.onTheWire, shard: shard, counter: counter)
+        return try await self.call(request, timeout: timeout, isRepeatable: true).state
+    }
+
     /// Gives a lease back. Throws `leaseLost` when the worker does not hold it: also when an earlier attempt of the
     /// same call was carried out and its answer lost.
     package func handOver(

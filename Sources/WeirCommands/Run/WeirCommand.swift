@@ -20,7 +20,7 @@ struct WeirCommand: AsyncParsableCommand {
         version: Version.text,
         subcommands: [
             ServeCommand.self, StreamCommand.self, ShardCommand.self, PutCommand.self, GetCommand.self,
-            TailCommand.self, ConsumeCommand.self, LeaseCommand.self, ConsumerCommand.self, BenchCommand.self,
-            VerifyCommand.self, RestoredCommand.self, StatusCommand.self, VersionCommand.self,
+            TailCommand.self, ConsumeCommand.self, DeliverCommand.self, LeaseCommand.self, ConsumerCommand.self,
+            BenchCommand.self, VerifyCommand.self, RestoredCommand.self, StatusCommand.self, VersionCommand.self,
         ])
 }

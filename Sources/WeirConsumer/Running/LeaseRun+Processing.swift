@@ -60,7 +60,8 @@ extension LeaseRun {
 
     private func initialize() async -> End? {
         let failure = await self.attempt("initialize") {
-            try await self.processor.initialize(self.key.shard, from: self.lease.checkpoint)
+            try await self.processor.initialize(
+                self.key.shard, from: self.lease.checkpoint, checkpointer: self.checkpointer)
         }
         guard let failure else { return nil }
         guard case .asked = failure, let reason = self.mailbox.stopReason else { return failure }

@@ -56,6 +56,14 @@ private struct ClientLeases: LeaseService {
         try await self.client.checkpoint(self.member, shard: shard, counter: counter, checkpoint)
     }
 
+    func saveState(_ shard: ShardNumber, counter: UInt64, _ state: [UInt8], replaces: UInt32) async throws {
+        try await self.client.saveLeaseState(self.member, shard: shard, counter: counter, state, replaces: replaces)
+    }
+
+    func state(_ shard: ShardNumber, counter: UInt64) async throws -> [UInt8] {
+        try await self.client.leaseState(self.member, shard: shard, counter: counter)
+    }
+
     func handOver(_ shard: ShardNumber, counter: UInt64) async throws {
         try await self.client.handOver(self.member, shard: shard, counter: counter)
     }

@@ -12,6 +12,11 @@ package protocol LeaseService: Sendable {
     ) async throws -> Assignment
     /// Throws `leaseLost`, saying who owns it, and `invalidArgument`.
     func checkpoint(_ shard: ShardNumber, counter: UInt64, _ checkpoint: LeaseCheckpoint) async throws
+    /// Keeps `state` with the lease for whoever holds it next, in the place of what has the checksum `replaces`. Throws
+    /// `leaseLost`, `invalidArgument` when something else is there, and `limitExceeded`.
+    func saveState(_ shard: ShardNumber, counter: UInt64, _ state: [UInt8], replaces: UInt32) async throws
+    /// What is kept with the lease. Throws `leaseLost`.
+    func state(_ shard: ShardNumber, counter: UInt64) async throws -> [UInt8]
     func handOver(_ shard: ShardNumber, counter: UInt64) async throws
     func leave() async throws
 }

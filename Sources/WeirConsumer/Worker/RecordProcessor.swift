@@ -13,6 +13,11 @@ public protocol RecordProcessor: Sendable {
     /// Before anything else. `checkpoint`: up to where the shard has been processed.
     func initialize(_ shard: ShardNumber, from checkpoint: LeaseCheckpoint) async throws
 
+    /// The same, and what a processor is called with; the default is the one above.
+    func initialize(
+        _ shard: ShardNumber, from checkpoint: LeaseCheckpoint, checkpointer: Checkpointer
+    ) async throws
+
     /// When it throws, the records that are not checkpointed yet are given again, as the retry policy says.
     func processRecords(_ records: UserRecords, checkpointer: Checkpointer) async throws
 
@@ -30,6 +35,12 @@ public protocol RecordProcessor: Sendable {
 
 extension RecordProcessor {
     public func initialize(_ shard: ShardNumber, from checkpoint: LeaseCheckpoint) async throws {}
+
+    public func initialize(
+        _ shard: ShardNumber, from checkpoint: LeaseCheckpoint, checkpointer: Checkpointer
+    ) async throws {
+        try await self.initialize(shard, from: checkpoint)
+    }
 
     public func leaseLost() async {}
 

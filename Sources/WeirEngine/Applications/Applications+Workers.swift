@@ -55,6 +55,23 @@ extension Applications {
         }
     }
 
+    /// Keeps `bytes` with the lease, for whoever holds it now or next.
+    package func saveState(
+        _ worker: WorkerRef, _ shard: ShardNumber, counter: UInt64, _ bytes: [UInt8], replaces: UInt32
+    ) -> Told<Void> {
+        self.tell(worker) { state, log, moment throws(WeirError) in
+            let hold = LeaseHold(shard: shard, owner: worker.owner, counter: counter)
+            try state.saveState(worker.application, hold, state: bytes, replaces: replaces, log: log, moment: moment)
+        }
+    }
+
+    package func state(_ worker: WorkerRef, _ shard: ShardNumber, counter: UInt64) -> Told<[UInt8]> {
+        self.tell(worker) { state, log, moment throws(WeirError) in
+            let hold = LeaseHold(shard: shard, owner: worker.owner, counter: counter)
+            return try state.state(worker.application, hold, log: log, moment: moment)
+        }
+    }
+
     package func handOver(_ worker: WorkerRef, _ shard: ShardNumber, counter: UInt64) -> Told<Void> {
         self.tell(worker) { state, log, moment throws(WeirError) in
             let hold = LeaseHold(shard: shard, owner: worker.owner, counter: counter)

@@ -10,6 +10,9 @@ extension FrameType {
     package static let heartbeatBytesMax =
         Self.plainRequestBytesMax + Limits.openShardsMax * Heartbeat.Measurement.wireBytes
 
+    /// The head of such a request, and all that may be kept with a lease.
+    package static let leaseStateBytesMax = Self.plainRequestBytesMax + Limits.leaseStateBytesMax
+
     package enum PayloadBound: Hashable, Sendable {
         /// So many bytes, and no more than HelloAnswer names for a frame.
         case bytes(Int)
@@ -23,6 +26,7 @@ extension FrameType {
         return switch self {
         case .putRecords: .frame
         case .heartbeat: .bytes(Self.heartbeatBytesMax)
+        case .saveLeaseState: .bytes(Self.leaseStateBytesMax)
         default: .bytes(Self.plainRequestBytesMax)
         }
     }

@@ -39,6 +39,8 @@ package enum FrameType: UInt16, CaseIterable, Sendable {
     case resetLeases = 0x0056
     case listApplications = 0x0057
     case deleteApplication = 0x0058
+    case saveLeaseState = 0x0059
+    case leaseState = 0x005A
     // Consumers with a read budget of their own
     case registerConsumer = 0x0060
     case deregisterConsumer = 0x0061
@@ -76,6 +78,8 @@ package enum FrameType: UInt16, CaseIterable, Sendable {
     case resetLeasesAnswer = 0x8056
     case listApplicationsAnswer = 0x8057
     case deleteApplicationAnswer = 0x8058
+    case saveLeaseStateAnswer = 0x8059
+    case leaseStateAnswer = 0x805A
     case registerConsumerAnswer = 0x8060
     case deregisterConsumerAnswer = 0x8061
     case listConsumersAnswer = 0x8062

@@ -121,8 +121,8 @@ extension FrameType {
     package var changesSomething: Bool {
         switch self {
         case .createStream, .updateStream, .trimStream, .deleteStream, .splitShard, .mergeShards, .updateShardCount,
-            .putRecords, .joinGroup, .checkpoint, .handOver, .leaveGroup, .resetLeases, .deleteApplication,
-            .registerConsumer, .deregisterConsumer:
+            .putRecords, .joinGroup, .checkpoint, .saveLeaseState, .handOver, .leaveGroup, .resetLeases,
+            .deleteApplication, .registerConsumer, .deregisterConsumer:
             true
         default: false
         }

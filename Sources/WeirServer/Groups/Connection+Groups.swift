@@ -58,6 +58,18 @@ extension Connection {
                     try request.member.ref(), request.shard, counter: request.counter, request.checkpoint
                 ).map { Empty() }
             }
+        case .saveLeaseState:
+            self.call(correlation, payload) { (request: SaveLeaseState) throws(WeirError) in
+                applications.saveState(
+                    try request.member.ref(), request.shard, counter: request.counter, request.state,
+                    replaces: request.replaces
+                ).map { Empty() }
+            }
+        case .leaseState:
+            self.call(correlation, payload) { (request: ReadLeaseState) throws(WeirError) in
+                applications.state(try request.member.ref(), request.shard, counter: request.counter)
+                    .map { LeaseStateAnswer(state: $0) }
+            }
         case .handOver:
             self.call(correlation, payload) { (request: HandOver) throws(WeirError) in
                 applications.handOver(try request.member.ref(), request.shard, counter: request.counter)

@@ -108,6 +108,14 @@ extension Simulation {
                 let state = self.core.shard(ShardRef(stream: stream.id, shard: number)),
                 state.nextIndex > shard.firstIndex
             else { return nil }
+            if self.more.chance(1, of: 3) {
+                // Around what a commit holds inline, a block of the log, and the limit.
+                let bytes = self.more.pick([0, 1, 255, 4095, 4096, 4097, 20_000, 65_535, 65_536, 65_537])
+                return .saveState(
+                    ref, LeaseHold(shard: number, owner: owner, counter: row.counter),
+                    [UInt8](repeating: UInt8(truncatingIfNeeded: self.more.next()), count: bytes),
+                    replaces: self.more.chance(1, of: 8) ? 1 : LeaseState.checksum(row.state))
+            }
             let index = state.nextIndex - 1 - UInt64(self.more.below(min(4, Int(state.nextIndex - shard.firstIndex))))
             return .checkpoint(
                 ref, LeaseHold(shard: number, owner: owner, counter: row.counter),

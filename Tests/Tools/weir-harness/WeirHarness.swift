@@ -27,7 +27,7 @@ struct HarnessCommand: AsyncParsableCommand {
             """,
         subcommands: [
             Crash.self, Disturb.self, Reshard.self, Throttle.self, AccessLog.self, Consumers.self, HandOver.self,
-            Faults.self,
+            Deliver.self, Faults.self,
         ])
 }
 
@@ -220,6 +220,36 @@ struct HandOver: AsyncParsableCommand {
         let report = try await scenario.run()
         print(report)
         if !report.isGood { throw ExitCode(1) }
+    }
+}
+
+struct Deliver: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Kill, pause and stop workers that deliver into a folder; each line must be in exactly one file.")
+
+    @Argument(help: "A log; one is made up when none is given.") var file: String?
+    @Option(help: "Of the log that is made up.") var lines = 10_000
+    @Option var shards = 16
+    @Option var workers = 3
+    @Option(help: "Kills, pauses, stops, splits, and kills of the server.") var events = 40
+    @Option(help: "zstd, gzip, lz4 or none.") var compression = "zstd"
+    @Option(help: "Of a file.") var size = "64KiB"
+    @OptionGroup var options: RunOptions
+
+    func run() async throws {
+        var scenario = DeliveryScenario()
+        scenario.file = self.file
+        scenario.lines = self.lines
+        scenario.shards = self.shards
+        scenario.workers = self.workers
+        scenario.events = max(1, self.events)
+        scenario.compression = self.compression
+        scenario.size = self.size
+        scenario.parentFolder = self.options.folder
+        scenario.onProgress = tell
+        if let seed = self.options.seed { scenario.seed = seed }
+        print("deliver: \(scenario.events) events, seed \(scenario.seed)")
+        try self.options.finish(try await scenario.run())
     }
 }
 

@@ -393,8 +393,8 @@ import WeirModel
                 try Array(payload[..<length]).withUnsafeBytes { try LeaseEvent(kind: event.kind, payload: $0) }
             }
         }
-        #expect(throws: CatalogDecodeError.unknownKind(42)) {
-            try payload.withUnsafeBytes { try LeaseEvent(kind: 42, payload: $0) }
+        #expect(throws: CatalogDecodeError.unknownKind(43)) {
+            try payload.withUnsafeBytes { try LeaseEvent(kind: 43, payload: $0) }
         }
     }
 

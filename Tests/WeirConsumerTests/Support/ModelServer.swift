@@ -12,6 +12,7 @@ final class ModelServer: LeaseService, RecordSource, DeadLetters {
         var checkpoint: LeaseCheckpoint
         var isOurs = true
         var handOver = false
+        var state: [UInt8] = []
     }
 
     struct State {
@@ -149,6 +150,23 @@ final class ModelServer: LeaseService, RecordSource, DeadLetters {
             return nil
         }
         if let error { throw error }
+    }
+
+    func saveState(_ shard: ShardNumber, counter: UInt64, _ bytes: [UInt8], replaces: UInt32) async throws {
+        try self.state.withLock { state in
+            try Self.refuse(shard, counter, state)
+            guard LeaseState.checksum(state.rows[shard]?.state ?? []) == replaces else {
+                throw WeirError(.invalidArgument, "something else is kept there")
+            }
+            state.rows[shard]?.state = bytes
+        }
+    }
+
+    func state(_ shard: ShardNumber, counter: UInt64) async throws -> [UInt8] {
+        try self.state.withLock { state in
+            try Self.refuse(shard, counter, state)
+            return state.rows[shard]?.state ?? []
+        }
     }
 
     func handOver(_ shard: ShardNumber, counter: UInt64) async throws {

@@ -68,6 +68,15 @@ extension Samples {
                 SaveCheckpoint(member: Self.member, shard: ShardNumber(1), counter: 3, checkpoint: .shardEnd),
                 correlation: 33),
             Sample(
+                "save-lease-state",
+                SaveLeaseState(
+                    member: Self.member, shard: ShardNumber(1), counter: 3, replaces: 0x0102_0304, state: [1, 2, 254]),
+                correlation: 60),
+            Sample(
+                "lease-state", ReadLeaseState(member: Self.member, shard: ShardNumber(1), counter: 3),
+                correlation: 61),
+            Sample("lease-state-answer", LeaseStateAnswer(state: [1, 2, 254]), .leaseStateAnswer, correlation: 61),
+            Sample(
                 "hand-over", HandOver(member: Self.member, shard: ShardNumber(4), counter: 1), correlation: 34),
             Sample("leave-group", LeaveGroup(member: Self.member), correlation: 35),
         ]

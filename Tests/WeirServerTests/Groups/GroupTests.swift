@@ -273,4 +273,43 @@ private struct StandingClock: WeirStorage.Clock {
             #expect(ended.error.code == .consumerNotFound)
         }
     }
+
+    @Test func `What is kept with a lease is there for whoever holds it next, and for nobody else`() async throws {
+        try await TestNode.run { node in
+            let (_, stream) = try node.stream(shards: 1)
+            let a = try TestWorker(node, stream, "a")
+            func save(_ worker: TestWorker, _ state: [UInt8], replacing: [UInt8], counter: UInt64) -> SaveLeaseState {
+                SaveLeaseState(
+                    member: worker.member, shard: ShardNumber(0), counter: counter,
+                    replaces: LeaseState.checksum(replacing), state: state)
+            }
+            func read(_ worker: TestWorker, counter: UInt64) -> ReadLeaseState {
+                ReadLeaseState(member: worker.member, shard: ShardNumber(0), counter: counter)
+            }
+            func kept(_ worker: TestWorker, counter: UInt64) throws -> [UInt8] {
+                try worker.client.call(read(worker, counter: counter), LeaseStateAnswer.self).state
+            }
+            #expect(try kept(a, counter: 1) == [])
+            for bytes in [1, 4096, Limits.leaseStateBytesMax] {
+                let before = try kept(a, counter: 1)
+                let state = [UInt8](repeating: UInt8(bytes & 0x7f | 1), count: bytes)
+                _ = try a.client.call(save(a, state, replacing: before, counter: 1), Empty.self)
+                #expect(try kept(a, counter: 1) == state)
+            }
+            let last = try kept(a, counter: 1)
+            let beyond = [UInt8](repeating: 1, count: Limits.leaseStateBytesMax + 1)
+            #expect(try a.client.refusal(save(a, beyond, replacing: last, counter: 1)).code == .limitExceeded)
+            #expect(try a.client.refusal(save(a, [2], replacing: [9], counter: 1)).code == .invalidArgument)
+            let b = try TestWorker(node, stream, "b")
+            #expect(try b.client.refusal(read(b, counter: 1)).code == .leaseLost)
+            #expect(try b.client.refusal(save(b, [2], replacing: last, counter: 1)).code == .leaseLost)
+            _ = try a.client.call(LeaveGroup(member: a.member), Empty.self)
+            var next = b
+            try next.hear { $0.count == 1 }
+            #expect(try kept(next, counter: 2) == last)
+            _ = try next.client.call(save(next, [7], replacing: last, counter: 2), Empty.self)
+            #expect(try a.client.refusal(save(a, [8], replacing: [7], counter: 1)).code == .leaseLost)
+            #expect(try kept(next, counter: 2) == [7])
+        }
+    }
 }

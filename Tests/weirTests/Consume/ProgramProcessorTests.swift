@@ -63,6 +63,8 @@ private final class OneShard: LeaseService, RecordSource, DeadLetters {
         self.state.withLock { $0.checkpoints.append(checkpoint) }
     }
 
+    func saveState(_ shard: ShardNumber, counter: UInt64, _ state: [UInt8], replaces: UInt32) async throws {}
+    func state(_ shard: ShardNumber, counter: UInt64) async throws -> [UInt8] { [] }
     func handOver(_ shard: ShardNumber, counter: UInt64) async throws {}
     func leave() async throws { self.state.withLock { $0.hasLeft = true } }
 

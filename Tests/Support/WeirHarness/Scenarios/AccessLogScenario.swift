@@ -16,7 +16,7 @@ package struct AccessLogScenario: Sendable {
         try await ServerProcess.with("access-log", in: self.parentFolder) { server in
             var report = Report("access-log", seed: self.seed)
             let path = self.file ?? server.folder + "-access.log"
-            if self.file == nil { try Files.write(self.makeLog(), to: path) }
+            if self.file == nil { try Files.write(AccessLog.made(self.lines, seed: self.seed), to: path) }
             try await self.run(server, path, &report)
             return report
         }
@@ -119,24 +119,5 @@ package struct AccessLogScenario: Sendable {
     package static func program(_ name: String) -> String? {
         let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin").split(separator: ":")
         return folders.map { "\($0)/\(name)" }.first { FileManager.default.isExecutableFile(atPath: $0) }
-    }
-
-    /// Lines as a web server writes them, from clients of which a few come again and again.
-    private func makeLog() -> String {
-        var random = SeededRandom(self.seed)
-        let clients = (0..<1700).map { _ in
-            (0..<4).map { _ in String(Int.random(in: 1...254, using: &random)) }.joined(separator: ".")
-        }
-        let paths = ["/", "/favicon.ico", "/blog/tags/web", "/images/a%20b.png", "/projects/xdotool/"]
-        let agents = ["Mozilla/5.0 (X11; Linux x86_64)", "Tiny Tiny RSS/1.11", "-", "B\u{f6}t/1.0 (\"quoted\")"]
-        return (0..<self.lines).map { line in
-            let range = Int.random(in: 0..<3, using: &random) == 0 ? clients.count : 40
-            let client = clients[Int.random(in: 0..<range, using: &random)]
-            let path = paths[Int.random(in: 0..<paths.count, using: &random)]
-            let agent = agents[Int.random(in: 0..<agents.count, using: &random)]
-            let bytes = Int.random(in: 0..<300_000, using: &random)
-            return "\(client) - - [17/May/2015:10:05:\(String(format: "%02d", line % 60)) +0000] \"GET \(path)?\(line) "
-                + "HTTP/1.1\" 200 \(bytes) \"-\" \"\(agent)\"\n"
-        }.joined()
     }
 }

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import Logging
+import WeirClient
+import WeirConsumer
+import WeirDelivery
+import WeirModel
+
+struct DeliverCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "deliver",
+        abstract: "Deliver a stream into files: well-sized, compressed, and each record exactly once.",
+        subcommands: [DeliverRunCommand.self])
+}
+
+struct DeliverRunCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run",
+        abstract: "Deliver a stream into a folder until it is ended.",
+        discussion: """
+            A file holds records of one shard and one prefix. It gets its name, with the sequence numbers of its first \
+            and last record, when it has --size bytes or its first record has waited for --age; before, it is hidden. \
+            Each record is in exactly one file, whoever is killed when. Several of these can share a folder that all \
+            of them see, with the same --app. Ctrl-C finishes the files that are open.
+
+            Examples:
+              weir deliver run access --to /data/access
+              weir deliver run access --to /data/access --compression gzip --size 128MiB --age 15m
+              weir deliver run access --to /data/access --prefix 'year=!{timestamp:yyyy}/month=!{timestamp:MM}/'
+            """)
+
+    @Argument(help: "The stream.", transform: Arguments.stream)
+    var stream: StreamName
+    @Option(help: ArgumentHelp("The folder; it must be there.", valueName: "folder"))
+    var to: String
+    @Option(
+        help: ArgumentHelp("The application: who shares its name shares the work.", valueName: "name"),
+        transform: Arguments.application)
+    var app: ApplicationName?
+    @Option(
+        help: ArgumentHelp("What this worker is called (default: host, process and a random number).", valueName: "id"),
+        transform: Arguments.worker)
+    var worker: WorkerID?
+    @Option(
+        help: ArgumentHelp(
+            "Where a new application begins: trim-horizon (the default), latest, a time (RFC 3339, or seconds or "
+                + "milliseconds since 1970), or how long ago, such as 10m.", valueName: "position"),
+        transform: ReadPosition.parseFrom)
+    var from: ReadPosition?
+    @Option(help: ArgumentHelp("zstd, gzip, lz4 or none.", valueName: "name"))
+    var compression = "zstd"
+    @Option(
+        help: ArgumentHelp("The compression's level (usually 3 for zstd, 6 for gzip, 1 for lz4).", valueName: "n"),
+        transform: { try Arguments.number($0, 1...19) })
+    var level: Int?
+    @Option(
+        help: ArgumentHelp("A file gets its name at this size, 64KiB to 16GiB.", valueName: "size"),
+        transform: { try SizeText.parse($0, in: 64 << 10...16 << 30) })
+    var size: Int64 = 64 << 20
+    @Flag(help: "Count --size before compression.")
+    var sizeBeforeCompression = false
+    @Option(
+        help: ArgumentHelp("Or when its first record has waited so long, 0s to 15m.", valueName: "time"),
+        transform: { try DurationText.parse($0, in: 0...900_000) })
+    var age: Int64 = 60_000
+    @Option(
+        help: ArgumentHelp(
+            "What stands before the names of files: text, !{timestamp:yyyy/MM/dd} with a pattern of Java, "
+                + "!{firehose:random-string}. Without a time yyyy/MM/dd/HH/ is put behind it.", valueName: "prefix"))
+    var prefix = ""
+    @Option(
+        help: ArgumentHelp("The time zone of the prefix: UTC, or as +02:00.", valueName: "zone"))
+    var timeZone = "UTC"
+    @Option(help: ArgumentHelp("How records stand in files: lines, json or raw.", valueName: "format"))
+    var format = DeliveryFormat.lines
+    @Option(
+        help: ArgumentHelp("How long this worker may be silent before others take over, 1s to 5m.", valueName: "time"),
+        transform: Arguments.sessionTimeout)
+    var sessionTimeout: Duration = .milliseconds(Limits.sessionTimeoutMillisDefault)
+    @Flag(help: "Print the status as one JSON object a line: each second in which it changes, and at the end.")
+    var json = false
+    @OptionGroup var connection: ConnectionOptions
+
+    func validate() throws {
+        if case .sequence? = self.from {
+            throw ValidationError("--from with a sequence number is not possible here: it belongs to one shard")
+        }
+        _ = try self.pattern()
+    }
+
+    private func pattern() throws -> PrefixPattern {
+        do {
+            let compression = try Compression(named: self.compression, level: self.level)
+            return try PrefixPattern(
+                self.prefix, offsetMinutes: try PrefixPattern.offset(self.timeZone),
+                fileNameBytes: try FileName.longest(self.stream, compression))
+        } catch {
+            throw ValidationError(error.message)
+        }
+    }
+
+    private func settings(_ id: StreamID, _ application: ApplicationName) throws -> DeliverySettings {
+        DeliverySettings(
+            stream: self.stream, streamID: id, application: application, pattern: try self.pattern(),
+            compression: try Compression(named: self.compression, level: self.level),
+            files: DeliveryMachine.Settings(
+                fileBytes: UInt64(self.size), measure: self.sizeBeforeCompression ? .input : .compressed,
+                fileNanos: UInt64(self.age) * 1_000_000), form: self.format.form)
+    }
+
+    private func workerConfiguration(
+        _ application: ApplicationName, serverMillis: Int64
+    ) -> WorkerConfiguration {
+        var configuration = WorkerConfiguration(application: application)
+        if let worker { configuration.worker = worker }
+        configuration.sessionTimeout = self.sessionTimeout
+        switch self.from {
+        case .latest: configuration.initialPosition = .latest
+        case .time(let time): configuration.initialPosition = .atTimestamp(time.millis(serverMillis: serverMillis))
+        case nil, .trimHorizon, .sequence: configuration.initialPosition = .trimHorizon
+        }
+        var logger = Logger(label: "weir", factory: { _ in LineLogHandler() })
+        logger.logLevel = .warning
+        configuration.logger = logger
+        return configuration
+    }
+
+    func run() async throws {
+        let application = try self.app ?? ApplicationName("deliver")
+        let folder: FolderDestination
+        do {
+            folder = try FolderDestination(self.to)
+            try folder.claim(self.stream, by: application)
+        } catch {
+            throw Failure(.failed, error.description)
+        }
+        let status = try await self.connection.withClient(trying: "until it is there or this is ended") { client in
+            let settings = try self.settings(try await client.describeStream(self.stream).id, application)
+            let delivery = Delivery(
+                client, settings,
+                self.workerConfiguration(application, serverMillis: try await client.serverMillis(for: self.from)),
+                into: folder, told: Self.told)
+            return try await self.run(delivery)
+        }
+        Messages.write(
+            "delivered \(CountText.describe(Int(clamping: status.records), "record")) in "
+                + "\(CountText.describe(Int(clamping: status.files), "file")), "
+                + "\(SizeText.rounded(Int64(clamping: status.bytes)))")
+    }
+
+    private static var told: Delivery.Told {
+        Delivery.Told(
+            waiting: { reason in
+                Messages.write(reason.map { "delivery waits: \($0)" } ?? "delivery goes on")
+            },
+            again: { Messages.write("all shards are read again from their checkpoints: \($0)") })
+    }
+
+    private func run(_ delivery: Delivery) async throws -> DeliveryStatus {
+        let reporter = self.json ? DeliveryReporter() : nil
+        let reporting = Task {
+            while let reporter, !Task.isCancelled {
+                try reporter.report(delivery.status, isLast: false)
+                try await Task.sleep(for: .seconds(1))
+            }
+        }
+        defer { reporting.cancel() }
+        try await Interrupts.whileRunning(finish: {
+            Messages.write("finishing the files that are open")
+            delivery.stop()
+        }) { try await delivery.run() }
+        reporting.cancel()
+        _ = await reporting.result
+        try reporter?.report(delivery.status, isLast: true)
+        return delivery.status
+    }
+}

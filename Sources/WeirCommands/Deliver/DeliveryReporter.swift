@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+import Synchronization
+import WeirDelivery
+import WeirJSON
+
+/// Prints the status of a delivery as JSON, when it has changed.
+final class DeliveryReporter: Sendable {
+    private let last = Mutex<DeliveryStatus?>(nil)
+
+    func report(_ status: DeliveryStatus, isLast: Bool) throws {
+        let isNews = self.last.withLock { last in
+            // Age alone is no news.
+            var (now, before) = (status, last)
+            now.forgetAge()
+            before?.forgetAge()
+            last = status
+            return isLast || now != before
+        }
+        guard isNews else { return }
+        let output = StandardOutput()
+        Self.object(status, isLast: isLast).write(to: output.bytes)
+        try output.flush()
+    }
+
+    static func object(_ status: DeliveryStatus, isLast: Bool) -> JSONObject {
+        var object = JSONObject()
+        object.set("state", .text(isLast ? "ended" : status.waiting.isEmpty ? "running" : "waiting"))
+        object.set("records", Int(clamping: status.records))
+        object.set("files", Int(clamping: status.files))
+        object.set("bytes", Int(clamping: status.bytes))
+        object.set("inputBytes", Int(clamping: status.inputBytes))
+        object.set("bytesInLargeFiles", Int(clamping: status.bytesInLargeFiles))
+        object.set("openFiles", status.openFiles)
+        object.set("bufferedBytes", Int(clamping: status.bufferedBytes))
+        object.set("oldestRecordMillis", status.oldestNanos.map { Int64(clamping: $0 / 1_000_000) })
+        object.set("lastFile", status.lastFile)
+        object.set("passedOver", Int(clamping: status.passedOver))
+        object.set("filesRecovered", Int(clamping: status.filesRecovered))
+        object.set("filesMadeAgain", Int(clamping: status.filesMadeAgain))
+        object.set("waitsFor", .texts(status.waiting.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }))
+        return object
+    }
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Where files go. Calls block their thread. Everything above this knows nothing of folders: a store of objects keeps
+/// unfinished files as uploads that it can be asked for, and gives names only where there is nothing yet.
+package protocol Destination: Sendable {
+    /// A file that nobody sees yet.
+    func begin(_ unfinished: String) throws(DestinationError) -> any UnfinishedFile
+    /// What was written under this name and is complete on the disk; `nil`: there is none.
+    func look(at unfinished: String) throws(DestinationError) -> Stored?
+    /// Gives the file its name, unless something has it. The unfinished one is gone then, whichever it was.
+    func publish(_ unfinished: String, as path: String) throws(DestinationError) -> Published
+    func exists(_ path: String) throws(DestinationError) -> Bool
+    /// The names at these paths survive a crash when it returns.
+    func settle(_ paths: [String]) throws(DestinationError)
+    /// The same for the names of unfinished files.
+    func settleUnfinished() throws(DestinationError)
+    func discard(_ unfinished: String) throws(DestinationError)
+    /// Names of unfinished files that begin with `prefix`.
+    func unfinished(_ prefix: String) throws(DestinationError) -> [String]
+}
+
+package enum Published: Hashable, Sendable {
+    case done
+    /// Something had the name already.
+    case wasThere
+    /// There is no such unfinished file.
+    case missing
+}
+
+package struct Stored: Hashable, Sendable {
+    package let bytes: UInt64
+    /// CRC-32C.
+    package let checksum: UInt32
+
+    package init(bytes: UInt64, checksum: UInt32) {
+        self.bytes = bytes
+        self.checksum = checksum
+    }
+}
+
+/// A file that is being written.
+package protocol UnfinishedFile: AnyObject {
+    var stored: Stored { get }
+    /// Behind what is there. When it throws, nothing of it counts, and the same may be tried again.
+    func append(_ bytes: UnsafeRawBufferPointer) throws(DestinationError)
+    /// All of it survives a crash when it returns. Throws what cannot be tried again: what was written may be lost.
+    func sync() throws(DestinationError)
+    /// Gives back what it holds of the system; the next call takes it again.
+    func rest()
+}
+
+/// Why something could not be done at the destination, as a sentence.
+package struct DestinationError: Error, Hashable, Sendable, CustomStringConvertible {
+    package enum Kind: Hashable, Sendable {
+        /// It may work later: a full disk, a folder that is read-only or away.
+        case later
+        /// What was written is not there any more. The records have to be read again.
+        case lost
+    }
+
+    package let kind: Kind
+    package let description: String
+
+    package init(_ kind: Kind, _ description: String) {
+        self.kind = kind
+        self.description = description
+    }
+}

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+import CWeir
+import Synchronization
+import WeirModel
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#else
+import Darwin
+#endif
+
+/// A folder of the file system. Unfinished files lie in a hidden folder in it, as dot-files.
+///
+/// A file gets its name by a hard link, which fails where something has the name, and then loses its old one: at every
+/// moment it has one of them at least.
+package final class FolderDestination: Destination {
+    package static let hidden = ".weir"
+    private let root: String
+    private var staging: String { "\(self.root)/\(Self.hidden)" }
+
+    /// Throws when the folder is not there, or cannot be written to.
+    package init(_ root: String) throws(DestinationError) {
+        self.root = root
+        var status = stat()
+        guard stat(root, &status) == 0 else { throw Self.error("find the folder", root) }
+        guard status.st_mode & S_IFMT == S_IFDIR else {
+            throw DestinationError(.later, "\(root) is no folder")
+        }
+        try self.makeStaging()
+        guard access(self.staging, W_OK) == 0 else { throw Self.error("write to", self.staging) }
+    }
+
+    static func error(
+        _ what: String, _ path: String, _ kind: DestinationError.Kind = .later, number: Int32 = errno
+    ) -> DestinationError {
+        DestinationError(kind, "cannot \(what) \(path): \(String(cString: strerror(number)))")
+    }
+
+    private func makeStaging() throws(DestinationError) {
+        guard mkdir(self.staging, 0o777) == 0 else {
+            if errno == EEXIST { return }
+            throw Self.error("make", self.staging)
+        }
+        try Self.syncFolder(self.root)
+    }
+
+    private func unfinishedPath(_ name: String) -> String { "\(self.staging)/.\(name)" }
+
+    package func begin(_ unfinished: String) throws(DestinationError) -> any UnfinishedFile {
+        try self.makeStaging()
+        return try FolderFile(self.unfinishedPath(unfinished))
+    }
+
+    package func look(at unfinished: String) throws(DestinationError) -> Stored? {
+        let path = self.unfinishedPath(unfinished)
+        let file = open(path, O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else {
+            if errno == ENOENT { return nil }
+            throw Self.error("open", path)
+        }
+        defer { close(file) }
+        // Whoever wrote it may have died before it was on the disk.
+        guard fsync(file) == 0 else { return nil }
+        let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 18, alignment: 16)
+        defer { memory.deallocate() }
+        var (bytes, checksum): (UInt64, UInt32) = (0, 0)
+        while true {
+            let count = read(file, memory.baseAddress, memory.count)
+            if count == 0 { return Stored(bytes: bytes, checksum: checksum) }
+            if count < 0 {
+                if errno == EINTR { continue }
+                throw Self.error("read", path)
+            }
+            bytes += UInt64(count)
+            checksum = weir_crc32c(checksum, memory.baseAddress, count)
+        }
+    }
+
+    package func publish(_ unfinished: String, as path: String) throws(DestinationError) -> Published {
+        let from = self.unfinishedPath(unfinished)
+        let to = "\(self.root)/\(path)"
+        try self.makeFolders(of: path)
+        var result = Published.done
+        if link(from, to) != 0 {
+            switch errno {
+            case EEXIST: result = .wasThere
+            case ENOENT:
+                // Another holder of the lease may have given it its name.
+                return try self.exists(path) ? .wasThere : .missing
+            default: throw Self.error("give its name to", to)
+            }
+        }
+        guard unlink(from) == 0 || errno == ENOENT else { throw Self.error("remove", from) }
+        return result
+    }
+
+    package func exists(_ path: String) throws(DestinationError) -> Bool {
+        var status = stat()
+        if lstat("\(self.root)/\(path)", &status) == 0 { return true }
+        guard errno == ENOENT || errno == ENOTDIR else { throw Self.error("look at", "\(self.root)/\(path)") }
+        return false
+    }
+
+    /// The folders above a path, outermost first; the destination itself is none of them.
+    private static func folders(of path: String) -> [String] {
+        var folders: [String] = []
+        for position in path.indices where path[position] == "/" { folders.append(String(path[..<position])) }
+        return folders
+    }
+
+    /// Folders that are made are synced into the ones above them.
+    private func makeFolders(of path: String) throws(DestinationError) {
+        var parent = self.root
+        for folder in Self.folders(of: path) {
+            let full = "\(self.root)/\(folder)"
+            if mkdir(full, 0o777) == 0 {
+                try Self.syncFolder(parent)
+            } else if errno != EEXIST {
+                throw Self.error("make", full)
+            }
+            parent = full
+        }
+    }
+
+    package func settle(_ paths: [String]) throws(DestinationError) {
+        for folder in Set(paths.map { Self.folders(of: $0).last ?? "" }).sorted() {
+            try Self.syncFolder(folder.isEmpty ? self.root : "\(self.root)/\(folder)")
+        }
+    }
+
+    package func settleUnfinished() throws(DestinationError) { try Self.syncFolder(self.staging) }
+
+    private static func syncFolder(_ path: String) throws(DestinationError) {
+        let folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard folder >= 0 else { throw Self.error("open", path) }
+        defer { close(folder) }
+        guard fsync(folder) == 0 else { throw Self.error("sync", path) }
+    }
+
+    package func discard(_ unfinished: String) throws(DestinationError) {
+        let path = self.unfinishedPath(unfinished)
+        guard unlink(path) == 0 || errno == ENOENT else { throw Self.error("remove", path) }
+    }
+
+    package func unfinished(_ prefix: String) throws(DestinationError) -> [String] {
+        guard let folder = opendir(self.staging) else {
+            if errno == ENOENT { return [] }
+            throw Self.error("list", self.staging)
+        }
+        defer { closedir(folder) }
+        var names: [String] = []
+        while let entry = readdir(folder) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            guard name.hasPrefix("."), name.dropFirst().hasPrefix(prefix) else { continue }
+            names.append(String(name.dropFirst()))
+        }
+        return names.sorted()
+    }
+
+    // MARK: Whose it is
+
+    /// Notes that files of this stream come from one application, so that two do not write each record twice. Throws
+    /// when it is another one's.
+    package func claim(_ stream: StreamName, by application: ApplicationName) throws(DestinationError) {
+        let path = "\(self.staging)/\(stream)"
+        let file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o666)
+        guard file >= 0 else { throw Self.error("write", path) }
+        defer { close(file) }
+        var memory = [UInt8](repeating: 0, count: 256)
+        let count = read(file, &memory, memory.count)
+        let name = String(decoding: memory.prefix(max(0, count)).prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self)
+        if name.isEmpty {
+            let text = Array("\(application)\n".utf8)
+            guard pwrite(file, text, text.count, 0) == text.count, fsync(file) == 0 else {
+                throw Self.error("write", path)
+            }
+        } else if name != application.description {
+            throw DestinationError(
+                .later,
+                "\(self.root) receives stream '\(stream)' by application '\(name)': each record would be there twice. "
+                    + "Say --app \(name) to take part, or deliver into another folder")
+        }
+    }
+}

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+import WeirModel
+
+/// A file as it will be, or is: decided before it gets its name, and never changed afterwards.
+package struct IntendedFile: Hashable, Sendable {
+    /// What its records have in common.
+    package let partition: String
+    /// Inside of the destination.
+    package let path: String
+    /// What it was called while it was written.
+    package let unfinished: String
+    package let bytes: UInt64
+    /// CRC-32C of all of it.
+    package let checksum: UInt32
+    package let first: SequenceNumber
+    package let last: SequenceNumber
+    package let records: UInt64
+
+    package init(
+        partition: String, path: String, unfinished: String, bytes: UInt64, checksum: UInt32, first: SequenceNumber,
+        last: SequenceNumber, records: UInt64
+    ) {
+        self.partition = partition
+        self.path = path
+        self.unfinished = unfinished
+        self.bytes = bytes
+        self.checksum = checksum
+        self.first = first
+        self.last = last
+        self.records = records
+    }
+}
+
+/// Files that are about to get their names. Whoever holds the lease finishes exactly these before anything else.
+package struct Intent: Hashable, Sendable {
+    /// Of each file's partition, all records through this one are delivered when the file has its name.
+    package let cut: SequenceNumber
+    package let files: [IntendedFile]
+
+    package init(cut: SequenceNumber, files: [IntendedFile]) {
+        self.cut = cut
+        self.files = files
+    }
+}
+
+/// What a delivery keeps with the lease of a shard (docs/decisions/0013-files-by-intent.md).
+package struct DeliveryState: Hashable, Sendable {
+    /// Of one partition, everything through that index is delivered, although the checkpoint lies before it.
+    package struct Delivered: Hashable, Sendable {
+        package let partition: String
+        package let through: UInt64
+
+        package init(partition: String, through: UInt64) {
+            self.partition = partition
+            self.through = through
+        }
+    }
+
+    /// Drawn by each holder of the lease, so that nothing of an earlier one can take its place.
+    package var life: UInt64
+    package var patterns: PatternEras
+    package var delivered: [Delivered]
+    package var intent: Intent?
+
+    package init(life: UInt64, patterns: PatternEras, delivered: [Delivered] = [], intent: Intent? = nil) {
+        self.life = life
+        self.patterns = patterns
+        self.delivered = delivered
+        self.intent = intent
+    }
+}
+
+// The form, little-endian:
+//
+// u8 format (1) | u64 life | pattern | u8 earlier patterns: u64 through | pattern
+// u16 partitions: text partition | u64 through
+// u8 has an intent: number cut | u16 files: text partition | text path | text unfinished | u64 bytes | u32 checksum
+//                   | number first | number last | u64 records
+// pattern: text | u16 minutes east of UTC, plus 1,080
+// number: u64 creation second | u32 shard | u64 index | u64 arrival second
+extension DeliveryState {
+    private static let format: UInt8 = 1
+
+    package func encode() -> [UInt8] {
+        var writer = ByteWriter(capacity: 256)
+        writer.write(Self.format)
+        writer.write(self.life)
+        writer.write(pattern: self.patterns.current)
+        writer.write(UInt8(clamping: self.patterns.earlier.count))
+        for era in self.patterns.earlier {
+            writer.write(era.through)
+            writer.write(pattern: era.pattern)
+        }
+        writer.write(UInt16(clamping: self.delivered.count))
+        for entry in self.delivered {
+            writer.write(entry.partition)
+            writer.write(entry.through)
+        }
+        writer.write(self.intent != nil)
+        guard let intent else { return writer.bytes }
+        writer.write(number: intent.cut)
+        writer.write(UInt16(clamping: intent.files.count))
+        for file in intent.files {
+            writer.write(file.partition)
+            writer.write(file.path)
+            writer.write(file.unfinished)
+            writer.write(file.bytes)
+            writer.write(file.checksum)
+            writer.write(number: file.first)
+            writer.write(number: file.last)
+            writer.write(file.records)
+        }
+        return writer.bytes
+    }
+
+    /// `nil` for nothing. Throws `unsupported` for what this version does not know: then it must not go on, because it
+    /// would write records again.
+    package static func decode(_ bytes: [UInt8]) throws(WeirError) -> DeliveryState? {
+        guard !bytes.isEmpty else { return nil }
+        let result: Result<DeliveryState, WeirError> = bytes.withUnsafeBytes { raw in
+            var reader = ByteReader(raw)
+            do {
+                let state = try DeliveryState(reading: &reader)
+                try reader.expectEnd()
+                return .success(state)
+            } catch {
+                return .failure(
+                    WeirError(
+                        .internalFailure,
+                        "what is kept with the lease is no state of a delivery that this version reads (\(error)): is "
+                            + "its application used by something else?",
+                        verdict: .init(maybeStored: false, retry: .never)))
+            }
+        }
+        return try result.get()
+    }
+
+    private init(reading reader: inout ByteReader) throws {
+        let format = try reader.read(UInt8.self)
+        guard format == Self.format else { throw MalformedBytes("format \(format); this version reads \(Self.format)") }
+        let life = try reader.read(UInt64.self)
+        self.init(life: life, patterns: PatternEras(try reader.readPattern()))
+        for _ in 0..<(try reader.read(UInt8.self)) {
+            self.patterns.earlier.append(.init(through: try reader.read(), pattern: try reader.readPattern()))
+        }
+        for _ in 0..<(try reader.read(UInt16.self)) {
+            self.delivered.append(Delivered(partition: try reader.readString(), through: try reader.read()))
+        }
+        guard try reader.readBool() else { return }
+        let cut = try reader.readNumber()
+        var files: [IntendedFile] = []
+        for _ in 0..<(try reader.read(UInt16.self)) {
+            files.append(
+                IntendedFile(
+                    partition: try reader.readString(), path: try reader.readString(),
+                    unfinished: try reader.readString(), bytes: try reader.read(), checksum: try reader.read(),
+                    first: try reader.readNumber(), last: try reader.readNumber(), records: try reader.read()))
+        }
+        self.intent = Intent(cut: cut, files: files)
+    }
+}
+
+private let offsetBase = 18 * 60
+
+extension ByteWriter {
+    fileprivate mutating func write(pattern: PrefixPattern) {
+        self.write(pattern.text)
+        self.write(UInt16(clamping: pattern.offsetMinutes + offsetBase))
+    }
+
+    fileprivate mutating func write(number: SequenceNumber) {
+        self.write(number.shardCreationSecond)
+        self.write(number.shard.rawValue)
+        self.write(number.index)
+        self.write(number.arrivalSecond)
+    }
+}
+
+extension ByteReader {
+    fileprivate mutating func readPattern() throws -> PrefixPattern {
+        let text = try self.readString()
+        return try PrefixPattern(text, offsetMinutes: Int(try self.read(UInt16.self)) - offsetBase)
+    }
+
+    fileprivate mutating func readNumber() throws(MalformedBytes) -> SequenceNumber {
+        let second = try self.read(UInt64.self)
+        let shard = ShardNumber(try self.read())
+        let index = try self.read(UInt64.self)
+        return SequenceNumber(
+            shardCreationSecond: second, shard: shard, index: index, arrivalSecond: try self.read())
+    }
+}

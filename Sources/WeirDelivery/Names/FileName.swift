@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+import WeirModel
+
+/// What files are called: the same records under one stream, shard and cut have the same name, so that a file which was
+/// made already is known.
+package enum FileName {
+    /// Characters of a stream's name, so that a name has at most 255 bytes with both sequence numbers.
+    package static let streamCharactersMax = 100
+
+    /// A name without its prefix.
+    package static func of(
+        _ stream: StreamName, first: SequenceNumber, last: SequenceNumber, _ compression: Compression
+    ) -> String {
+        "\(stream)-\(first.shard)-\(first)-\(last)\(compression.suffix)"
+    }
+
+    /// Bytes of the longest name of files of a stream. Throws `invalidArgument` when it is too long.
+    package static func longest(_ stream: StreamName, _ compression: Compression) throws(WeirError) -> Int {
+        let name = stream.description
+        guard name.utf8.count <= Self.streamCharactersMax else {
+            throw WeirError(
+                .invalidArgument,
+                "the stream's name has \(name.utf8.count) characters; streams with at most "
+                    + "\(Self.streamCharactersMax) can be delivered, because file names carry it")
+        }
+        // shardId-000000000000, and two numbers of at most 56 digits.
+        return name.utf8.count + 1 + 20 + 2 * 57 + compression.suffix.utf8.count
+    }
+
+    /// The beginning of the names of all unfinished files of a lease's shard, whoever holds it.
+    package static func unfinishedPrefix(
+        _ stream: StreamID, _ application: ApplicationName, _ shard: ShardNumber
+    ) -> String {
+        "\(stream.rawValue)-\(application)-\(shard)-"
+    }
+
+    /// A file that is being written under the lease with `counter`, which stands in the name: whoever holds the lease
+    /// later knows whose it was.
+    package static func unfinished(
+        _ stream: StreamID, _ application: ApplicationName, _ shard: ShardNumber, counter: UInt64, number: UInt64,
+        life: UInt64
+    ) -> String {
+        Self.unfinishedPrefix(stream, application, shard) + "\(counter)-\(String(life, radix: 16))-\(number)"
+    }
+
+    /// The counter in a name that begins with `prefix`; `nil`: it is no such name.
+    package static func counter(of name: String, prefix: String) -> UInt64? {
+        guard name.hasPrefix(prefix) else { return nil }
+        let parts = name.dropFirst(prefix.count).split(separator: "-", omittingEmptySubsequences: false)
+        guard parts.count == 3, UInt64(parts[2]) != nil else { return nil }
+        return UInt64(parts[0])
+    }
+}

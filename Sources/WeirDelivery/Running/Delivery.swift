@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+import Synchronization
+import WeirClient
+import WeirConsumer
+import WeirModel
+
+/// Delivers a stream into files, together with all others of its application, until it is stopped.
+package final class Delivery: Sendable {
+    private let client: WeirClient
+    private let settings: DeliverySettings
+    private let configuration: WorkerConfiguration
+    private let destination: any Destination
+    private let told: Told
+    private let board: DeliveryBoard
+    private let current = Current()
+
+    /// The worker that is at work.
+    private final class Current: Sendable {
+        private let state = Mutex<(worker: Worker?, isStopped: Bool)>((nil, false))
+
+        /// False when there shall be no further one.
+        func begin(_ worker: Worker) -> Bool {
+            self.state.withLock { state in
+                state.worker = worker
+                return !state.isStopped
+            }
+        }
+
+        func end() { self.state.withLock { $0.worker }?.shutdown() }
+
+        func stop() {
+            self.state.withLock { $0.isStopped = true }
+            self.end()
+        }
+    }
+
+    /// What is told while it runs.
+    package struct Told: Sendable {
+        /// Why everything waits; `nil`: it goes on.
+        package let waiting: @Sendable (String?) -> Void
+        /// Why all shards are given up and taken again.
+        package let again: @Sendable (String) -> Void
+
+        package init(waiting: @escaping @Sendable (String?) -> Void, again: @escaping @Sendable (String) -> Void) {
+            self.waiting = waiting
+            self.again = again
+        }
+    }
+
+    /// `worker`: application, id and session; the rest of it is the delivery's to say.
+    package init(
+        _ client: WeirClient, _ settings: DeliverySettings, _ worker: WorkerConfiguration,
+        into destination: any Destination, told: Told
+    ) {
+        self.client = client
+        self.settings = settings
+        var configuration = worker
+        configuration.application = settings.application
+        configuration.checkpoints = .manual
+        self.configuration = configuration
+        self.destination = destination
+        self.told = told
+        let current = self.current
+        self.board = DeliveryBoard(onWaiting: told.waiting, onTrouble: { current.end() })
+    }
+
+    package var status: DeliveryStatus { self.board.status(now: self.settings.clock.nanoseconds) }
+
+    /// Asks it to end: files are finished, and the shards given to others.
+    package func stop() {
+        self.current.stop()
+        self.board.stop()
+    }
+
+    /// Until it is stopped. Throws what `Worker.run` throws.
+    package func run() async throws {
+        var pause: UInt64 = 1
+        while true {
+            let (settings, destination, board) = (self.settings, self.destination, self.board)
+            let worker = try Worker(
+                client: self.client, stream: settings.stream, configuration: self.configuration
+            ) { shard in
+                ShardProcessor(ShardDelivery(shard, settings, destination, board))
+            }
+            guard self.current.begin(worker) else { return }
+            do {
+                try await worker.run()
+            } catch {
+                guard let trouble = self.board.takeTrouble() else { throw error }
+                self.told.again(trouble)
+                try await self.wait(&pause)
+                continue
+            }
+            guard let trouble = self.board.takeTrouble(), !self.board.isStopping else { return }
+            self.told.again(trouble)
+            try await self.wait(&pause)
+        }
+    }
+
+    private func wait(_ seconds: inout UInt64) async throws {
+        let clock = self.settings.clock
+        try await clock.sleep(until: clock.nanoseconds + seconds * 1_000_000_000)
+        seconds = min(seconds * 2, 30)
+    }
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+import Synchronization
+import WeirModel
+
+/// What a delivery has done and is doing.
+package struct DeliveryStatus: Hashable, Sendable {
+    /// In files that have their names.
+    package internal(set) var records: UInt64 = 0
+    package internal(set) var files: UInt64 = 0
+    package internal(set) var bytes: UInt64 = 0
+    package internal(set) var inputBytes: UInt64 = 0
+    /// Bytes of those files that have at least 80 % of the size that was asked for.
+    package internal(set) var bytesInLargeFiles: UInt64 = 0
+    /// Records that were in a file when the lease came here, and were passed over.
+    package internal(set) var passedOver: UInt64 = 0
+    /// Files of another holder's intent that were finished, and of those the ones that had to be made again.
+    package internal(set) var filesRecovered: UInt64 = 0
+    package internal(set) var filesMadeAgain: UInt64 = 0
+    package internal(set) var lastFile: String?
+    /// Of all shards here.
+    package internal(set) var openFiles = 0
+    /// Bytes in files that do not have their names yet, before they are compressed.
+    package internal(set) var bufferedBytes: UInt64 = 0
+    /// How long ago the oldest record of them came, in nanoseconds; `nil`: there is none.
+    package internal(set) var oldestNanos: UInt64?
+    /// Why something does not go on, a sentence for each shard.
+    package internal(set) var waiting: [ShardNumber: String] = [:]
+
+    package mutating func forgetAge() { self.oldestNanos = nil }
+}
+
+/// What shards report, and what they are told.
+package final class DeliveryBoard: Sendable {
+    private struct Shard {
+        var openFiles = 0
+        var bufferedBytes: UInt64 = 0
+        var sinceNanos: UInt64?
+    }
+
+    private struct State {
+        var status = DeliveryStatus()
+        var shards: [ShardNumber: Shard] = [:]
+        var isStopping = false
+        var trouble: String?
+    }
+
+    private let state = Mutex(State())
+    private let onWaiting: @Sendable (String?) -> Void
+    private let onTrouble: @Sendable () -> Void
+
+    /// `onWaiting` is told once why everything waits, and `nil` when it goes on. `onTrouble`: all shards are to be
+    /// given up and taken again, because one cannot go on.
+    package init(
+        onWaiting: @escaping @Sendable (String?) -> Void = { _ in }, onTrouble: @escaping @Sendable () -> Void = {}
+    ) {
+        self.onWaiting = onWaiting
+        self.onTrouble = onTrouble
+    }
+
+    package func status(now: UInt64) -> DeliveryStatus {
+        self.state.withLock { state in
+            var status = state.status
+            for shard in state.shards.values {
+                status.openFiles += shard.openFiles
+                status.bufferedBytes += shard.bufferedBytes
+                guard let since = shard.sinceNanos else { continue }
+                status.oldestNanos = max(status.oldestNanos ?? 0, now - min(now, since))
+            }
+            return status
+        }
+    }
+
+    package var isStopping: Bool { self.state.withLock { $0.isStopping } }
+
+    package func stop() { self.state.withLock { $0.isStopping = true } }
+
+    /// The reason for which all is to begin anew, once.
+    package func takeTrouble() -> String? {
+        self.state.withLock { state in
+            defer { state.trouble = nil }
+            return state.trouble
+        }
+    }
+
+    func beginAnew(_ reason: String) {
+        self.state.withLock { $0.trouble = $0.trouble ?? reason }
+        self.onTrouble()
+    }
+
+    func count(_ change: (inout DeliveryStatus) -> Void) { self.state.withLock { change(&$0.status) } }
+
+    func shows(_ shard: ShardNumber, _ files: [DeliveryMachine.OpenFile]) {
+        self.state.withLock { state in
+            state.shards[shard] =
+                files.isEmpty
+                ? nil
+                : Shard(
+                    openFiles: files.count, bufferedBytes: files.reduce(0) { $0 + $1.inputBytes },
+                    sinceNanos: files.map(\.sinceNanos).min())
+        }
+    }
+
+    /// `nil`: it goes on.
+    func waits(_ shard: ShardNumber, _ reason: String?) {
+        let news: String?? = self.state.withLock { state in
+            let before = state.status.waiting.isEmpty
+            state.status.waiting[shard] = reason
+            if before, let reason { return .some(reason) }
+            return !before && state.status.waiting.isEmpty ? .some(nil) : .none
+        }
+        if let news { self.onWaiting(news) }
+    }
+}

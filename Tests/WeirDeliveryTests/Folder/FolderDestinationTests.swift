@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Testing
+import WeirDelivery
+import WeirModel
+
+@Suite struct FolderDestinationTests {
+    private func withFolder(_ body: (String, FolderDestination) throws -> Void) throws {
+        let root = FileManager.default.temporaryDirectory.path + "/weir-folder-\(UInt64.random(in: 0...UInt64.max))"
+        try FileManager.default.createDirectory(atPath: root, withIntermediateDirectories: false)
+        defer { try? FileManager.default.removeItem(atPath: root) }
+        try body(root, try FolderDestination(root))
+    }
+
+    private func write(_ bytes: [UInt8], _ name: String, _ folder: FolderDestination) throws -> Stored {
+        let file = try folder.begin(name)
+        try bytes.withUnsafeBytes { try file.append($0) }
+        try file.sync()
+        return file.stored
+    }
+
+    private func content(_ path: String) -> String? {
+        FileManager.default.contents(atPath: path).map { String(decoding: $0, as: UTF8.self) }
+    }
+
+    @Test func `A file is hidden until it gets its name, and then it is whole`() throws {
+        try self.withFolder { root, folder in
+            let stored = try self.write(Array("abc".utf8), "u1", folder)
+            #expect(stored.bytes == 3)
+            #expect(try folder.look(at: "u1") == stored && folder.unfinished("u") == ["u1"])
+            #expect(try FileManager.default.contentsOfDirectory(atPath: root) == [".weir"])
+            #expect(try folder.publish("u1", as: "2026/11/a") == .done)
+            try folder.settle(["2026/11/a"])
+            #expect(self.content(root + "/2026/11/a") == "abc")
+            #expect(try folder.exists("2026/11/a") && !folder.exists("2026/11/b") && !folder.exists("no/folder/b"))
+            #expect(try folder.look(at: "u1") == nil && folder.unfinished("u").isEmpty)
+        }
+    }
+
+    @Test func `What has a name is never written over`() throws {
+        try self.withFolder { root, folder in
+            try FileManager.default.createDirectory(atPath: root + "/d", withIntermediateDirectories: false)
+            #expect(FileManager.default.createFile(atPath: root + "/d/a", contents: Data("theirs".utf8)))
+            _ = try self.write(Array("ours".utf8), "u1", folder)
+            #expect(try folder.publish("u1", as: "d/a") == .wasThere)
+            #expect(self.content(root + "/d/a") == "theirs")
+            #expect(try folder.unfinished("u").isEmpty)
+            #expect(try folder.publish("u1", as: "d/a") == .wasThere)
+            #expect(try folder.publish("u1", as: "d/b") == .missing)
+            _ = try self.write([1], "u2", folder)
+            #expect(throws: DestinationError.self, "it would be another's") { try folder.begin("u2") }
+            try folder.discard("u2")
+            try folder.discard("u2")
+        }
+    }
+
+    @Test func `A file that rested goes on where it was, and is lost when somebody removes it`() throws {
+        try self.withFolder { root, folder in
+            let file = try folder.begin("u")
+            for text in ["one ", "two ", "three"] {
+                try Array(text.utf8).withUnsafeBytes { try file.append($0) }
+                file.rest()
+            }
+            try file.sync()
+            #expect(self.content(root + "/.weir/.u") == "one two three")
+            #expect(try folder.look(at: "u") == file.stored)
+            file.rest()
+            try FileManager.default.removeItem(atPath: root + "/.weir/.u")
+            #expect {
+                try file.sync()
+            } throws: {
+                ($0 as? DestinationError)?.kind == .lost
+            }
+        }
+    }
+
+    /// What is behind the end of what counts, such as half of a write that failed, is cut off.
+    @Test func `Only what was appended counts`() throws {
+        try self.withFolder { root, folder in
+            let file = try folder.begin("u")
+            try Array("good".utf8).withUnsafeBytes { try file.append($0) }
+            let handle = try #require(FileHandle(forWritingAtPath: root + "/.weir/.u"))
+            try handle.seekToEnd()
+            try handle.write(contentsOf: Data("half of a write".utf8))
+            try handle.close()
+            try file.sync()
+            #expect(self.content(root + "/.weir/.u") == "good")
+        }
+    }
+
+    @Test func `A folder that is away or in the way is waited for, and says so`() throws {
+        try self.withFolder { root, folder in
+            _ = try self.write([1], "u", folder)
+            #expect(FileManager.default.createFile(atPath: root + "/file", contents: Data()))
+            #expect {
+                try folder.publish("u", as: "file/a")
+            } throws: {
+                ($0 as? DestinationError)?.kind == .later && "\($0)".contains("file")
+            }
+            try FileManager.default.moveItem(atPath: root, toPath: root + "-away")
+            #expect {
+                try folder.begin("u2")
+            } throws: {
+                ($0 as? DestinationError)?.kind == .later
+            }
+            try FileManager.default.moveItem(atPath: root + "-away", toPath: root)
+            #expect(try folder.publish("u", as: "b/a") == .done)
+        }
+        #expect(throws: DestinationError.self) { try FolderDestination("/no/such/folder") }
+        #expect(throws: DestinationError.self) { try FolderDestination("/dev/null") }
+    }
+
+    @Test func `Two applications do not deliver one stream into one folder`() throws {
+        try self.withFolder { _, folder in
+            let (stream, other) = (try StreamName("s"), try StreamName("t"))
+            try folder.claim(stream, by: try ApplicationName("one"))
+            try folder.claim(stream, by: try ApplicationName("one"))
+            try folder.claim(other, by: try ApplicationName("two"))
+            #expect {
+                try folder.claim(stream, by: try ApplicationName("two"))
+            } throws: {
+                "\($0)".contains("--app one")
+            }
+        }
+    }
+}
