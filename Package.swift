@@ -18,7 +18,7 @@ let nio: [Target.Dependency] = [
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 
 // Linked into the program where the system has them so, that it runs wherever it is copied to.
-let codecLibraries: [LinkerSetting] = ["zstd", "z", "lz4"].flatMap { name -> [LinkerSetting] in
+let codecLibraries: [LinkerSetting] = ["zstd", "deflate", "lz4", "z"].flatMap { name -> [LinkerSetting] in
     [
         .linkedLibrary(":lib\(name).a", .when(platforms: [.linux])),
         .linkedLibrary(name, .when(platforms: [.macOS])),

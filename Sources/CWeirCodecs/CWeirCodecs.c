@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "CWeirCodecs.h"
 
+#include <libdeflate.h>
 #include <lz4frame.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 #include <zstd.h>
 
 struct weir_codec {
     int kind;
     ZSTD_CCtx *zstd;
-    z_stream gzip;
+    struct libdeflate_compressor *gzip;
+    // Of the member that is not whole yet.
+    char *held;
+    size_t held_bytes;
     LZ4F_cctx *lz4;
     LZ4F_preferences_t lz4_preferences;
     int has_begun;
@@ -18,6 +21,9 @@ struct weir_codec {
 
 // What one step of lz4 takes at most: its output has room whatever the input is.
 enum { LZ4_STEP = 65536 };
+// Bytes of a member of gzip, before it is compressed: deflate looks back 32 KiB only, so larger ones are hardly better.
+// What becomes of one fits into WEIR_CODEC_ROOM.
+enum { GZIP_MEMBER = 245760 };
 
 static int open_zstd(weir_codec *codec, int level) {
     if (level < 1 || level > 19) return 0;
@@ -29,8 +35,10 @@ static int open_zstd(weir_codec *codec, int level) {
 
 static int open_gzip(weir_codec *codec, int level) {
     if (level < 1 || level > 9) return 0;
-    // 16 more than the window: a gzip header and trailer.
-    return deflateInit2(&codec->gzip, level, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) == Z_OK;
+    codec->gzip = libdeflate_alloc_compressor(level);
+    codec->held = malloc(GZIP_MEMBER);
+    return codec->gzip != NULL && codec->held != NULL
+           && libdeflate_gzip_compress_bound(codec->gzip, GZIP_MEMBER) <= WEIR_CODEC_ROOM;
 }
 
 static int open_lz4(weir_codec *codec, int level) {
@@ -50,8 +58,6 @@ weir_codec *weir_codec_create(int kind, int level) {
                   : kind == WEIR_CODEC_LZ4  ? open_lz4(codec, level)
                                             : 0;
     if (is_open) return codec;
-    // A stream of zlib that could not be opened needs no closing.
-    if (kind == WEIR_CODEC_GZIP) codec->kind = 0;
     weir_codec_free(codec);
     return NULL;
 }
@@ -59,7 +65,8 @@ weir_codec *weir_codec_create(int kind, int level) {
 void weir_codec_free(weir_codec *codec) {
     if (codec == NULL) return;
     if (codec->kind == WEIR_CODEC_ZSTD) ZSTD_freeCCtx(codec->zstd);
-    if (codec->kind == WEIR_CODEC_GZIP) deflateEnd(&codec->gzip);
+    if (codec->gzip != NULL) libdeflate_free_compressor(codec->gzip);
+    free(codec->held);
     if (codec->kind == WEIR_CODEC_LZ4) LZ4F_freeCompressionContext(codec->lz4);
     free(codec);
 }
@@ -77,18 +84,19 @@ static int step_zstd(weir_codec *codec, const void *input, size_t length, size_t
 
 static int step_gzip(weir_codec *codec, const void *input, size_t length, size_t *taken, void *output, size_t room,
                      size_t *made, int end) {
-    uInt in = length > 0x40000000 ? 0x40000000 : (uInt)length;
-    uInt out = room > 0x40000000 ? 0x40000000 : (uInt)room;
-    codec->gzip.next_in = (Bytef *)input;
-    codec->gzip.avail_in = in;
-    codec->gzip.next_out = output;
-    codec->gzip.avail_out = out;
-    int result = deflate(&codec->gzip, end && in == length ? Z_FINISH : Z_NO_FLUSH);
-    if (result != Z_OK && result != Z_STREAM_END && result != Z_BUF_ERROR) return -1;
-    *taken = in - codec->gzip.avail_in;
-    *made = out - codec->gzip.avail_out;
-    if (end) return result == Z_STREAM_END;
-    return *taken == length && codec->gzip.avail_out > 0;
+    size_t in = length < GZIP_MEMBER - codec->held_bytes ? length : GZIP_MEMBER - codec->held_bytes;
+    if (in > 0) memcpy(codec->held + codec->held_bytes, input, in);
+    codec->held_bytes += in;
+    *taken = in;
+    int is_last = end && in == length;
+    // A frame without anything in it is one empty member.
+    if (codec->held_bytes == GZIP_MEMBER || (is_last && (codec->held_bytes > 0 || !codec->has_begun))) {
+        *made = libdeflate_gzip_compress(codec->gzip, codec->held, codec->held_bytes, output, room);
+        if (*made == 0) return -1;
+        codec->held_bytes = 0;
+        codec->has_begun = 1;
+    }
+    return in == length;
 }
 
 static int step_lz4(weir_codec *codec, const void *input, size_t length, size_t *taken, void *output, size_t room,

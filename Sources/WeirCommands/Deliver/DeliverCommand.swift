@@ -146,6 +146,12 @@ struct DeliverRunCommand: AsyncParsableCommand {
             "delivered \(CountText.describe(Int(clamping: status.records), "record")) in "
                 + "\(CountText.describe(Int(clamping: status.files), "file")), "
                 + "\(SizeText.rounded(Int64(clamping: status.bytes)))")
+        guard let (shard, reason) = status.unfinished.min(by: { $0.key < $1.key }) else { return }
+        let shards = CountText.describe(status.unfinished.count, "shard")
+        throw Failure(
+            .tryAgain,
+            "open files of \(shards) could not be finished, of \(shard) because of this: \(reason). Their records are "
+                + "delivered when this is run again")
     }
 
     private static var told: Delivery.Told {

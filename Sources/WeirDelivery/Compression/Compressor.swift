@@ -4,7 +4,7 @@ import WeirModel
 
 /// Compresses one frame, piece by piece. Frames behind each other make one file.
 ///
-/// Holds what the library needs: about 4 MiB for zstd at its usual level, 256 KiB for gzip, 128 KiB for lz4; and 256
+/// Holds what the library needs: about 4 MiB for zstd at its usual level, 1 MiB for gzip, 128 KiB for lz4; and 256
 /// KiB besides.
 package final class Compressor {
     private let codec: OpaquePointer?

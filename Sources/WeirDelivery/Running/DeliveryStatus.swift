@@ -26,6 +26,10 @@ package struct DeliveryStatus: Hashable, Sendable {
     /// Why something does not go on, a sentence for each shard.
     package internal(set) var waiting: [ShardNumber: String] = [:]
 
+    /// Why files that were open in the end could not be finished, a sentence for each shard: their records are read
+    /// again.
+    package internal(set) var unfinished: [ShardNumber: String] = [:]
+
     package mutating func forgetAge() { self.oldestNanos = nil }
 }
 

@@ -13,49 +13,49 @@ extension ShardDelivery {
             let partition = self.kept.patterns.pattern(of: number.index).partition(
                 millis: first.approximateArrivalMillis)
             let place = self.machine.place(number.index, partition)
-            let run = self.run(of: rest, partition, place)
+            let (run, bytes) = self.run(of: rest, partition, place)
             rest = rest[run.endIndex...]
             guard let last = run.last else { return }
             switch place {
             case .delivered:
                 self.machine.pass(last.sequenceNumber)
                 self.board.count { $0.passedOver += UInt64(run.count) }
-            case .file(let slot): try await self.write(run, to: slot)
+            case .file(let slot): try await self.write(run, bytes: bytes, to: slot)
             }
             if last.isLast { try await self.nameDue() }
         }
     }
 
-    /// The records at the beginning that go into one file, and are not too many to be compressed at once.
+    /// The records at the beginning that go into one file, and are not too many to be compressed at once; and their
+    /// bytes.
     private func run(
         of records: ArraySlice<UserRecord>, _ partition: String, _ place: DeliveryMachine.Place
-    ) -> ArraySlice<UserRecord> {
+    ) -> (records: ArraySlice<UserRecord>, bytes: UInt64) {
         var bytes = 0
         var arrival: Int64?
         let end = self.kept.patterns.end(of: records.first?.sequenceNumber.index ?? 0)
-        for position in records.indices {
+        var position = records.startIndex
+        while position < records.endIndex, bytes < PartFile.inputBytes {
             let record = records[position]
             let index = record.sequenceNumber.index
-            if index > end || self.machine.mustFinish(before: index) { return records[..<position] }
+            if index > end || self.machine.mustFinish(before: index) { break }
             let millis = record.approximateArrivalMillis
             if millis != arrival {
-                guard self.kept.patterns.pattern(of: index).partition(millis: millis) == partition else {
-                    return records[..<position]
-                }
+                guard self.kept.patterns.pattern(of: index).partition(millis: millis) == partition else { break }
                 arrival = millis
             }
-            if self.machine.mayMove, self.machine.place(index, partition) != place { return records[..<position] }
+            if self.machine.mayMove, self.machine.place(index, partition) != place { break }
             bytes += record.bytes
-            if bytes >= PartFile.inputBytes { return records[...position] }
+            position += 1
         }
-        return records
+        return (records[..<position], UInt64(bytes))
     }
 
-    private func write(_ run: ArraySlice<UserRecord>, to slot: DeliveryMachine.Slot) async throws {
+    private func write(_ run: ArraySlice<UserRecord>, bytes: UInt64, to slot: DeliveryMachine.Slot) async throws {
         guard let first = run.first?.sequenceNumber, let last = run.last?.sequenceNumber else { return }
         let turn = self.machine.take(
             slot, first: first, last: last, records: UInt64(run.count),
-            bytes: run.reduce(0) { $0 + UInt64($1.bytes) }, now: self.settings.clock.nanoseconds)
+            bytes: bytes, now: self.settings.clock.nanoseconds)
         if let rests = turn.rests, let part = self.parts[rests] {
             try part.endFrame()
             try await self.stored { () throws(DestinationError) in try part.write(isAll: true) }

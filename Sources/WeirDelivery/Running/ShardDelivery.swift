@@ -271,8 +271,7 @@ package actor ShardDelivery {
                 return result
             } catch {
                 guard error.kind == .later else { throw BeginAnew(reason: error.description) }
-                self.board.waits(self.shard, error.description)
-                try await self.pause(&pause)
+                try await self.pause(&pause, error.description)
             }
         }
     }
@@ -289,13 +288,14 @@ package actor ShardDelivery {
             } catch let error as WeirError where error.code == .leaseLost || error.verdict.retry == .never {
                 throw error
             } catch {
-                self.board.waits(self.shard, "\((error as? WeirError)?.message ?? "\(error)")")
-                try await self.pause(&pause)
+                try await self.pause(&pause, (error as? WeirError)?.message ?? "\(error)")
             }
         }
     }
 
-    private func pause(_ nanos: inout UInt64) async throws {
+    private func pause(_ nanos: inout UInt64, _ reason: String) async throws {
+        self.board.waits(self.shard, reason)
+        if self.board.isStopping { self.board.count { $0.unfinished[self.shard] = reason } }
         guard !self.isLost, !Task.isCancelled, !self.board.isStopping else { throw ProcessorStops() }
         let clock = self.settings.clock
         try? await clock.sleep(until: clock.nanoseconds + nanos)

@@ -22,6 +22,10 @@ enum weir_fault {
     WEIR_FAULT_STALL,
     /// While it is not 0, every write of a commit is refused for want of space.
     WEIR_FAULT_NO_SPACE,
+    /// While it is not 0, every write of a file of a delivery is refused for want of space, after a part of it.
+    WEIR_FAULT_FILES_NO_SPACE,
+    /// So many of the next syncs of files of a delivery fail.
+    WEIR_FAULT_FILE_SYNCS,
     /// A read fails when it meets the bytes from here on, up to the next, of the file that the page names.
     WEIR_FAULT_READ_FROM,
     WEIR_FAULT_READ_TO,

@@ -56,7 +56,8 @@ static int is_named(int file, const char *part) {
 // Only now and then a fault is ordered: the names of files are asked for only then.
 static int is_armed(void) {
     return number(WEIR_FAULT_COMMITS_LOST) | number(WEIR_FAULT_COMMITS_LANDED) | number(WEIR_FAULT_FOOTERS)
-        | number(WEIR_FAULT_SNAPSHOTS) | number(WEIR_FAULT_STALL) | number(WEIR_FAULT_NO_SPACE);
+        | number(WEIR_FAULT_SNAPSHOTS) | number(WEIR_FAULT_STALL) | number(WEIR_FAULT_NO_SPACE)
+        | number(WEIR_FAULT_FILES_NO_SPACE);
 }
 
 // What the bytes of a segment are tells their beginning (docs/data-folder.md).
@@ -89,6 +90,12 @@ static ssize_t write_at(int file, const void *bytes, size_t count, off_t offset)
             }
         } else if (is_named(file, "snapshot-") && take(WEIR_FAULT_SNAPSHOTS)) {
             return fail_write();
+        } else if (number(WEIR_FAULT_FILES_NO_SPACE) && is_named(file, "-shardId-")) {
+            // The last block that there is takes a part.
+            if (count > 1) return syscall(SYS_pwrite64, file, bytes, count / 2, offset);
+            page->numbers[WEIR_FAULT_FAILED_WRITES]++;
+            errno = ENOSPC;
+            return -1;
         }
     }
     return syscall(SYS_pwrite64, file, bytes, count, offset);
@@ -99,6 +106,15 @@ CALL ssize_t pwrite(int file, const void *bytes, size_t count, off_t offset) {
 }
 CALL ssize_t pwrite64(int file, const void *bytes, size_t count, off_t offset) {
     return write_at(file, bytes, count, offset);
+}
+
+CALL int fsync(int file) {
+    if (number(WEIR_FAULT_FILE_SYNCS) && is_named(file, "-shardId-") && take(WEIR_FAULT_FILE_SYNCS)) {
+        page->numbers[WEIR_FAULT_FAILED_WRITES]++;
+        errno = EIO;
+        return -1;
+    }
+    return (int)syscall(SYS_fsync, file);
 }
 
 static ssize_t read_at(int file, void *bytes, size_t count, off_t offset) {

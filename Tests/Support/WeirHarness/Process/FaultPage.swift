@@ -82,6 +82,14 @@ package final class FaultPage: @unchecked Sendable {
     /// Every write of a commit is refused for want of space while this stands.
     package func refuseCommits(_ refuses: Bool) { self[WEIR_FAULT_NO_SPACE] = refuses ? 1 : 0 }
 
+    /// Every write of a file of a delivery is refused for want of space while this stands.
+    package func refuseFiles(_ refuses: Bool) { self[WEIR_FAULT_FILES_NO_SPACE] = refuses ? 1 : 0 }
+
+    /// So many of the next syncs of files of a delivery fail.
+    package func failFileSyncs(_ count: Int64) { self[WEIR_FAULT_FILE_SYNCS] = count }
+
+    package var fileSyncsLeft: Int64 { self[WEIR_FAULT_FILE_SYNCS] }
+
     /// Reads of these bytes of a file fail; `nil`: of none.
     package func failReads(of file: String, _ bytes: Range<Int>?) {
         self[WEIR_FAULT_READ_TO] = 0

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#else
+import Darwin
+#endif
+
+/// A folder that takes nothing for a while: the delivery says what it waits for, and goes on without a restart.
+enum DeliveryFaults {
+    static let cases: [FaultCase] = [
+        FaultCase("a delivery whose disk is full waits, says so, and goes on when there is room", Self.fullDisk),
+        FaultCase("a delivery whose folder is away waits, says so, and goes on when it is back", Self.awayFolder),
+        FaultCase("a sync of a file that fails costs its records nothing", Self.failedSync),
+        FaultCase("Ctrl-C on a delivery that waits ends it in time, and the next one delivers all", Self.stopped),
+    ]
+
+    private struct Scenery {
+        let faults: FaultPage
+        let server: ServerProcess
+        let target: String
+        let lines: [String]
+        let delivery: ChildProcess
+
+        func put(_ range: Range<Int>) async throws {
+            let text = self.lines[range].map { $0 + "\n" }.joined()
+            try await self.server.weir.run(
+                ["put", "s", "--key-random"], input: .bytes(Array(text.utf8))
+            ).expect(0)
+        }
+
+        func says(_ text: String) async throws {
+            try await Waiting.until("'\(text)' on stderr") {
+                if let ending = self.delivery.ending { throw HarnessError("the delivery ended with \(ending)") }
+                return self.delivery.errors.text.contains(text)
+            }
+        }
+
+        func isWhole(_ count: Int) throws -> Bool {
+            let lines = try DeliveredFolder.read(self.target).lines
+            return lines.sorted() == self.lines.prefix(count).sorted()
+        }
+
+        func delivers(_ count: Int) async throws {
+            try await Waiting.until("\(count) lines in files", every: .milliseconds(50)) {
+                if let ending = self.delivery.ending { throw HarnessError("the delivery ended with \(ending)") }
+                return try self.isWhole(count)
+            }
+        }
+
+        func ends() async throws {
+            self.delivery.send(SIGINT)
+            let ending = try await self.delivery.ended()
+            try require(ending == .exit(0), "it ended with \(ending): \(self.delivery.errors.text)")
+            let folder = try DeliveredFolder.read(self.target)
+            try require(folder.lines.sorted() == self.lines.sorted(), "not each line is in one file")
+            try require(folder.faults(stream: "s") == [], "\(folder.faults(stream: "s"))")
+        }
+    }
+
+    private static func arguments(_ target: String) -> [String] {
+        ["deliver", "run", "s", "--to", target, "--age", "200ms", "--json", "--session-timeout", "2s"]
+    }
+
+    private static func scenery(_ scene: Scene) async throws -> Scenery {
+        let faults = try await FaultPage.make(in: scene.folder)
+        let server = try await scene.serve()
+        try await server.weir.succeed("stream", "create", "s", "--shards", "2")
+        let target = scene.folder + "/files"
+        try Files.makeFolder(target)
+        let delivery = try await scene.start(
+            Self.arguments(target), server: server, environment: faults.environment)
+        let lines = AccessLog.made(900, seed: 1).split(separator: "\n").map(String.init)
+        let scenery = Scenery(faults: faults, server: server, target: target, lines: lines, delivery: delivery)
+        try await scenery.put(0..<300)
+        try await scenery.delivers(300)
+        try faults.checkLoaded()
+        return scenery
+    }
+
+    private static func fullDisk(_ scene: Scene) async throws -> String {
+        let scenery = try await Self.scenery(scene)
+        scenery.faults.refuseFiles(true)
+        try await scenery.put(300..<600)
+        try await scenery.says("delivery waits: cannot write")
+        try require(scenery.delivery.errors.text.contains("No space left on device"), "not why it waits")
+        try await Waiting.until("a status that says so") {
+            scenery.delivery.output.lines.contains { $0.contains("\"state\":\"waiting\"") && $0.contains("No space") }
+        }
+        try require(try scenery.isWhole(300), "something is in files that could not be written")
+        scenery.faults.refuseFiles(false)
+        try await scenery.says("delivery goes on")
+        try await scenery.put(600..<900)
+        try await scenery.delivers(900)
+        try await scenery.ends()
+        return scenery.delivery.errors.lines.first { $0.contains("waits") } ?? ""
+    }
+
+    private static func awayFolder(_ scene: Scene) async throws -> String {
+        let scenery = try await Self.scenery(scene)
+        guard rename(scenery.target, scenery.target + "-away") == 0 else {
+            throw HarnessError("cannot move the folder: \(Descriptors.lastError)")
+        }
+        try await scenery.put(300..<600)
+        try await scenery.says("delivery waits: cannot")
+        guard rename(scenery.target + "-away", scenery.target) == 0 else {
+            throw HarnessError("cannot move the folder back: \(Descriptors.lastError)")
+        }
+        try await scenery.says("delivery goes on")
+        try await scenery.put(600..<900)
+        try await scenery.delivers(900)
+        try await scenery.ends()
+        return scenery.delivery.errors.lines.first { $0.contains("waits") } ?? ""
+    }
+
+    private static func failedSync(_ scene: Scene) async throws -> String {
+        let scenery = try await Self.scenery(scene)
+        scenery.faults.failFileSyncs(2)
+        try await scenery.put(300..<600)
+        try await scenery.says("all shards are read again from their checkpoints: cannot sync")
+        try await Waiting.until("two failed syncs") { scenery.faults.fileSyncsLeft == 0 }
+        try await scenery.put(600..<900)
+        try await scenery.delivers(900)
+        try await scenery.ends()
+        return scenery.delivery.errors.lines.first { $0.contains("again") } ?? ""
+    }
+
+    private static func stopped(_ scene: Scene) async throws -> String {
+        let scenery = try await Self.scenery(scene)
+        scenery.faults.refuseFiles(true)
+        try await scenery.put(300..<900)
+        try await scenery.says("delivery waits: cannot write")
+        let watch = Stopwatch()
+        scenery.delivery.send(SIGINT)
+        let ending = try await scenery.delivery.ended()
+        try require(watch.seconds < 20, "it took \(watch.seconds) s")
+        let said = scenery.delivery.errors.text
+        try require(
+            ending == .exit(75) && said.contains("could not be finished") && said.contains("No space left"),
+            "it ended with \(ending): \(said)")
+        try require(try scenery.isWhole(300), "something is in files that could not be written")
+        let next = try await scene.start(Self.arguments(scenery.target), server: scenery.server)
+        let last = Scenery(
+            faults: scenery.faults, server: scenery.server, target: scenery.target, lines: scenery.lines, delivery: next
+        )
+        try await last.delivers(900)
+        try await last.ends()
+        return "\(ending); \(said.split(separator: "\n").last ?? "")"
+    }
+}
