@@ -7,9 +7,11 @@ extension Catalog {
     /// `nowMillis` is the log's stamp of this moment, in milliseconds since 1970. `destroyMillis` is its time for what
     /// cannot be undone: hidden for ever, or taken off a list because of its age; `nil` where both are the same.
     /// `nextIndex` gives the next index of an open shard, which the log owns: it is the end index of a shard that a
-    /// resharding closes.
+    /// resharding closes. `attributeBytesElsewhere` are those of applications and consumers, which share the bound of
+    /// the node.
     package func plan(
-        _ command: CatalogCommand, nowMillis: Int64, destroyMillis: Int64? = nil, nextIndex: (ShardRef) -> UInt64
+        _ command: CatalogCommand, nowMillis: Int64, destroyMillis: Int64? = nil, attributeBytesElsewhere: Int = 0,
+        nextIndex: (ShardRef) -> UInt64
     ) throws(WeirError) -> [CatalogEvent] {
         let now = EventTime.clamp(nowMillis)
         let destroy = min(now, EventTime.clamp(destroyMillis ?? nowMillis))
@@ -47,8 +49,8 @@ extension Catalog {
             ]
         case .setAttributes(let id, let changes):
             let stream = try self.existing(id)
-            let changes = try stream.attributes.plan(
-                changes, room: Limits.attributeBytesOfNodeMax - self.attributeBytes, of: "stream '\(stream.name)'")
+            let room = Limits.attributeBytesOfNodeMax - self.attributeBytes - attributeBytesElsewhere
+            let changes = try stream.attributes.plan(changes, room: room, of: "stream '\(stream.name)'")
             guard !changes.isEmpty else { return [] }
             return [
                 .attributesChanged(

@@ -10,6 +10,8 @@ extension Catalog {
         package let state: StreamState?
         /// Shards that the change has copied or made: the memory that a step which waits keeps for itself.
         package let shardsApart: Int
+        /// Attributes that it has copied or made.
+        package let attributesApart: Int
         fileprivate let version: UInt64
         fileprivate let openShardCount: Int
         fileprivate let listedShardCount: Int
@@ -25,7 +27,8 @@ extension Catalog {
         try self.apply(event)
         let after = self.streams[event.stream]
         return Step(
-            stream: event.stream, state: after, shardsApart: Self.shardsApart(before, after), version: self.version,
+            stream: event.stream, state: after, shardsApart: Self.shardsApart(before, after),
+            attributesApart: event.changesAttributes ? after?.attributes.count ?? 0 : 0, version: self.version,
             openShardCount: self.openShardCount, listedShardCount: self.listedShardCount,
             attributeBytes: self.attributeBytes, nextStream: self.nextStream, deletedSecond: self.deletedSecond,
             lastEventMillis: self.lastEventMillis)
@@ -59,5 +62,11 @@ extension Catalog {
         guard let after else { return 0 }
         let listed = after.shards.count(apartFrom: before?.shards ?? ShardList())
         return after.map === before?.map ? listed : listed + after.map.shards.count
+    }
+}
+
+extension CatalogEvent {
+    fileprivate var changesAttributes: Bool {
+        if case .attributesChanged = self { true } else { false }
     }
 }

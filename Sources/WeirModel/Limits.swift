@@ -61,7 +61,7 @@ public enum Limits {
     public static let attributeNamespaceCharacters = 1...32
     public static let attributeKeyBytes = 1...512
     public static let attributeValueBytes = 1...20_480
-    /// Bytes of attributes of all streams of a node, and of all its consumers and applications.
+    /// Bytes of attributes of all streams, consumers and applications of a node together.
     public static let attributeBytesOfNodeMax = 8 << 20
     /// Registered consumers of one stream (docs/kinesis-semantics.md, Limits).
     public static let consumersPerStream = 20

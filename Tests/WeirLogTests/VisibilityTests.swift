@@ -9,6 +9,7 @@ import WeirTestKit
     struct Added: WaitingChange {
         let number: Int
         var weight: Int { self.number }
+        var key: Int { self.number % 2 }
     }
 
     struct Refused: Error {}
@@ -76,6 +77,10 @@ import WeirTestKit
             }
             #expect(list.durable == all.filter { $0.lsn <= durable }.map(\.number), "seed \(seed)")
             #expect(list.planned == all.map(\.number))
+            for key in 0...1 {
+                let waiting = all.filter { $0.lsn > durable && $0.number % 2 == key }.map(\.number)
+                #expect(list.changes(of: key).map(\.number) == waiting, "seed \(seed)")
+            }
             #expect(list.weight == all.filter { $0.lsn > durable }.reduce(0) { $0 + $1.number })
         }
     }

@@ -101,4 +101,38 @@ import WeirTestKit
             try groups.heartbeat(app, Self.beat(b, 0), waiter: nil, rig.core, Self.moment(rig))?.leases)
         #expect(told.map(\.shard) == rows.keys.sorted())
     }
+
+    /// The log takes no change, and so the worker is told that it has not joined: then it has not.
+    @Test func aWorkerWhoseJoinIsRefusedIsNoMember() throws {
+        var configuration = LogRig.small
+        configuration.pendingBytesMax = 8_000
+        let rig = try LogRig(configuration: configuration)
+        let ref = try rig.create(shards: 3)
+        let app = ApplicationRef(stream: ref.stream, name: try ApplicationName("billing"))
+        var groups = NodeGroups<Int>()
+        groups.begin(rig.core, Self.moment(rig))
+        let a = LeaseOwner(worker: try WorkerID("a"), incarnation: 1)
+        _ = try groups.join(app, a, timeoutMillis: 60_000, from: .trimHorizon, rig.core, Self.moment(rig))
+        try rig.write()
+        try rig.restart()
+        groups = NodeGroups<Int>()
+        groups.begin(rig.core, Self.moment(rig))
+        // More waits for the disk than may.
+        try rig.append([String(repeating: "x", count: 7_500)], to: ref)
+        try rig.core.submit(.registerConsumer(ref.stream, ConsumerName("fast")), nowMillis: rig.now)
+        let fill = try #require(rig.core.shard(ref))
+        while (try? rig.append([String(repeating: "x", count: 100)], to: fill)) != nil {}
+        for number in 0..<40 {
+            _ = try? rig.core.submit(.registerConsumer(ref.stream, ConsumerName("c\(number)")), nowMillis: rig.now)
+        }
+        let error = #expect(throws: WeirError.self) {
+            try groups.join(app, a, timeoutMillis: 5_000, from: .trimHorizon, rig.core, Self.moment(rig))
+        }
+        #expect(error?.code == .unavailable)
+        let member = try #require(groups.groups[app]?.members[a.worker])
+        #expect(!member.hasJoined && member.timeoutNanos == 60_000_000_000, "it is expected, as before")
+        try rig.write()
+        _ = try groups.join(app, a, timeoutMillis: 5_000, from: .trimHorizon, rig.core, Self.moment(rig))
+        #expect(groups.groups[app]?.members[a.worker]?.hasJoined == true)
+    }
 }

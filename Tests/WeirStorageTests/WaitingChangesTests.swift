@@ -40,6 +40,56 @@ import WeirModel
         try rig.core.checkBooks()
     }
 
+    /// Each state that waits keeps the attributes of its stream, however small the change was.
+    @Test(arguments: [1, 255, 256]) func changesOfAttributesWeighWhatTheyKeep(count: Int) throws {
+        let rig = try LogRig()
+        let ref = try rig.create()
+        func change(_ number: Int, _ value: String) throws -> AttributeChange {
+            try AttributeChange(AttributeName(namespace: "x", key: "\(number)"), value)
+        }
+        try rig.core.setAttributes(
+            .stream, of: ref.stream, (0..<count).map { try change($0, "v") }, nowMillis: rig.now)
+        try rig.write()
+        for round in 0..<5 {
+            let before = rig.core.streams.weight
+            try rig.core.setAttributes(.stream, of: ref.stream, [change(0, "\(round)")], nowMillis: rig.now)
+            #expect(rig.core.streams.weight - before >= count, "it keeps \(count) attributes until it is durable")
+        }
+        try rig.write()
+        #expect(rig.core.streams.weight == 0)
+    }
+
+    /// Streams, and what belongs to them, have one bound together.
+    @Test func theAttributesOfANodeHaveOneBound() throws {
+        var configuration = LogRig.small
+        configuration.segmentBytesMin = 4 << 20
+        configuration.segmentBytesMax = 4 << 20
+        let rig = try LogRig(configuration: configuration)
+        let stream = try rig.create().stream
+        let name = try ConsumerName("fast")
+        try rig.core.submit(.registerConsumer(stream, name), nowMillis: rig.now)
+        let value = String(repeating: "v", count: Limits.attributeValueBytes.upperBound)
+        let changes = try (0..<3).map {
+            try AttributeChange(AttributeName(namespace: "x", key: "\($0)"), value)
+        }
+        let each = changes.reduce(0) { $0 + $1.name.bytes + value.utf8.count }
+        var (taken, refusal) = (0, WeirError?.none)
+        for number in 0..<Limits.attributeBytesOfNodeMax / each + 2 where refusal == nil {
+            let other = try rig.create("s\(number)").stream
+            do throws(WeirError) {
+                try rig.core.setAttributes(.stream, of: other, changes, nowMillis: rig.now)
+                taken += each
+            } catch { refusal = error }
+            try rig.write()
+        }
+        #expect(refusal?.code == .limitExceeded && taken + each > Limits.attributeBytesOfNodeMax)
+        let error = #expect(throws: WeirError.self) {
+            try rig.core.setAttributes(.consumer(name), of: stream, changes, nowMillis: rig.now)
+        }
+        #expect(error?.code == .limitExceeded)
+        #expect(rig.core.catalog.attributeBytes + rig.core.leases.attributeBytes <= Limits.attributeBytesOfNodeMax)
+    }
+
     /// A split in a long list, with all catalogs that wait for the disk beside it: what it copies is told by what it
     /// changes. The time is printed, not judged: a busy machine is no fault.
     @Test func pipelinedSplitsOfALongListCopyLittle() throws {

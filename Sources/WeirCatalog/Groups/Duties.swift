@@ -105,7 +105,7 @@ struct Duties: Sendable {
 
 /// Leases that nobody holds: those that may be given out, and those whose parents must be finished before.
 struct UnheldLeases: Sendable {
-    private(set) var ready: Set<ShardNumber> = []
+    private(set) var ready = ShardSet()
     /// By the shard that must be finished first, or one of those.
     private var blocked: [ShardNumber: Set<ShardNumber>] = [:]
     private var blockers: [ShardNumber: ShardNumber] = [:]

@@ -4,7 +4,7 @@ package import WeirModel
 extension Group {
     /// Brings the group in step with the table: `news` are the shards whose row came, went, changed its owner or was
     /// finished since the last time; `nil`: any.
-    package mutating func follow(_ news: Set<ShardNumber>?, _ rows: [ShardNumber: LeaseRow]) {
+    package mutating func follow(_ news: Set<ShardNumber>?, _ rows: LeaseRows) {
         if let news {
             if news.isEmpty { return }
             for shard in news { self.follow(shard, rows[shard]) }
@@ -40,9 +40,12 @@ extension Group {
     /// Sticky and incremental: what is held by somebody who is there stays. Free leases go at once to those who have
     /// least to do. Then, if somebody has clearly more to do than another, it is *asked* for one lease, at most one at
     /// a time for each who gives and each who gets. `blocker`: a shard that must be finished before this one begins.
+    ///
+    /// Looks at `max` free leases at most; `isCut` says whether there are more.
     package mutating func settle(
-        nowNanos: UInt64, blocker: (ShardNumber) -> ShardNumber?
+        nowNanos: UInt64, atMost max: Int = .max, blocker: (ShardNumber) -> ShardNumber?
     ) -> [LeasesAssigned.Change] {
+        self.isCut = false
         self.dropVainHandOvers()
         // A worker that does not give up what it was asked for loses it.
         let overdue = self.handOvers.filter { $0.value.deadlineNanos <= nowNanos }.sorted { $0.key < $1.key }
@@ -53,24 +56,29 @@ extension Group {
             loads.move(shard, to: promise.to)
             changes.append(.init(shard: shard, owner: promise.to))
         }
-        self.giveOut(&loads, &changes, blocker)
-        self.askForHandOvers(&loads, nowNanos, changing: Set(changes.map(\.shard)))
+        self.giveOut(&loads, &changes, atMost: max, blocker)
+        // Who has too much is asked when everything is given out.
+        if !self.isCut { self.askForHandOvers(&loads, nowNanos, changing: Set(changes.map(\.shard))) }
         // What is not done now is looked at again.
-        self.isStirred = !changes.isEmpty
+        self.isStirred = self.isCut || !changes.isEmpty
         return changes
     }
 
     private mutating func giveOut(
-        _ loads: inout Loads, _ changes: inout [LeasesAssigned.Change], _ blocker: (ShardNumber) -> ShardNumber?
+        _ loads: inout Loads, _ changes: inout [LeasesAssigned.Change], atMost max: Int,
+        _ blocker: (ShardNumber) -> ShardNumber?
     ) {
-        let back = self.orphaned.filter { shard in
-            guard case .worker(let owner)? = self.duties.holder(of: shard) else { return true }
-            return self.member(owner) != nil
-        }
-        self.orphaned.subtract(back)
-        let free = loads.canGive ? self.orphaned.union(self.unheld.ready) : self.orphaned
-        for shard in free.sorted() {
-            let isHeld = self.orphaned.contains(shard)
+        for (looked, (shard, isHeld)) in FreeLeases(self.orphaned, loads.canGive ? self.unheld.ready : ShardSet())
+            .enumerated()
+        {
+            guard looked < max else {
+                self.isCut = true
+                return
+            }
+            if isHeld, self.isBack(shard) {
+                self.orphaned.remove(shard)
+                continue
+            }
             let blocker = blocker(shard)
             let owner = blocker == nil ? loads.give(shard) : nil
             if owner != nil || isHeld {
@@ -79,6 +87,12 @@ extension Group {
                 self.unheld.block(shard, by: blocker)
             }
         }
+    }
+
+    /// Whether the holder of a lease that had gone is a member again.
+    private func isBack(_ shard: ShardNumber) -> Bool {
+        guard case .worker(let owner)? = self.duties.holder(of: shard) else { return true }
+        return self.member(owner) != nil
     }
 
     /// The changes that `settle` asked for are in the table.
@@ -119,5 +133,30 @@ extension Group {
                 from: move.from, to: move.to, deadlineNanos: nowNanos + Self.handOverNanos)
             self.touch(move.from)
         }
+    }
+}
+
+/// Leases that may be given out, by number: those of owners who have gone, and those of nobody.
+private struct FreeLeases: Sequence, IteratorProtocol {
+    private var held: AnyIterator<ShardNumber>
+    private var unheld: AnyIterator<ShardNumber>
+    private var nextHeld: ShardNumber?
+    private var nextUnheld: ShardNumber?
+
+    init(_ held: ShardSet, _ unheld: ShardSet) {
+        self.held = AnyIterator(held.makeIterator())
+        self.unheld = AnyIterator(unheld.makeIterator())
+        self.nextHeld = self.held.next()
+        self.nextUnheld = self.unheld.next()
+    }
+
+    mutating func next() -> (shard: ShardNumber, isHeld: Bool)? {
+        if let held = self.nextHeld, self.nextUnheld.map({ held < $0 }) ?? true {
+            self.nextHeld = self.held.next()
+            return (held, true)
+        }
+        guard let unheld = self.nextUnheld else { return nil }
+        self.nextUnheld = self.unheld.next()
+        return (unheld, false)
     }
 }

@@ -34,9 +34,11 @@ package struct Group: Sendable {
     var duties = Duties()
     var unheld = UnheldLeases()
     /// Held by somebody who is no member.
-    var orphaned: Set<ShardNumber> = []
+    var orphaned = ShardSet()
     /// Something has changed since `settle` found nothing to do.
     var isStirred = true
+    /// The last `settle` has left leases for the next one.
+    package internal(set) var isCut = false
     /// Those for whom something has changed, or who have gone, since they were last asked for.
     private var touched: Set<WorkerID> = []
     /// When it was last looked at.
@@ -53,8 +55,11 @@ package struct Group: Sendable {
     /// A pause of the server shorter than this does not count as one, whatever the session timeout is.
     private static let pauseNanosMin: UInt64 = 300_000_000
 
+    /// Begins without members, of an application whose leases nobody holds; it learns of them as news.
+    package init(nowNanos: UInt64) { self.lookedNanos = nowNanos }
+
     /// Begins from the table.
-    package init(rows: [ShardNumber: LeaseRow], nowNanos: UInt64) {
+    package init(rows: LeaseRows, nowNanos: UInt64) {
         self.lookedNanos = nowNanos
         for (owner, millis) in Self.owners(of: rows) {
             // Two lives of one worker id: the table keeps the newer one's counters, so either may wait.
@@ -67,7 +72,7 @@ package struct Group: Sendable {
     }
 
     /// Who holds leases, with the session timeout that these remember.
-    private static func owners(of rows: [ShardNumber: LeaseRow]) -> [LeaseOwner: UInt32?] {
+    private static func owners(of rows: LeaseRows) -> [LeaseOwner: UInt32?] {
         var owners: [LeaseOwner: UInt32?] = [:]
         for row in rows.values {
             guard let owner = row.owner else { continue }
@@ -95,6 +100,8 @@ package struct Group: Sendable {
     package var isDeserted: Bool { self.members.isEmpty && !self.duties.isHeldByAnybody }
     package var joinedCount: Int { self.members.values.count { $0.hasJoined } }
 
+    package func holdsLeases(_ owner: LeaseOwner) -> Bool { !self.duties.shards(of: owner).isEmpty }
+
     package func member(_ owner: LeaseOwner) -> Member? {
         guard let member = self.members[owner.worker], member.owner == owner else { return nil }
         return member
@@ -102,11 +109,9 @@ package struct Group: Sendable {
 
     // MARK: What workers say
 
-    /// A worker comes, or comes back. The group refuses a worker whose id an earlier one used while the earlier one
-    /// may be alive; when the connection of the earlier one has ended, it counts as gone.
-    package mutating func join(
-        _ owner: LeaseOwner, timeoutNanos: UInt64, nowNanos: UInt64
-    ) throws(WeirError) {
+    /// Whether a worker may come, or come back. The group refuses a worker whose id an earlier one used while the
+    /// earlier one may be alive; when the connection of the earlier one has ended, it counts as gone.
+    package mutating func checkMayJoin(_ owner: LeaseOwner, nowNanos: UInt64) throws(WeirError) {
         self.noticePause(nowNanos)
         if let known = self.members[owner.worker], known.owner != owner, !known.isCutOff {
             let silent = nowNanos - min(nowNanos, known.heardNanos)
@@ -122,6 +127,13 @@ package struct Group: Sendable {
             throw WeirError(
                 .limitExceeded, "the application has \(self.members.count) workers; \(Limits.workersMax) are allowed")
         }
+    }
+
+    /// A worker comes, or comes back, when it may.
+    package mutating func join(
+        _ owner: LeaseOwner, timeoutNanos: UInt64, nowNanos: UInt64
+    ) throws(WeirError) {
+        try self.checkMayJoin(owner, nowNanos: nowNanos)
         if let known = self.members[owner.worker], known.owner != owner { self.remove(known.owner) }
         self.members[owner.worker] = Member(
             owner: owner, timeoutNanos: timeoutNanos, heardNanos: nowNanos, version: self.takeVersion(),
@@ -166,7 +178,7 @@ package struct Group: Sendable {
     private mutating func remove(_ owner: LeaseOwner) {
         self.members[owner.worker] = nil
         self.handOvers = self.handOvers.filter { $0.value.from != owner && $0.value.to != owner }
-        self.orphaned.formUnion(self.duties.shards(of: owner))
+        for shard in self.duties.shards(of: owner) { self.orphaned.insert(shard) }
         self.touched.insert(owner.worker)
         self.isStirred = true
     }
@@ -222,7 +234,7 @@ package struct Group: Sendable {
     }
 
     /// All that the worker holds, in the order of the shards.
-    package func leases(of owner: LeaseOwner, _ rows: [ShardNumber: LeaseRow]) -> [AssignedLease] {
+    package func leases(of owner: LeaseOwner, _ rows: LeaseRows) -> [AssignedLease] {
         self.duties.shards(of: owner).sorted().compactMap { shard in
             guard let row = rows[shard], row.owner == owner else { return nil }
             return AssignedLease(

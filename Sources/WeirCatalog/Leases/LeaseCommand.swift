@@ -52,8 +52,14 @@ package struct LeaseSurroundings {
     package let nowMillis: Int64
     /// The index that the next record of a shard gets.
     package let nextIndex: (ShardNumber) -> UInt64
+    /// Those of streams, which share the bound of the node.
+    package let attributeBytesElsewhere: Int
 
-    package init(stream: StreamState, nowMillis: Int64, nextIndex: @escaping (ShardNumber) -> UInt64) {
+    package init(
+        stream: StreamState, nowMillis: Int64, attributeBytesElsewhere: Int = 0,
+        nextIndex: @escaping (ShardNumber) -> UInt64
+    ) {
+        self.attributeBytesElsewhere = attributeBytesElsewhere
         self.stream = stream
         self.nowMillis = EventTime.clamp(nowMillis)
         self.nextIndex = nextIndex

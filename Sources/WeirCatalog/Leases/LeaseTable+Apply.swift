@@ -56,7 +56,8 @@ extension LeaseTable {
         case .shardsExpired(let event):
             for ref in self.applications(of: event.stream) {
                 for shard in event.shards {
-                    guard let row = self.applications[ref]?.rows.removeValue(forKey: shard) else { continue }
+                    guard let row = self.row(ref, shard) else { continue }
+                    self.applications[ref]?.rows[shard] = nil
                     self.rowCount -= 1
                     self.stateBytes -= row.state.count
                     self.note(shard, of: ref)
@@ -85,7 +86,7 @@ extension LeaseTable {
         guard self.applications[event.application] == nil else {
             throw CatalogMismatch("\(event.application) was created twice")
         }
-        var rows: [ShardNumber: LeaseRow] = [:]
+        var rows = LeaseRows()
         let counter = self.countersUsed[event.application.stream] ?? 0
         for row in event.rows { rows[row.shard] = LeaseRow(checkpoint: row.checkpoint, counter: counter) }
         self.applications[event.application] = Application(createdAtMillis: event.atMillis, rows: rows)
@@ -98,7 +99,8 @@ extension LeaseTable {
     }
 
     private mutating func remove(_ ref: ApplicationRef) {
-        guard let application = self.applications.removeValue(forKey: ref) else { return }
+        guard let application = self.applications[ref] else { return }
+        self.applications[ref] = nil
         let rows = application.rows
         self.rowCount -= rows.count
         self.stateBytes -= rows.values.reduce(0) { $0 + $1.state.count }
@@ -162,15 +164,7 @@ extension LeaseTable {
                 self.rowCount += 1
                 self.note(change.shard, of: event.application)
             }
-            self.update(event.application, change.shard) { row in
-                row.owner = nil
-                row.sessionTimeoutMillis = nil
-                row.counter += 1
-                row.checkpoint = change.checkpoint
-                row.ownerSwitches = 0
-                row.state = []
-                row.reset = LeaseDescription.Reset(reason: event.reason, atMillis: event.atMillis)
-            }
+            self.update(event.application, change.shard) { $0 = $0.reset(to: change.checkpoint, by: event) }
         }
     }
 

@@ -8,7 +8,7 @@ extension LeaseTable {
         case .createApplication(let ref, let start): return try self.planCreate(ref, start, around)
         case .deleteApplication(let ref, let force):
             let application = try self.existing(ref, around)
-            if !force { try Self.checkUnheld(application.rows.sorted { $0.key < $1.key }, ref, "deleted") }
+            if !force { try Self.checkUnheld(application.rows, ref, "deleted") }
             return .applicationDeleted(ref)
         case .assign(let ref, let changes):
             guard !changes.isEmpty, self.applications[ref] != nil else { return nil }
@@ -48,7 +48,8 @@ extension LeaseTable {
             what = "consumer '\(name)' of stream '\(around.stream.name)'"
         }
         let changes = try (self.attributes(of: owner, stream) ?? Attributes()).plan(
-            changes, room: Limits.attributeBytesOfNodeMax - self.attributeBytes, of: what)
+            changes,
+            room: Limits.attributeBytesOfNodeMax - self.attributeBytes - around.attributeBytesElsewhere, of: what)
         guard !changes.isEmpty else { return nil }
         return .attributesChanged(
             AttributesChanged(stream: stream, atMillis: around.nowMillis, owner: owner, changes: changes))
@@ -110,7 +111,7 @@ extension LeaseTable {
     ) throws(WeirError) {
         guard case .resharded(let event) = event else { return }
         let children = event.steps.reduce(0) { $0 + $1.children.count }
-        let applications = self.applications(of: stream.id).count
+        let applications = self.applications.count(of: stream.id)
         guard applications > 0, self.rowCount + children * applications > leasesMax else { return }
         throw WeirError(
             .limitExceeded,
@@ -126,24 +127,36 @@ extension LeaseTable {
     ) throws(WeirError) -> LeaseEvent? {
         guard self.applications[ref] == nil else { return nil }
         let stream = around.stream
-        guard self.applications(of: ref.stream).count < Limits.applicationsPerStream else {
-            throw WeirError(
-                .limitExceeded,
-                "stream '\(stream.name)' has \(Limits.applicationsPerStream) applications; more are not allowed: "
-                    + "delete one that is not used (weir lease delete)")
-        }
         let shards = stream.shards(start.shards)
-        guard self.rowCount + shards.count <= Limits.leasesMax else {
-            throw WeirError(
-                .limitExceeded,
-                "the node would keep \(self.rowCount + shards.count) leases; \(Limits.leasesMax) are allowed")
-        }
+        try self.checkRoom(ref, shards: shards.count, of: stream)
         var rows: [ApplicationCreated.Row] = []
         for shard in shards {
             rows.append(.init(shard: shard.number, checkpoint: try Self.resolve(start, shard, around)))
         }
         return .applicationCreated(
             ApplicationCreated(application: ref, atMillis: around.nowMillis, rows: rows))
+    }
+
+    /// Whether one more application may be there, with a row for each of so many shards.
+    func checkRoom(_ ref: ApplicationRef, shards: Int, of stream: StreamState) throws(WeirError) {
+        guard self.applications.count(of: ref.stream) < Limits.applicationsPerStream else {
+            throw WeirError(
+                .limitExceeded,
+                "stream '\(stream.name)' has \(Limits.applicationsPerStream) applications; more are not allowed: "
+                    + "delete one that is not used (weir lease delete)")
+        }
+        guard self.rowCount + shards <= Limits.leasesMax else { throw self.tooManyLeases(self.rowCount + shards) }
+    }
+
+    /// Whether a reset may add so many rows.
+    func checkRows(adding rows: Int) throws(WeirError) {
+        guard rows == 0 || self.rowCount + rows <= Limits.leasesMax else {
+            throw self.tooManyLeases(self.rowCount + rows)
+        }
+    }
+
+    private func tooManyLeases(_ count: Int) -> WeirError {
+        WeirError(.limitExceeded, "the node would keep \(count) leases; \(Limits.leasesMax) are allowed")
     }
 
     /// Where a shard begins. LATEST becomes the number of the last record now, so that what comes before the first
@@ -240,13 +253,9 @@ extension LeaseTable {
     ) throws(WeirError) -> LeaseEvent? {
         let application = try self.existing(ref, around)
         let numbers = try Self.resetShards(application, ref, number, target, around)
-        let count = self.rowCount + numbers.count { application.rows[$0] == nil }
-        guard count <= max(Limits.leasesMax, self.rowCount) else {
-            throw WeirError(
-                .limitExceeded, "the node would keep \(count) leases; \(Limits.leasesMax) are allowed")
-        }
+        try self.checkRows(adding: numbers.count { application.rows[$0] == nil })
         if !force {
-            try Self.checkUnheld(numbers.compactMap { n in application.rows[n].map { (n, $0) } }, ref, "reset")
+            try Self.checkUnheld(numbers.lazy.compactMap { n in application.rows[n].map { (n, $0) } }, ref, "reset")
         }
         var rows: [ApplicationCreated.Row] = []
         for number in numbers {
@@ -286,8 +295,8 @@ extension LeaseTable {
         return Set(application.rows.keys).union(lineage.map(\.number)).sorted()
     }
 
-    private static func checkUnheld(
-        _ rows: [(key: ShardNumber, value: LeaseRow)], _ ref: ApplicationRef, _ what: String
+    static func checkUnheld(
+        _ rows: some Sequence<LeaseRows.Element>, _ ref: ApplicationRef, _ what: String
     ) throws(WeirError) {
         let held = rows.filter { $0.value.owner != nil }
         guard let first = held.first, let owner = first.value.owner else { return }

@@ -28,16 +28,13 @@ extension LeaseTable {
         var writer = ByteWriter(capacity: 64 + self.rowCount * 96 + self.stateBytes)
         writer.write(Self.format)
         writer.write(UInt32(clamping: self.applications.count))
-        let refs = self.applications.keys.sorted { ($0.stream, $0.name) < ($1.stream, $1.name) }
-        for ref in refs {
+        for ref in self.applications.refs {
             guard let application = self.applications[ref] else { continue }
             writer.write(application: ref)
             writer.write(application.createdAtMillis)
             writer.write(attributes: application.attributes)
             writer.write(UInt32(clamping: application.rows.count))
-            for (shard, row) in application.rows.sorted(by: { $0.key < $1.key }) {
-                Self.encode(shard, row, to: &writer)
-            }
+            for (shard, row) in application.rows { Self.encode(shard, row, to: &writer) }
         }
         writer.write(UInt32(clamping: self.consumers.values.reduce(0) { $0 + $1.count }))
         for stream in self.consumers.keys.sorted() {
@@ -97,19 +94,17 @@ extension LeaseTable {
             let ref = try reader.readApplication()
             let createdAtMillis = try reader.readClockMillis()
             let attributes = knowsFacts ? try reader.readAttributes() : Attributes()
-            var rows: [ShardNumber: LeaseRow] = [:]
+            var rows = LeaseRows()
             for _ in 0..<(try reader.readCount(ofAtLeast: Self.rowBytesMin)) {
                 let (shard, row) = try Self.decodeRow(&reader, format: format)
-                guard rows.updateValue(row, forKey: shard) == nil else {
-                    throw MalformedBytes("\(shard) of \(ref) is there twice")
-                }
+                guard rows[shard] == nil else { throw MalformedBytes("\(shard) of \(ref) is there twice") }
+                rows[shard] = row
             }
             var application = Application(createdAtMillis: createdAtMillis, rows: rows)
             application.attributes = attributes
             self.attributeBytes += attributes.bytes
-            guard self.applications.updateValue(application, forKey: ref) == nil else {
-                throw MalformedBytes("\(ref) is there twice")
-            }
+            guard self.applications[ref] == nil else { throw MalformedBytes("\(ref) is there twice") }
+            self.applications[ref] = application
             self.rowCount += rows.count
             self.stateBytes += rows.values.reduce(0) { $0 + $1.state.count }
         }

@@ -45,13 +45,12 @@ package struct LeaseRow: Hashable, Sendable {
 package struct LeaseTable: Sendable {
     package struct Application: Sendable {
         package let createdAtMillis: Int64
-        package internal(set) var rows: [ShardNumber: LeaseRow]
+        package internal(set) var rows: LeaseRows
         package internal(set) var attributes = Attributes()
-        /// Shards whose row came, went, changed its owner or was finished since they were last taken; `nil`: nobody
-        /// asks for them.
-        fileprivate(set) var news: Set<ShardNumber>?
+        /// `nil`: nobody asks for them.
+        fileprivate(set) var news: LeaseNews?
 
-        init(createdAtMillis: Int64, rows: [ShardNumber: LeaseRow]) {
+        init(createdAtMillis: Int64, rows: LeaseRows) {
             self.createdAtMillis = createdAtMillis
             self.rows = rows
         }
@@ -64,7 +63,7 @@ package struct LeaseTable: Sendable {
         package internal(set) var attributes = Attributes()
     }
 
-    package internal(set) var applications: [ApplicationRef: Application] = [:]
+    var applications = Applications()
     package internal(set) var consumers: [StreamID: [ConsumerName: Consumer]] = [:]
     package internal(set) var rowCount = 0
     /// Bytes that workers keep with all rows.
@@ -85,8 +84,11 @@ package struct LeaseTable: Sendable {
 
     /// The applications of a stream, by name.
     package func applications(of stream: StreamID) -> [ApplicationRef] {
-        self.applications.keys.filter { $0.stream == stream }.sorted { $0.name < $1.name }
+        self.applications.names(of: stream).sorted().map { ApplicationRef(stream: stream, name: $0) }
     }
+
+    /// Those of all streams, by stream and name.
+    package var allApplications: [ApplicationRef] { self.applications.refs }
 
     /// The consumers of a stream, by name.
     package func consumers(of stream: StreamID) -> [(name: ConsumerName, createdAtMillis: Int64)] {
@@ -130,21 +132,32 @@ package struct LeaseTable: Sendable {
 
     // MARK: News
 
-    /// Shards of which something but their checkpoint has changed since this was last asked, so that whoever follows
-    /// the table need not look at all of it. `nil`: nobody had asked yet, and from now on news are kept.
-    package mutating func takeNews(of ref: ApplicationRef) -> Set<ShardNumber>? {
+    /// At most `max` shards of which something but their checkpoint has changed since they were last taken, so that
+    /// whoever follows the table need not look at all of it. `nil`: nobody had asked yet, and from now on news are
+    /// kept.
+    package mutating func takeNews(of ref: ApplicationRef, atMost max: Int = .max) -> Set<ShardNumber>? {
         guard let news = self.applications[ref]?.news else {
-            self.applications[ref]?.news = []
+            self.applications[ref]?.news = LeaseNews()
             return nil
         }
-        if !news.isEmpty { self.applications[ref]?.news = [] }
-        return news
+        if news.isEmpty { return [] }
+        guard let rows = self.applications[ref]?.rows else { return nil }
+        return self.applications[ref]?.news?.take(atMost: max, of: rows)
     }
+
+    package func hasNews(of ref: ApplicationRef) -> Bool { !(self.applications[ref]?.news?.isEmpty ?? true) }
+
+    /// From now on news are kept, and every row that there is is one.
+    package mutating func tellEverything(of ref: ApplicationRef) { self.applications[ref]?.news = .everything }
 
     /// Nobody follows the application any more.
     package mutating func keepNoNews(of ref: ApplicationRef) { self.applications[ref]?.news = nil }
 
     mutating func note(_ shard: ShardNumber, of ref: ApplicationRef) {
         self.applications[ref]?.news?.insert(shard)
+    }
+
+    mutating func noteEverything(of ref: ApplicationRef) {
+        if self.applications[ref]?.news != nil { self.applications[ref]?.news?.insertEverything() }
     }
 }

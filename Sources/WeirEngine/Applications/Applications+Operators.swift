@@ -112,10 +112,27 @@ extension Applications {
         }
     }
 
+    /// A reset of all leases is drawn up beside the log, so that puts go on meanwhile, and comes to be in one piece.
     package func reset(_ application: ApplicationRef, _ order: ResetOrder) -> Told<[LeaseReset]> {
-        self.tell(application.stream) { state, log, moment, _ throws(WeirError) in
-            try state.reset(application, order, log, moment)
+        let nothing: [LeaseReset] = []
+        for _ in 0..<Self.draftsMax {
+            let begun = self.tell(application.stream) { state, log, moment, _ throws(WeirError) in
+                try state.draftToReset(application, by: order, log, moment)
+            }
+            guard case .success(let found) = begun.value else { return begun.map { _ in nothing } }
+            guard let found else {
+                return self.tell(application.stream) { state, log, moment, _ throws(WeirError) in
+                    try state.reset(application, order, log, moment)
+                }
+            }
+            let drawn = self.drawUp(found)
+            let told = self.tell(application.stream) { state, log, moment, _ throws(WeirError) in
+                try state.commit(drawn, isDryRun: order.isDryRun, log, moment)
+            }
+            if case .success(nil) = told.value { continue }
+            return told.map { drawn.resets(changed: $0 ?? []) }
         }
+        return Told(value: .failure(Self.neverStill), mark: .none, watermark: nil)
     }
 
     package func delete(_ application: ApplicationRef, isForced: Bool) -> Told<Void> {

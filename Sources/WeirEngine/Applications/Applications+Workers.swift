@@ -18,10 +18,31 @@ extension Applications {
     package func join(
         _ worker: WorkerRef, sessionTimeoutMillis: UInt32, from start: StreamStart
     ) -> Told<Assignment> {
-        self.tell(worker) { state, log, moment throws(WeirError) in
-            try state.join(
-                worker.application, worker.owner, timeoutMillis: sessionTimeoutMillis, from: start, log, moment)
+        let application = worker.application
+        for _ in 0..<Self.draftsMax {
+            let begun = self.tell(worker) { state, log, moment throws(WeirError) in
+                try state.draftToJoin(application, from: start, log, moment)
+            }
+            let none = Assignment(version: 0, leases: nil)
+            guard case .success(let found) = begun.value else { return begun.map { _ in none } }
+            if let found {
+                let drawn = self.drawUp(found)
+                let told = self.tell(worker) { state, log, moment throws(WeirError) in
+                    try state.commit(drawn, log, moment) != nil
+                }
+                guard case .success(let isThere) = told.value else { return told.map { _ in none } }
+                if !isThere { continue }
+            }
+            let joined = self.tell(worker) { state, log, moment throws(WeirError) in
+                let assignment = try state.join(
+                    application, worker.owner, timeoutMillis: sessionTimeoutMillis, from: start, log, moment)
+                return (assignment, hasMore: state.hasMore(of: application))
+            }
+            // Its leases may have been given out in more than one stay under the log's lock.
+            guard case .success(let first) = joined.value, first.hasMore else { return joined.map(\.0) }
+            return self.heartbeat(worker, seenVersion: 0, news: nil, waiting: nil).map { $0 ?? first.0 }
         }
+        return Told(value: .failure(Self.neverStill), mark: .none, watermark: nil)
     }
 
     /// What a worker has measured of a shard that it holds.

@@ -37,15 +37,51 @@ package final class Applications: Sendable {
     /// Does something with the groups and the log, both locked; afterwards those whom it concerns are told.
     func with<Result: Sendable>(_ body: (inout State, LogCore, Moment) -> Result) -> Result {
         let moment = Moment(wallMillis: self.clock.wallMillis, nanos: self.clock.monotonicNanos)
-        let (result, wakes) = self.state.withLock { state -> (Result, [Waiting]) in
+        let (result, hasMore) = self.stay(moment, body)
+        // A stay under the log's lock looks at a slice of the leases; the ticks do what is not done here.
+        var stays = 0
+        while hasMore, stays < Self.staysMax, self.stay(moment, { $0.carryOn($1, $2) }).result { stays += 1 }
+        return result
+    }
+
+    /// One stay under the log's lock.
+    private func stay<Result: Sendable>(
+        _ moment: Moment, _ body: (inout State, LogCore, Moment) -> Result
+    ) -> (result: Result, hasMore: Bool) {
+        let (result, wakes, hasMore) = self.state.withLock { state -> (Result, [Waiting], Bool) in
             let result = self.log.withLog { log in
                 state.begin(log, moment)
                 return body(&state, log, moment)
             }
-            return (result, state.takeWakes())
+            return (result, state.takeWakes(), state.hasMore)
         }
         for waiting in wakes { waiting.lane.run { $0.wake(waiting.caller, waiting.number) } }
-        return result
+        return (result, hasMore)
+    }
+
+    // MARK: Many leases
+
+    /// How often a change of many leases is drawn up when the shards of the stream change meanwhile.
+    static let draftsMax = 8
+    /// A group learns of all leases that a node may have and gives them out in fewer stays under the log's lock.
+    private static let staysMax = 1_000
+
+    static let neverStill = WeirError(
+        .unavailable,
+        "the shards of the stream changed \(draftsMax) times while a change of its leases was drawn up; try again",
+        verdict: .init(maybeStored: false, retry: .after(1_000)))
+
+    /// Asks for what a draft must know, in short stays under the log's lock, and finishes it outside.
+    func drawUp(_ begun: LogDraft) -> LogDraft {
+        var draft = begun
+        let stream = begun.application.stream
+        while true {
+            let asked = draft.asks(atMost: State.sliceStandard)
+            if asked.isEmpty { break }
+            draft.learn(self.log.withLog { $0.nextIndexes(of: asked, in: stream) })
+        }
+        draft.finish()
+        return draft
     }
 
     /// Expires and balances; called often, from every lane.

@@ -2,6 +2,9 @@
 
 /// A change that waits for its commit.
 package protocol WaitingChange {
+    associatedtype Key: Hashable
+    /// What it is a change of.
+    var key: Key { get }
     /// How much it keeps in memory until then, as its owner counts.
     var weight: Int { get }
 }
@@ -16,6 +19,8 @@ package struct Visibility<State, Change: WaitingChange> {
     package private(set) var durable: State
     /// In the order of their commits.
     private var coming: [(lsn: LSN, change: Change)] = []
+    /// The same by what they change, each in the order of their commits.
+    private var byKey: [Change.Key: [Change]] = [:]
     /// Of all changes that wait.
     package private(set) var weight = 0
 
@@ -32,6 +37,7 @@ package struct Visibility<State, Change: WaitingChange> {
         precondition(self.coming.last.map { $0.lsn <= lsn } ?? true, "changes come in the order of their commits")
         let change = try body(&self.planned)
         self.coming.append((lsn, change))
+        self.byKey[change.key, default: []].append(change)
         self.weight += change.weight
     }
 
@@ -40,12 +46,21 @@ package struct Visibility<State, Change: WaitingChange> {
         let settled = self.coming.prefix { $0.lsn <= lsn }.map(\.change)
         guard !settled.isEmpty else { return [] }
         self.coming.removeFirst(settled.count)
+        var counts: [Change.Key: Int] = [:]
         for change in settled {
             take(&self.durable, change)
             self.weight -= change.weight
+            counts[change.key, default: 0] += 1
+        }
+        for (key, count) in counts {
+            self.byKey[key]?.removeFirst(count)
+            if self.byKey[key]?.isEmpty ?? false { self.byKey[key] = nil }
         }
         return settled
     }
+
+    /// Changes of one thing that are not durable, in their order: costs what there is of them.
+    package func changes(of key: Change.Key) -> [Change] { self.byKey[key] ?? [] }
 
     /// Changes that are not durable, in their order.
     package var changes: some Collection<Change> { self.coming.lazy.map(\.change) }

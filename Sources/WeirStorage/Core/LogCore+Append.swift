@@ -68,12 +68,13 @@ extension LogCore {
             throw WeirError(
                 .unavailable,
                 "\(self.streams.changes.count) changes of streams wait for the disk, and have changed lists of "
-                    + "\(self.streams.weight) listed shards together; \(Self.waitingShardsMax) may wait",
+                    + "\(self.streams.weight) listed shards and attributes together; \(Self.waitingShardsMax) may wait",
                 verdict: .init(maybeStored: false, retry: .after(20)))
         }
         let now = self.stamp(nowMillis)
         let events = try self.catalog.plan(
-            command, nowMillis: now, destroyMillis: self.retention.time.destroying(nowMillis)
+            command, nowMillis: now, destroyMillis: self.retention.time.destroying(nowMillis),
+            attributeBytesElsewhere: self.leases.attributeBytes
         ) { self.shards[$0]?.nextIndex ?? 0 }
         try self.checkLeases(events, of: command)
         for event in events {
@@ -193,7 +194,7 @@ extension LogCore {
     /// it.
     package static let waitingCommitsMax = 256
 
-    /// Listed shards in all states of the catalog that wait for the disk, about 64 MiB.
+    /// Listed shards and attributes in all states of the catalog that wait for the disk, about 64 MiB.
     package static let waitingShardsMax = 512 << 10
 
     /// Whether one more event may be logged: on a disk that stands still, changes would pile up like puts.

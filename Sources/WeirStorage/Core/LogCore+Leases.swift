@@ -17,7 +17,7 @@ extension LogCore {
             return self.leaseLSN
         }
         try self.checkMayLog()
-        self.leaseLSN = try self.append(event)
+        self.leaseLSN = try self.append(event.kind, event.encode())
         do {
             try self.leases.apply(event)
         } catch {
@@ -26,9 +26,23 @@ extension LogCore {
         return self.leaseLSN
     }
 
+    /// As above, of a draft, for whose event and rows nothing is left to be worked out. `nil`: the table has changed
+    /// meanwhile so that it is to be drawn up anew. Returns the rows that were done again.
+    package func submit(_ draft: LeaseDraft.Finished) throws(WeirError) -> [LeaseRows.Element]? {
+        if let error = self.unavailable() { throw error }
+        guard let stream = self.catalog.stream(draft.stream) else { throw self.missing(draft.stream) }
+        guard case .fits(let changed) = try self.leases.judge(draft, of: stream) else { return nil }
+        try self.checkMayLog()
+        self.leaseLSN = try self.append(draft.event.kind, draft.payload)
+        self.leases.adopt(draft, changed: changed)
+        return changed
+    }
+
     /// What leases of a stream are planned by.
     package func surroundings(_ stream: StreamState, nowMillis: Int64) -> LeaseSurroundings {
-        LeaseSurroundings(stream: stream, nowMillis: self.stamp(nowMillis)) { number in
+        LeaseSurroundings(
+            stream: stream, nowMillis: self.stamp(nowMillis), attributeBytesElsewhere: self.catalog.attributeBytes
+        ) { number in
             guard let shard = self.shards[ShardRef(stream: stream.id, shard: number)] else { return 0 }
             if shard.nextIndex != shard.durableEnd { self.positions.look(at: self.commits.head) }
             return shard.nextIndex
@@ -36,11 +50,10 @@ extension LogCore {
     }
 
     /// The commit that will hold the event.
-    private func append(_ event: LeaseEvent) throws(WeirError) -> LSN {
-        let payload = event.encode()
+    private func append(_ kind: UInt16, _ payload: [UInt8]) throws(WeirError) -> LSN {
         // A snapshot is due: it is taken of a moment at which no event waits.
         if self.commits.open.hasBatches, !self.snapshots.capturesNext {
-            if self.commits.waitingEvents.add(kind: event.kind, payload: payload) { return self.commits.open.lsn.next }
+            if self.commits.waitingEvents.add(kind: kind, payload: payload) { return self.commits.open.lsn.next }
             guard self.commits.waitingEvents.isEmpty else {
                 throw WeirError(
                     .unavailable,
@@ -50,7 +63,7 @@ extension LogCore {
             }
             // One that is too large to wait is not put off for ever.
         }
-        self.append(event: event.kind, payload: payload)
+        self.append(event: kind, payload: payload)
         return self.commits.open.lsn
     }
 

@@ -103,7 +103,8 @@ extension LogCore {
             throw WeirError(.streamNotFound, "no stream has this id")
         }
         guard stream.shard(ref.shard) != nil,
-            let shard = self.shards[ref] ?? self.streams.changes.lazy.compactMap({ $0.leaving[ref] }).first
+            let shard = self.shards[ref]
+                ?? self.streams.changes(of: ref.stream).lazy.compactMap({ $0.leaving[ref] }).first
         else {
             throw WeirError(.shardNotFound, "stream \(stream.name) has no shard \(ref.shard)")
         }
@@ -142,8 +143,8 @@ extension LogCore {
     /// What readers know to be hidden: no crash brings it back, and no change counts that is about to become durable.
     /// `stream` is durable.
     private func visiblyHidden(of stream: StreamState, nowMillis: Int64) -> Hidden {
-        self.streams.changes.reduce(self.hidden(of: stream, nowMillis: nowMillis)) { hidden, change in
-            guard change.step.stream == stream.id, let later = change.step.state else { return hidden }
+        self.streams.changes(of: stream.id).reduce(self.hidden(of: stream, nowMillis: nowMillis)) { hidden, change in
+            guard let later = change.step.state else { return hidden }
             return hidden.common(with: self.hidden(of: later, nowMillis: nowMillis))
         }
     }

@@ -84,6 +84,9 @@ struct CatalogChange {
 }
 
 extension CatalogChange: WaitingChange {
-    /// In shards: what it has copied of the catalog, what it keeps for readers, and itself.
-    var weight: Int { 1 + self.step.shardsApart + self.leaving.count }
+    var key: StreamID { self.step.stream }
+
+    /// In shards: what it has copied of the catalog, what it keeps for readers, and itself. An attribute takes about as
+    /// much as a shard.
+    var weight: Int { 1 + self.step.shardsApart + self.step.attributesApart + self.leaving.count }
 }

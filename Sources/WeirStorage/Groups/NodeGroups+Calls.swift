@@ -5,20 +5,37 @@ import WeirModel
 
 /// What workers and operators ask.
 extension NodeGroups {
-    /// A worker comes, or comes back. `start`: used only when the application is not there yet.
+    /// What is to be drawn up before a worker can join, because the application is not there and would have more rows
+    /// than one stay under the log's lock makes.
+    package func draftToJoin(
+        _ ref: ApplicationRef, from start: StreamStart, _ log: LogCore, _ moment: GroupMoment
+    ) throws(WeirError) -> LogDraft? {
+        guard let stream = log.catalog.stream(ref.stream) else { throw log.missing(ref.stream) }
+        guard log.leases.application(ref) == nil, stream.shards.count > self.slice else { return nil }
+        return log.draft(.createApplication(ref, from: start), of: stream, moment)
+    }
+
+    /// A worker comes, or comes back. `start`: used only when the application is not there yet. The leases that are not
+    /// given out in one stay under the log's lock come with the next ones: `carryOn`.
     package mutating func join(
         _ ref: ApplicationRef, _ owner: LeaseOwner, timeoutMillis: UInt32, from start: StreamStart,
         _ log: LogCore, _ moment: GroupMoment
     ) throws(WeirError) -> Assignment {
+        guard try self.draftToJoin(ref, from: start, log, moment) == nil else {
+            throw WeirError(
+                .unavailable, "application '\(ref.name)' was deleted while the worker joined it; try again",
+                verdict: .init(maybeStored: false, retry: .after(100)))
+        }
         try log.submit(.createApplication(ref, from: start), nowMillis: moment.wallMillis)
-        if self.groups[ref] == nil {
-            _ = log.leases.takeNews(of: ref)
-            self.groups[ref] = Group(rows: log.leases.application(ref)?.rows ?? [:], nowNanos: moment.nanos)
+        if self.groups[ref] == nil { self.beginGroup(ref, log, moment) }
+        try self.groups[ref]?.checkMayJoin(owner, nowNanos: moment.nanos)
+        // What it holds from before the server began, or from an earlier connection. Logged before it is a member: a
+        // worker that is refused is none.
+        if self.groups[ref]?.holdsLeases(owner) ?? false {
+            try log.submit(.setSessionTimeout(ref, owner, millis: timeoutMillis), nowMillis: moment.wallMillis)
         }
         try self.groups[ref]?.join(
             owner, timeoutNanos: UInt64(timeoutMillis) * 1_000_000, nowNanos: moment.nanos)
-        // What it holds from before the server began, or from an earlier connection.
-        try log.submit(.setSessionTimeout(ref, owner, millis: timeoutMillis), nowMillis: moment.wallMillis)
         self.settle(ref, log, moment)
         return self.assignment(ref, owner, log)
     }
@@ -106,13 +123,42 @@ extension NodeGroups {
             leases: group?.leases(of: owner, log.leases.application(ref)?.rows ?? [:]) ?? [])
     }
 
+    // MARK: Drafts
+
+    /// Puts into the table what was drawn up, or only looks whether it could. Returns the rows that had changed
+    /// meanwhile; `nil`: it is to be drawn up anew.
+    package mutating func commit(
+        _ draft: LogDraft, isDryRun: Bool = false, _ log: LogCore, _ moment: GroupMoment
+    ) throws(WeirError) -> [LeaseRows.Element]? {
+        guard draft.term == log.term else { return nil }
+        // An answer without an event tells what was seen of the log all the same.
+        log.positions.look(at: log.commits.head)
+        guard let finished = try draft.outcome() else { return [] }
+        if isDryRun { return [] }
+        guard let changed = try log.submit(finished) else { return nil }
+        self.rowsTouched += changed.count
+        for member in self.groups[draft.application]?.members.values.map(\.owner) ?? [] {
+            self.groups[draft.application]?.touch(member)
+        }
+        self.settle(draft.application, log, moment)
+        return changed
+    }
+
     // MARK: Operators
+
+    /// What is to be drawn up for a reset of more rows than one stay under the log's lock looks at.
+    package func draftToReset(
+        _ ref: ApplicationRef, by reset: ResetOrder, _ log: LogCore, _ moment: GroupMoment
+    ) throws(WeirError) -> LogDraft? {
+        guard reset.shard == nil, let stream = log.catalog.stream(ref.stream) else { return nil }
+        guard try log.application(ref, moment).rows.count + stream.shards.count > self.slice else { return nil }
+        return log.draft(reset.command(ref), of: stream, moment)
+    }
 
     package mutating func reset(
         _ ref: ApplicationRef, _ reset: ResetOrder, _ log: LogCore, _ moment: GroupMoment
     ) throws(WeirError) -> [LeaseReset] {
-        let command = LeaseCommand.reset(
-            ref, shard: reset.shard, to: reset.target, force: reset.isForced || reset.isDryRun, reason: reset.reason)
+        let command = reset.command(ref)
         let rows = try log.application(ref, moment).rows
         guard let stream = log.catalog.stream(ref.stream) else { throw log.missing(ref.stream) }
         let around = log.surroundings(stream, nowMillis: moment.wallMillis)
@@ -122,13 +168,7 @@ extension NodeGroups {
             for owner in Set(event.rows.compactMap({ rows[$0.shard]?.owner })) { self.groups[ref]?.touch(owner) }
             self.settle(ref, log, moment)
         }
-        return event.rows.map { row in
-            // One without a lease was finished for the application, which never had anything of it.
-            let before = rows[row.shard]
-            return LeaseReset(
-                shard: row.shard, from: before?.checkpoint ?? .shardEnd, to: row.checkpoint,
-                owner: before?.owner?.worker)
-        }
+        return event.rows.map { $0.told(before: rows[$0.shard]) }
     }
 
     package mutating func delete(
@@ -136,6 +176,14 @@ extension NodeGroups {
     ) throws(WeirError) {
         try log.submit(.deleteApplication(ref, force: isForced), nowMillis: moment.wallMillis)
         self.settle(ref, log, moment)
+    }
+}
+
+extension ApplicationCreated.Row {
+    /// What a reset says of it; one without a lease was finished for the application, which never had anything of it.
+    func told(before: LeaseRow?) -> LeaseReset {
+        LeaseReset(
+            shard: self.shard, from: before?.checkpoint ?? .shardEnd, to: self.checkpoint, owner: before?.owner?.worker)
     }
 }
 
@@ -166,6 +214,10 @@ package struct ResetOrder: Sendable {
     /// Says what it would do, and does nothing.
     package let isDryRun: Bool
     package let reason: String
+
+    func command(_ ref: ApplicationRef) -> LeaseCommand {
+        .reset(ref, shard: self.shard, to: self.target, force: self.isForced || self.isDryRun, reason: self.reason)
+    }
 
     package init(
         shard: ShardNumber?, target: ResetTarget, isForced: Bool, isDryRun: Bool, reason: String

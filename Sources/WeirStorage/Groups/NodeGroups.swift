@@ -34,12 +34,22 @@ package struct NodeGroups<Waiter: Sendable>: Sendable {
     /// The waiters that the owner wakes once it has given the locks back.
     var wakes: [Waiter] = []
 
+    /// Those whose group is not in step with the table yet, or gives out leases: they go on in the next stay under the
+    /// log's lock.
+    private(set) var unfinished: Set<ApplicationRef> = []
+    /// Rows that one stay under the log's lock looks at for a group, and changes.
+    package let slice: Int
+    /// Rows looked at or changed since the node began, for tests.
+    package internal(set) var rowsTouched = 0
+
+    /// Rows that one stay under the log's lock looks at, as a rule: about a millisecond.
+    package static var sliceStandard: Int { 512 }
     /// How often `tick` has something to do.
     package static var tickNanos: UInt64 { 80_000_000 }
     /// How often the balance is looked at when nothing has happened.
     package static var balanceNanos: UInt64 { 1_000_000_000 }
 
-    package init() {}
+    package init(slice: Int = Self.sliceStandard) { self.slice = slice }
 
     /// The owner calls this first whenever it takes the log's lock. In a new term of the log, decisions that did not
     /// become durable are gone, so every worker is told its leases again. At the start of the node, the groups expect
@@ -47,7 +57,8 @@ package struct NodeGroups<Waiter: Sendable>: Sendable {
     package mutating func begin(_ log: LogCore, _ moment: GroupMoment) {
         guard self.term != log.term else { return }
         self.term = log.term
-        for (ref, application) in log.leases.applications {
+        for ref in log.leases.allApplications {
+            guard let application = log.leases.application(ref) else { continue }
             if let known = self.groups[ref] {
                 for member in known.members.values { self.groups[ref]?.touch(member.owner) }
             } else if application.rows.values.contains(where: { $0.owner != nil }) {
@@ -72,7 +83,7 @@ package struct NodeGroups<Waiter: Sendable>: Sendable {
         if balances { self.balancedNanos = moment.nanos }
         for ref in Array(self.groups.keys) {
             let gone = self.groups[ref]?.expire(nowNanos: moment.nanos) ?? []
-            if balances || !gone.isEmpty { self.settle(ref, log, moment) }
+            if balances || !gone.isEmpty || self.unfinished.contains(ref) { self.settle(ref, log, moment) }
         }
     }
 
@@ -123,17 +134,37 @@ package struct NodeGroups<Waiter: Sendable>: Sendable {
 
     // MARK: The table
 
-    /// Brings the group in step with the lease table, by what has changed there.
+    /// Brings the group in step with the lease table, by what has changed there; by a slice of it where that is much.
     mutating func follow(_ ref: ApplicationRef, _ log: LogCore) {
         guard self.groups[ref] != nil else { return }
-        let news = log.leases.takeNews(of: ref)
+        let news = log.leases.takeNews(of: ref, atMost: self.slice)
         if let news, news.isEmpty { return }
-        self.groups[ref]?.follow(news, log.leases.application(ref)?.rows ?? [:])
+        let rows = log.leases.application(ref)?.rows ?? [:]
+        self.rowsTouched += news?.count ?? rows.count
+        self.groups[ref]?.follow(news, rows)
+        if log.leases.hasNews(of: ref) { self.unfinished.insert(ref) }
+    }
+
+    package var hasMore: Bool { !self.unfinished.isEmpty }
+    package func hasMore(of ref: ApplicationRef) -> Bool { self.unfinished.contains(ref) }
+
+    /// The next slice of what is left to do, in a stay of its own under the log's lock. Whether it did something.
+    package mutating func carryOn(_ log: LogCore, _ moment: GroupMoment) -> Bool {
+        guard let ref = self.unfinished.first, log.unavailable() == nil else { return false }
+        self.settle(ref, log, moment)
+        return true
+    }
+
+    /// A group of an application whose leases nobody holds: it learns of them in slices.
+    mutating func beginGroup(_ ref: ApplicationRef, _ log: LogCore, _ moment: GroupMoment) {
+        log.leases.tellEverything(of: ref)
+        self.groups[ref] = Group(nowNanos: moment.nanos)
     }
 
     /// Brings the lease table in step with who is there. Without room or a writable log nothing changes; the next tick
     /// tries again.
     mutating func settle(_ ref: ApplicationRef, _ log: LogCore, _ moment: GroupMoment) {
+        self.unfinished.remove(ref)
         guard self.groups[ref] != nil else { return }
         guard log.leases.application(ref) != nil, let stream = log.catalog.stream(ref.stream) else {
             // Deleted: workers are told when they ask.
@@ -141,13 +172,18 @@ package struct NodeGroups<Waiter: Sendable>: Sendable {
             return self.wake(ref)
         }
         self.follow(ref, log)
+        // What the group does not know yet it cannot give away, and workers are told when all is done.
+        if log.leases.hasNews(of: ref) { return }
         let changes =
-            self.groups[ref]?.settle(nowNanos: moment.nanos) { number in
+            self.groups[ref]?.settle(nowNanos: moment.nanos, atMost: self.slice) { number in
                 stream.shard(number).map { log.leases.blocker($0, of: ref, in: stream) } ?? number
             } ?? []
-        if !changes.isEmpty, self.assign(changes, to: ref, log, moment) {
+        self.rowsTouched += changes.count
+        if changes.isEmpty || self.assign(changes, to: ref, log, moment) {
             self.groups[ref]?.settled(changes)
             self.follow(ref, log)
+            if self.groups[ref]?.isCut ?? false { self.unfinished.insert(ref) }
+            if self.unfinished.contains(ref) { return }
         }
         self.wakeTouched(ref)
         if self.groups[ref]?.isDeserted ?? false { self.drop(ref, log) }

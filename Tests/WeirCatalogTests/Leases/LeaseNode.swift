@@ -69,7 +69,7 @@ struct LeaseNode {
         .sequenceNumber(try self.number(index, of: shard), subSequence: sub)
     }
 
-    var rows: [ShardNumber: LeaseRow] { self.table.application(self.application)?.rows ?? [:] }
+    var rows: LeaseRows { self.table.application(self.application)?.rows ?? [:] }
 
     /// The group learns what has changed in the table.
     mutating func follow(_ group: inout Group) {
@@ -79,10 +79,10 @@ struct LeaseNode {
 
     /// What the group wants, done.
     @discardableResult
-    mutating func settle(_ group: inout Group) throws -> [LeasesAssigned.Change] {
+    mutating func settle(_ group: inout Group, atMost max: Int = .max) throws -> [LeasesAssigned.Change] {
         self.follow(&group)
         let (table, application, stream) = (self.table, self.application, try self.node.state(self.stream))
-        let changes = group.settle(nowNanos: self.nowNanos) { number in
+        let changes = group.settle(nowNanos: self.nowNanos, atMost: max) { number in
             stream.shard(number).map { table.blocker($0, of: application, in: stream) } ?? number
         }
         try self.run(.assign(self.application, changes))

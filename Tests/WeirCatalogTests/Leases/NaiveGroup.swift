@@ -12,14 +12,14 @@ struct NaiveGroup {
         var shards: [ShardNumber]
     }
 
-    let rows: [ShardNumber: LeaseRow]
+    let rows: [LeaseRows.Element]
     let measured: [ShardNumber: UInt64]
     private(set) var handOvers: [ShardNumber: Group.HandOver]
     private(set) var changes: [LeasesAssigned.Change] = []
     private var loads: [Load] = []
 
     /// `group`: before it settles, in step with the table.
-    init(_ group: Group, _ rows: [ShardNumber: LeaseRow], nowNanos: UInt64, mayBegin: (ShardNumber) -> Bool) {
+    init(_ group: Group, _ rows: LeaseRows, nowNanos: UInt64, mayBegin: (ShardNumber) -> Bool) {
         self.rows = rows.filter { !$0.value.isFinished }
         self.measured = group.duties.measured
         self.handOvers = group.handOvers.filter { shard, promise in
@@ -32,13 +32,13 @@ struct NaiveGroup {
                     owner: member.owner, mayGet: member.hasJoined,
                     weight: own.reduce(0) { $0 + self.weight($1) }, shards: own))
         }
-        let all = self.rows.keys.reduce(0) { $0 + self.weight($1) }
+        let all = self.rows.reduce(0) { $0 + self.weight($1.key) }
         let indifference = all / UInt64(max(1, self.loads.count)) / 10
         for (shard, promise) in self.handOvers.sorted(by: { $0.key < $1.key })
         where promise.deadlineNanos <= nowNanos {
             self.change(shard, promise.to)
         }
-        for (shard, row) in self.rows.sorted(by: { $0.key < $1.key }) {
+        for (shard, row) in self.rows {
             if let owner = row.owner, group.member(owner) != nil { continue }
             let least = self.loads.filter(\.mayGet).min { $0.weight < $1.weight }?.owner
             let owner = mayBegin(shard) ? least : nil

@@ -39,12 +39,12 @@ import WeirModel
         for (shard, owner) in [(0, a), (1, a), (2, b)] as [(UInt32, LeaseOwner)] {
             try self.assign(&node, shard, owner, 5000)
         }
-        let counters = node.rows.mapValues(\.counter)
+        let counters = node.rows.map(\.value.counter)
         #expect(try node.run(.setSessionTimeout(node.application, a, millis: 5000)) == nil)
         try node.run(.setSessionTimeout(node.application, a, millis: 9000))
         #expect(try node.row(0).sessionTimeoutMillis == 9000 && node.row(1).sessionTimeoutMillis == 9000)
         #expect(try node.row(2).sessionTimeoutMillis == 5000)
-        #expect(node.rows.mapValues(\.counter) == counters)
+        #expect(node.rows.map(\.value.counter) == counters)
         #expect(try node.run(.setSessionTimeout(node.application, try LeaseNode.owner("c"), millis: 1)) == nil)
     }
 

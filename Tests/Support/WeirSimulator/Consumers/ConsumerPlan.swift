@@ -18,6 +18,8 @@ struct ConsumerPlan: CustomStringConvertible {
     let resets: Bool
     /// Operators take a shard and its grandparent back and let the parent between them be.
     let skipsGenerations: Bool
+    /// Leases that the node looks at in one stay under the log's lock.
+    let slice: Int
 
     init(_ random: inout SplitMix64, seed: UInt64) {
         self.session = random.pick([2_000, 5_000, 5_000, 20_000, 60_000])
@@ -32,6 +34,7 @@ struct ConsumerPlan: CustomStringConvertible {
         // Drawn apart, so that other histories stay what they were, those of the fixed seeds of the tests among them.
         var apart = SplitMix64(seed: seed &* 0x2545_f491_4f6c_dd1d &+ 765)
         self.skipsGenerations = self.resets && apart.chance(1, of: 4)
+        self.slice = apart.pick([1, 2, 3, 5, 1_024, 1_024])
     }
 
     /// How often the server looks at its groups. As often as the product, or a bit less where nothing is that fast.
@@ -47,5 +50,6 @@ struct ConsumerPlan: CustomStringConvertible {
             + "\(self.slowEvery > 0 ? ", one message in \(self.slowEvery) is slow" : "")"
             + "\(self.slowProcessorEvery > 0 ? ", slow processors" : "")\(self.resets ? ", resets" : "")"
             + "\(self.skipsGenerations ? " that skip generations" : "")"
+            + "\(self.slice < 1_024 ? ", leases in slices of \(self.slice)" : "")"
     }
 }

@@ -90,6 +90,14 @@ extension ConsumerSimulation {
                 }))
     }
 
+    /// All at once; what can come between comes between the parts of a reset.
+    private static func drawUp(_ begun: LogDraft, _ log: LogCore) -> LogDraft {
+        var draft = begun
+        draft.learn(log.nextIndexes(of: draft.asks(atMost: .max), in: draft.application.stream))
+        draft.finish()
+        return draft
+    }
+
     // MARK: The calls
 
     func join(_ worker: SimWorker, _ answer: @escaping (Result<Assignment, WeirError>) throws(Violation) -> Void) {
@@ -97,7 +105,10 @@ extension ConsumerSimulation {
         self.request(
             worker, .session, cause: .join(owner),
             { groups, log, moment throws(WeirError) in
-                try groups.join(
+                if let draft = try groups.draftToJoin(ref, from: plan.start, log, moment) {
+                    _ = try groups.commit(Self.drawUp(draft, log), log, moment)
+                }
+                return try groups.join(
                     ref, owner, timeoutMillis: UInt32(plan.session), from: plan.start, log, moment)
             },
             told: { assignment throws(Violation) in try self.told(assignment, to: owner) },

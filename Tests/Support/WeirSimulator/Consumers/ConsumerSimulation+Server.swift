@@ -31,12 +31,22 @@ extension ConsumerSimulation {
         self.groups.begin(self.core, moment)
         let before = self.groups.groups[self.ref]
         let result = body(&self.groups, self.core, moment)
+        self.scheduleRest()
         // Whom to wake comes in no order.
         for id in Set(self.groups.takeWakes()).sorted() {
             self.after(self.within(0...1), at: .server) { () throws(Violation) in try self.look(at: id, isNew: false) }
         }
         try self.observe(cause(result) ?? .tick, before)
         return result
+    }
+
+    /// What one stay under the log's lock leaves for the next one, while others come between.
+    private func scheduleRest() {
+        guard self.groups.hasMore else { return }
+        self.after(self.within(0...2), at: .server) { () throws(Violation) in
+            guard self.isUp else { return }
+            _ = try self.withGroups({ (_: Bool) in nil }) { groups, log, moment in groups.carryOn(log, moment) }
+        }
     }
 
     /// The auditor looks at the lease table.
@@ -181,7 +191,7 @@ extension ConsumerSimulation {
 
     private func started() throws(Violation) {
         self.isUp = true
-        self.groups = Groups()
+        self.groups = Groups(slice: self.plan.slice)
         self.boots = self.node.boots
         self.tally.serverStarts += 1
         self.note("the server has started")

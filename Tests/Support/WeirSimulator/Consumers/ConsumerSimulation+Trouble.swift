@@ -125,6 +125,10 @@ extension ConsumerSimulation {
 
     private func reset(_ reset: ResetOrder) throws(Violation) {
         let ref = self.ref!
+        let begun: Told<LogDraft?> = try self.withGroups({ _ in nil }) { groups, log, moment in
+            log.tell(of: ref.stream) { _ throws(WeirError) in try groups.draftToReset(ref, by: reset, log, moment) }
+        }
+        if case .success(let draft?) = begun.value { return self.drawUp(draft, reset) }
         let outcome: Told<[LeaseReset]> = try self.withGroups({ (told: Told<[LeaseReset]>) in
             if case .success = told.value { .reset } else { nil }
         }) { groups, log, moment in
@@ -132,5 +136,35 @@ extension ConsumerSimulation {
         }
         self.note("reset of \(reset.shard.map { "\($0)" } ?? "all") to \(reset.target): \(outcome.value)")
         if case .success = outcome.value { self.tally.resets += 1 }
+    }
+
+    /// A reset of many leases is drawn up in parts, and comes to be in one. Between them everything else happens, and
+    /// the node may die.
+    private func drawUp(_ begun: LogDraft, _ reset: ResetOrder) {
+        let era = self.era
+        self.after(self.within(0...3), at: .server) { () throws(Violation) in
+            guard self.isUp, self.era == era else { return }
+            var draft = begun
+            let asked = draft.asks(atMost: self.plan.slice)
+            if !asked.isEmpty {
+                draft.learn(self.core.nextIndexes(of: asked, in: draft.application.stream))
+                return self.drawUp(draft, reset)
+            }
+            draft.finish()
+            let drawn = draft
+            let outcome: Told<Bool> = try self.withGroups({ (told: Told<Bool>) in
+                if case .success(true) = told.value { .reset } else { nil }
+            }) { groups, log, moment in
+                log.tell(of: drawn.application.stream) { _ throws(WeirError) in
+                    try groups.commit(drawn, log, moment) != nil
+                }
+            }
+            self.note("reset of all, in parts, to \(reset.target): \(outcome.value)")
+            switch outcome.value {
+            case .success(true): self.tally.resets += 1
+            case .success(false): try self.reset(reset)
+            case .failure: break
+            }
+        }
     }
 }

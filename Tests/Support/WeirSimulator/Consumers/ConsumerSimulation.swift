@@ -20,7 +20,7 @@ package final class ConsumerSimulation {
     var tally = ConsumerTally()
 
     // The server, as a process
-    var groups = NodeGroups<UInt64>()
+    var groups: NodeGroups<UInt64>
     var isUp = true
     /// How often it was started: messages do not outlive their connection.
     var era = 0
@@ -53,6 +53,7 @@ package final class ConsumerSimulation {
         self.breakage = breakage
         var random = SplitMix64(seed: seed &* 0x5851_f42d_4c95_7f2d &+ 3)
         self.plan = ConsumerPlan(&random, seed: seed)
+        self.groups = NodeGroups(slice: self.plan.slice)
         var plan = Plan(&random).forConsumers(&random)
         plan.drawBorders(seed)
         self.node = Simulation(

@@ -8,7 +8,7 @@ import WeirTestKit
 ///
 /// It keeps the table twice: as the log's machine has it, which runs ahead of the disk, and as no crash can undo it.
 struct LeaseAuditor {
-    typealias Rows = [ShardNumber: LeaseRow]
+    typealias Rows = LeaseRows
 
     /// What the change of the table that is looked at came from.
     enum Cause: Equatable {
