@@ -46,4 +46,40 @@ import WeirTestKit
             again.core.foundDamage
                 == [DamagedRange(file: name, offset: target.offset, length: target.header.paddedLength)])
     }
+
+    /// A file that is written anew between two pieces is another segment: what the scrubber knew of it counts for
+    /// nothing.
+    @Test func aFileThatIsUsedAgainBetweenTwoPiecesIsLookedAtAnew() throws {
+        var configuration = LogRig.small
+        configuration.segmentBytesMin = 3 << 20
+        configuration.segmentBytesMax = 3 << 20
+        let rig = try LogRig(configuration: configuration)
+        let old = try rig.create("old")
+        let filler = String(repeating: "x", count: 200_000)
+        while rig.core.files.nextOrder < 5 { try rig.put([filler], to: old) }
+        try rig.settle()
+        let first = try #require(rig.core.segments.first)
+        let number = first.header.file
+        var scrubber = Scrubber()
+        let piece = ScrubPiece(segment: first, offset: SegmentHeader.bytes, end: first.durableEnd)
+        let found = try scrubber.verify(piece, rig.disk)
+        try #require(found.next < piece.end, "the first piece of more")
+        #expect(found.damage.isEmpty)
+        // Its records go, and the file is used again.
+        let new = try rig.create("new")
+        try rig.submit(.deleteStream(old.stream))
+        var again: Segment?
+        for _ in 0..<150 where again == nil {
+            try rig.put([filler + filler], to: new)
+            rig.core.snapshots.demand()
+            rig.clock.advance(millis: 1_000)
+            try rig.retain()
+            again = rig.core.segments.first { $0.header.file == number && $0.durableEnd > 1 << 20 }
+        }
+        let segment = try #require(again, "the file is used again")
+        #expect(segment.header.useCount > first.header.useCount)
+        let next = try scrubber.verify(
+            ScrubPiece(segment: segment, offset: SegmentHeader.bytes, end: segment.durableEnd), rig.disk)
+        #expect(next.damage.isEmpty)
+    }
 }

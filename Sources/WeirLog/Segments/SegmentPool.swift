@@ -86,8 +86,9 @@ package struct SegmentPool<Segment, Failure> {
     package private(set) var ready: [Ready] = []
     /// Dropped by an event that is perhaps not yet durable.
     package private(set) var dropping: [(segment: Segment, lsn: LSN)] = []
-    /// Free files that are being unlinked.
-    package private(set) var removing: [PoolFile] = []
+    /// Free files that are unlinked.
+    private var removals = Removals<PoolFile>()
+    package var removing: [PoolFile] { self.removals.all }
     /// Files on which the disk failed: not used again by this process.
     package private(set) var setAside: [PoolFile] = []
     /// Whether segments can be made.
@@ -118,6 +119,9 @@ package struct SegmentPool<Segment, Failure> {
 
     /// Another attempt at one ahead may be made.
     package mutating func resume() { self.making.resume() }
+
+    /// A while has passed.
+    package mutating func tick() { self.removals.tick() }
 
     /// Why none can be made that a commit waits for.
     package var failure: Failure? { self.making.failure }
@@ -273,27 +277,24 @@ package struct SegmentPool<Segment, Failure> {
         return gone
     }
 
-    /// Free files that are too small for the log as it is now. They were dropped durably, so they may be unlinked.
+    /// Files that are unlinked now: free ones that are too small for the log as it is. They were dropped durably.
     package mutating func takeUseless() -> [PoolFile] {
         let useful = self.budget.segmentBytesMin
         let useless = self.free.filter { $0.size < useful }
         self.free.removeAll { $0.size < useful }
-        self.removing += useless
-        return useless
+        self.removals.add(useless)
+        return self.removals.take()
     }
 
     /// The useless files are unlinked. Returns them.
     package mutating func removed() -> [PoolFile] {
-        defer { self.removing.removeAll() }
-        self.bytes -= self.removing.reduce(0) { $0 + Int64($1.size) }
-        return self.removing
+        let gone = self.removals.done()
+        self.bytes -= gone.reduce(0) { $0 + Int64($1.size) }
+        return gone
     }
 
-    /// They could not be unlinked.
-    package mutating func removeFailed() {
-        self.setAside += self.removing
-        self.removing.removeAll()
-    }
+    /// They could not be unlinked, and are tried again.
+    package mutating func removeFailed() { self.removals.failed() }
 
     // MARK: Books
 

@@ -28,6 +28,7 @@ package struct Snapshots<Captured> {
     package private(set) var kept: [SnapshotName]
     /// Found unreadable at the start: they go when there are two whole ones again.
     private var damaged: [String]
+    private var removals = Removals<String>()
     package private(set) var schedule = SnapshotSchedule()
     private var pending = Pending.none
     /// The commit that names the newest one.
@@ -45,7 +46,11 @@ package struct Snapshots<Captured> {
     package var capturesNext: Bool { self.schedule.capturesNext }
 
     package mutating func demand() { self.schedule.demand() }
-    package mutating func tick() { self.schedule.tick() }
+    package mutating func tick() {
+        self.schedule.tick()
+        self.removals.tick()
+    }
+
     package mutating func hurry() { self.schedule.hurry() }
 
     // MARK: The one on its way
@@ -89,14 +94,20 @@ package struct Snapshots<Captured> {
 
     // MARK: Those that are kept
 
-    /// Names of files that may be unlinked: two are kept, and the newest is named by a durable commit.
+    /// Names of files that are unlinked now: two are kept, and the newest is named by a durable commit.
     package mutating func takeOld(durable: LSN) -> [String] {
-        guard self.naming <= durable, self.kept.count >= 2 else { return [] }
-        let old = self.damaged + self.kept.dropLast(2).map(\.name)
-        self.kept.removeFirst(self.kept.count - 2)
-        self.damaged.removeAll()
-        return old
+        if self.naming <= durable, self.kept.count >= 2 {
+            self.removals.add(self.damaged + self.kept.dropLast(2).map(\.name))
+            self.kept.removeFirst(self.kept.count - 2)
+            self.damaged.removeAll()
+        }
+        return self.removals.take()
     }
+
+    package mutating func oldRemoved() { _ = self.removals.done() }
+
+    /// They are tried again.
+    package mutating func oldNotRemoved() { self.removals.failed() }
 
     /// Everything up to here is in the older of the two that are kept, named durably.
     package func covered(durable: LSN) -> LSN {

@@ -28,11 +28,21 @@ package struct FooterSchedule: Sendable {
     package var hasNext: Bool { self.due.contains { $0.wait == 0 } }
 
     /// The next one that can be written now.
+    package var next: UInt64? { self.due.first { $0.wait == 0 }?.order }
+
+    /// Somebody writes that one.
+    package mutating func take(_ order: UInt64) {
+        guard let place = self.due.firstIndex(where: { $0.order == order }) else {
+            preconditionFailure("the footer of segment \(order) is not due")
+        }
+        self.writing.append(self.due.remove(at: place))
+    }
+
+    /// The next one, which somebody writes now.
     package mutating func take() -> UInt64? {
-        guard let place = self.due.firstIndex(where: { $0.wait == 0 }) else { return nil }
-        let footer = self.due.remove(at: place)
-        self.writing.append(footer)
-        return footer.order
+        guard let order = self.next else { return nil }
+        self.take(order)
+        return order
     }
 
     package mutating func done(_ order: UInt64) { _ = self.report(order) }

@@ -9,6 +9,8 @@ struct CommitQueue {
     var closed: [CommitInProgress] = []
     /// Being written, in order.
     var writing: [CommitInProgress] = []
+    /// The next commit has its place in a segment that upkeep is at work on, and the end of that is told.
+    var waitsForUpkeep = false
     /// Changes of leases that the next commit opens with.
     var waitingEvents: WaitingEvents
     let buffers: BufferPool

@@ -40,6 +40,7 @@ extension LogCore {
         if let space { self.files.disk = DiskSpace(free: space.free, total: space.total) }
         self.upkeep.footers.tick()
         self.snapshots.tick()
+        self.files.tick()
         self.files.resume()
         guard case .serving = self.state else { return self.retention.time.heldBack }
         self.capSizes(nowMillis: now.wallMillis)
@@ -174,9 +175,17 @@ extension LogCore {
         return self.commits.open.lsn
     }
 
-    /// Files whose dropping is durable and that no reader holds go back to the pool.
+    /// Files whose dropping is durable and that no reader holds go back to the pool, when no shard knows of them any
+    /// more. Of many shards some forget a segment now and the others with the next call: what it held is hidden.
     func reclaimDropped() {
-        let gone = self.files.reclaim(durable: self.durableLSN, isHeld: { $0.pins > 0 }) {
+        let durable = self.durableLSN
+        var left = Self.shardsAtOnce
+        for (segment, lsn) in self.files.dropping where left > 0 && lsn <= durable && segment.pins == 0 {
+            let known = segment.shards.count
+            segment.forgetShards(left)
+            left -= known
+        }
+        let gone = self.files.reclaim(durable: durable, isHeld: { $0.pins > 0 || !$0.shards.isEmpty }) {
             PoolFile(file: $0.header.file, useCount: $0.header.useCount, size: $0.size)
         }
         for segment in gone { segment.forgetShards() }

@@ -100,32 +100,18 @@ extension LogCore {
             namedBy: self.commits.open.lsn)
     }
 
-    /// A full segment's footer that can be written now.
-    func takeFooter() -> FooterJob? {
-        guard let order = self.upkeep.footers.take() else { return nil }
+    /// A full segment's footer that can be written now. Of its shards' indexes at most so many are brought together;
+    /// where there are more, the next call goes on.
+    func takeFooter(shards max: Int = .max) -> FooterJob? {
+        guard let order = self.upkeep.footers.next else { return nil }
         guard let segment = self.segment(order: order) else {
             preconditionFailure("a segment without a footer is not dropped")
         }
-        self.collectIndex(of: segment)
-        let footer = self.footer(of: segment)
-        return FooterJob(segment: segment, footer: footer, size: self.finalSize(of: segment, footer))
-    }
-
-    /// A segment of this term keeps its size, so that it can be recycled; one that a crash left half full is cut.
-    private func finalSize(of segment: Segment, _ footer: SegmentFooter) -> Int {
-        guard segment.header.term < self.term else { return segment.size }
-        let entries = footer.shards.reduce(0) { $0 + $1.index.entries.count }
-        let cut = segment.durableEnd + SegmentFooter.diskBytes(shards: footer.shards.count, entries: entries)
-        return min(cut, segment.size)
-    }
-
-    func footer(of segment: Segment) -> SegmentFooter {
-        SegmentFooter(
-            firstPrevious: segment.state.firstPrevious, last: segment.last, endOffset: UInt64(segment.durableEnd),
-            timeMillis: segment.state.timeMillis, acknowledged: segment.state.acknowledged,
-            shards: (segment.index ?? [:]).map {
-                .init(stream: $0.key.stream, shard: $0.key.shard, index: $0.value)
-            }.sorted { ($0.stream, $0.shard) < ($1.stream, $1.shard) })
+        guard self.collectIndex(of: segment, shards: max) else { return nil }
+        self.upkeep.footers.take(order)
+        return FooterJob(
+            segment: segment, state: segment.state, index: segment.index ?? [:],
+            isCut: segment.header.term < self.term)
     }
 
     /// `size` is that of the file now.

@@ -78,7 +78,11 @@ package struct Acknowledged {
 }
 
 extension LogCore {
-    /// Whether there is something to write and room in the pipeline.
+    /// Whether a writer finds a task now. There may be work and none that can be begun: then whoever writes sleeps
+    /// until the upkeep that stands in its way is over.
+    package var hasTask: Bool { self.hasWork && !self.commits.waitsForUpkeep }
+
+    /// Whether there is something to write and room in the pipeline. A log that ends ends when there is none.
     package var hasWork: Bool {
         if case .stopped = self.state { return false }
         if case .recovering = self.state { return false }
@@ -92,6 +96,7 @@ extension LogCore {
 
     /// The next commit for the disk: an older closed one, or the open one as it is.
     package func takeTask() -> WriterTask? {
+        self.commits.waitsForUpkeep = false
         guard self.hasWork else { return nil }
         if self.commits.closed.isEmpty { self.closeOpen() }
         let commit = self.commits.closed[0]
@@ -104,13 +109,18 @@ extension LogCore {
             case .segment(let next):
                 segment = next
                 self.roll(to: segment)
-            case .busy: return nil
+            case .busy:
+                self.commits.waitsForUpkeep = true
+                return nil
             case .none:
                 let need =
                     SegmentHeader.bytes + bytes
                     + SegmentFooter.diskBytes(shards: commit.entryCount, entries: commit.entryCount)
                 if let failure = self.files.failure { return .blocked(failure) }
-                if self.waitsForPreparation(of: need) { return nil }
+                if self.waitsForPreparation(of: need) {
+                    self.commits.waitsForUpkeep = true
+                    return nil
+                }
                 return .prepare(self.planPreparation(atLeast: need, ahead: false))
             }
         }
@@ -253,10 +263,14 @@ extension LogCore {
         shard.current = ShardIndex()
     }
 
-    /// All index entries of a full segment, brought together.
-    func collectIndex(of segment: Segment) {
-        for shard in segment.shards where shard.currentSegment === segment { Self.retireCurrent(of: shard) }
+    /// Brings the index entries of a full segment together, of so many shards. Whether all are.
+    func collectIndex(of segment: Segment, shards max: Int) -> Bool {
+        for shard in segment.takeUncollected(max) where shard.currentSegment === segment {
+            Self.retireCurrent(of: shard)
+        }
+        guard segment.isCollected else { return false }
         if segment.index == nil { segment.index = [:] }
+        return true
     }
 
     /// The events of a commit are durable: readers see what they changed. Returns the shards that ended with them.

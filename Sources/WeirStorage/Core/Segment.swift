@@ -22,6 +22,8 @@ final class Segment: @unchecked Sendable {
     var index: [ShardRef: ShardIndex]?
     /// Shards that have a stretch of records in it.
     private(set) var shards: [ShardState] = []
+    /// Of so many of them the index was brought together.
+    private var collected = 0
     /// Readers of the disk that hold the file.
     var pins = 0
     /// Position among indexes in memory, for giving up the oldest.
@@ -91,11 +93,27 @@ final class Segment: @unchecked Sendable {
         self.shards.append(shard)
     }
 
+    /// The next shards, at most so many, whose index is to be brought together.
+    func takeUncollected(_ max: Int) -> ArraySlice<ShardState> {
+        let next = self.shards[self.collected...].prefix(max)
+        self.collected = next.endIndex
+        return next
+    }
+
+    var isCollected: Bool { self.collected == self.shards.count }
+
     /// No shard has records in it any more: it was dropped, or the log that it belonged to is gone.
     func forgetShards() {
-        for shard in self.shards { shard.forget(self) }
-        self.shards.removeAll()
+        self.forgetShards(.max)
         self.index = nil
+    }
+
+    /// As above, for at most so many shards that still know of it.
+    func forgetShards(_ max: Int) {
+        let gone = Swift.min(max, self.shards.count)
+        for shard in self.shards.suffix(gone) { shard.forget(self) }
+        self.shards.removeLast(gone)
+        self.collected = Swift.min(self.collected, self.shards.count)
     }
 }
 

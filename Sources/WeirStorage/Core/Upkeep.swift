@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import WeirLog
+import WeirModel
 
 /// Work beside the way of a put: decided under the log's lock, done without it, reported under it again. The upkeep
 /// thread and the simulator go the same way.
@@ -16,7 +17,8 @@ package enum UpkeepTask {
 package enum UpkeepDone {
     case prepared(any File)
     case filled
-    case footer
+    /// `size` is that of the file now.
+    case footer(size: Int)
     case snapshot(checksum: UInt32)
     case removed
 }
@@ -37,13 +39,36 @@ package struct FillJob {
 /// The index of a full segment on its way to the end of its file.
 package struct FooterJob {
     let segment: Segment
-    let footer: SegmentFooter
-    /// Bytes of the file from then on.
-    let size: Int
+    /// As they were when the last commit was on the disk.
+    let state: SegmentState
+    let index: [ShardRef: ShardIndex]
+    /// A segment of this term keeps its size, so that it can be recycled; one that a crash left half full is cut.
+    let isCut: Bool
 
-    func perform(_ fileSystem: any FileSystem) throws(FileError) {
+    /// Puts the footer together and writes it: without the lock, for the segment may hold many shards. Returns the
+    /// bytes of the file from then on.
+    func perform(_ fileSystem: any FileSystem) throws(FileError) -> Int {
+        let footer = self.footer
+        let size = self.finalSize(footer)
         let file = try fileSystem.open(Segment.fileName(self.segment.header.file), .log)
-        try self.footer.write(to: file, size: self.size, useCount: self.segment.header.useCount)
+        try footer.write(to: file, size: size, useCount: self.segment.header.useCount)
+        return size
+    }
+
+    private var footer: SegmentFooter {
+        SegmentFooter(
+            firstPrevious: self.state.firstPrevious, last: self.state.last, endOffset: UInt64(self.state.durableEnd),
+            timeMillis: self.state.timeMillis, acknowledged: self.state.acknowledged,
+            shards: self.index.map {
+                .init(stream: $0.key.stream, shard: $0.key.shard, index: $0.value)
+            }.sorted { ($0.stream, $0.shard) < ($1.stream, $1.shard) })
+    }
+
+    private func finalSize(_ footer: SegmentFooter) -> Int {
+        guard self.isCut else { return self.state.size }
+        let entries = footer.shards.reduce(0) { $0 + $1.index.entries.count }
+        let cut = self.state.durableEnd + SegmentFooter.diskBytes(shards: footer.shards.count, entries: entries)
+        return min(cut, self.state.size)
     }
 }
 
@@ -54,7 +79,7 @@ extension UpkeepTask: CustomStringConvertible {
         case .fill(let job):
             "\(job.fill.bytes) zeros at \(job.fill.offset) of \(Segment.fileName(job.fill.segment.header.file))"
         case .footer(let job):
-            "footer of \(Segment.fileName(job.segment.header.file)), up to \(job.footer.last.lsn), \(job.size) bytes"
+            "footer of \(Segment.fileName(job.segment.header.file)), up to \(job.state.last.lsn)"
         case .snapshot(let snapshot): "snapshot of \(snapshot.lsn)"
         case .remove(let names): "remove \(names.joined(separator: ", "))"
         }
@@ -81,14 +106,26 @@ extension UpkeepTask {
             try job.perform()
             return .filled
         case .footer(let job):
-            try job.perform(fileSystem)
-            return .footer
+            return .footer(size: try job.perform(fileSystem))
         case .snapshot(let snapshot): return .snapshot(checksum: try snapshot.perform(fileSystem))
         case .remove(let names):
-            for name in names { try fileSystem.remove(name) }
-            try fileSystem.syncFolder()
+            try Self.remove(names, fileSystem)
             return .removed
         }
+    }
+
+    /// One that cannot be unlinked holds up no other, and what has gone before is no failure.
+    private static func remove(_ names: [String], _ fileSystem: any FileSystem) throws(FileError) {
+        var failure: FileError?
+        for name in names {
+            do throws(FileError) {
+                try fileSystem.remove(name)
+            } catch {
+                if error.kind != .notFound { failure = failure ?? error }
+            }
+        }
+        try fileSystem.syncFolder()
+        if let failure { throw failure }
     }
 
     /// As `perform`, with the failure as a value.
@@ -98,6 +135,9 @@ extension UpkeepTask {
 }
 
 extension LogCore {
+    /// Shards that one stay under the lock looks at for the sake of a segment that is full or dropped.
+    static var shardsAtOnce: Int { 1024 }
+
     /// The most urgent upkeep, or nothing. One task at a time; `finished` reports it. Without a time nothing is filled
     /// ahead.
     package func nextUpkeep(nowNanos: UInt64? = nil) -> UpkeepTask? {
@@ -105,7 +145,7 @@ extension LogCore {
         case .stopped, .recovering: return nil
         case .serving, .closing: break
         }
-        if let footer = self.takeFooter() { return .footer(footer) }
+        if let footer = self.takeFooter(shards: Self.shardsAtOnce) { return .footer(footer) }
         if let snapshot = self.snapshots.take() { return .snapshot(snapshot) }
         let old =
             self.snapshots.takeOld(durable: self.durableLSN)
@@ -117,19 +157,23 @@ extension LogCore {
 
     /// A task ended, well or not. It must be one of this core: what an earlier term began counts for nothing.
     package func finished(_ task: UpkeepTask, _ result: Result<UpkeepDone, FileError>) {
+        self.commits.waitsForUpkeep = false
         switch (task, result) {
         case (.prepare(let preparation), .success(.prepared(let file))): self.prepared(preparation, .success(file))
         case (.prepare(let preparation), .failure(let error)): self.prepared(preparation, .failure(error))
         case (.fill(let job), let result): self.filled(job, result)
-        case (.footer(let job), .success): self.footerDone(job.segment, size: job.size)
+        case (.footer(let job), .success(.footer(let size))): self.footerDone(job.segment, size: size)
         case (.snapshot(let snapshot), .success(.snapshot(let checksum))):
             self.snapshotDone(snapshot, checksum: checksum)
         case (.snapshot, .failure): self.snapshots.failed()
         case (.footer(let job), .failure): self.upkeep.footers.failed(job.segment.header.order)
         case (.remove, .success):
+            self.snapshots.oldRemoved()
             // An open file would keep its bytes on the disk.
             for file in self.files.removed() { self.reading.files.forget(file.file) }
-        case (.remove, .failure): self.files.removeFailed()
+        case (.remove, .failure):
+            self.snapshots.oldNotRemoved()
+            self.files.removeFailed()
         default: break
         }
     }

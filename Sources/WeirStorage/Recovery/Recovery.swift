@@ -145,22 +145,16 @@ package struct Recovery {
         }
         if folder.logID == nil {
             try folder.initialize(self.fileSystem, logID: logID)
-        } else if let damage = folder.formatDamage {
-            do throws(FileError) { try folder.mend(self.fileSystem, logID: logID) } catch {
-                throw self.cannotOpen(error)
-            }
-            self.report.lines.append("\(damage); it was written again from the headers of the log segments")
         }
         for name in folder.unknown where name != "lost+found" {
             self.report.lines.append("\(name) in the data folder is not Weir's: left alone")
         }
         do throws(FileError) {
             let candidates = try self.examine(folder, logID: logID)
-            // What follows is written as this version does; one that reads less must not open the folder any more.
-            try self.upgrade(folder, logID: logID)
+            // All this was there before, in the form in which it was.
             self.writeRebuiltHeaders()
             try self.rewriteUnproven()
-            return try self.begin(logID: logID, nextOrder: (candidates.map(\.header.order).max() ?? 0) + 1)
+            return try self.begin(folder, logID: logID, nextOrder: (candidates.map(\.header.order).max() ?? 0) + 1)
         } catch {
             self.letGo()
             throw self.cannotOpen(error)
@@ -182,15 +176,34 @@ package struct Recovery {
         return candidates
     }
 
-    /// The format file says the newest version before anything is written in it. A snapshot follows, so that the older
-    /// forms leave the folder with the segments that hold them.
-    private mutating func upgrade(_ folder: DataFolder, logID: UInt64) throws(FileError) {
+    /// The format file says the newest version before anything is written in it: one that reads less must not open the
+    /// folder any more. A snapshot follows, so that the older forms leave the folder with the segments that hold them.
+    /// A file that was damaged is written again. Where the disk is full, the ends of older segments are cut first: that
+    /// has one form in all versions.
+    private mutating func mendFormat(_ folder: DataFolder, of core: LogCore) throws(FileError) {
+        guard folder.format != LogFormat.version || folder.formatDamage != nil else { return }
+        do throws(FileError) {
+            try folder.mend(self.fileSystem, logID: core.logID)
+        } catch {
+            guard error.kind == .noSpace else { throw error }
+            self.cutEnds(of: core)
+            try folder.mend(self.fileSystem, logID: core.logID)
+        }
+        if let damage = folder.formatDamage {
+            self.report.lines.append("\(damage); it was written again from the headers of the log segments")
+        }
         guard folder.format != LogFormat.version else { return }
-        try folder.mend(self.fileSystem, logID: logID)
-        self.wantsSnapshot = true
         self.report.lines.append(
             "the data folder was of format \(folder.format) and is of format \(LogFormat.version) from now on: older "
                 + "versions of weir do not open it any more")
+    }
+
+    /// Writes the footers of segments that a crash left half full, behind which their files end.
+    private func cutEnds(of core: LogCore) {
+        while let job = core.takeFooter() {
+            let task = UpkeepTask.footer(job)
+            core.finished(task, task.result(self.fileSystem))
+        }
     }
 
     /// Segments and shards name each other: without this a recovery that failed would keep its files open.
@@ -264,7 +277,9 @@ package struct Recovery {
         return files
     }
 
-    private mutating func begin(logID: UInt64, nextOrder: UInt64) throws(FileError) -> LogCore {
+    private mutating func begin(
+        _ folder: DataFolder, logID: UInt64, nextOrder: UInt64
+    ) throws(FileError) -> LogCore {
         let core = LogCore(
             self.configuration,
             LogCore.Start(
@@ -284,7 +299,9 @@ package struct Recovery {
         for stream in streams { core.trackCap(of: stream.id) }
         // A node that never fills a segment between its crashes would never take one otherwise, and keep every segment.
         let covered = self.snapshotPoint?.lsn ?? .none
-        if self.wantsSnapshot || self.segments.count(where: { $0.last.lsn > covered }) >= Self.uncoveredMax {
+        if self.wantsSnapshot || folder.format != LogFormat.version
+            || self.segments.count(where: { $0.last.lsn > covered }) >= Self.uncoveredMax
+        {
             core.snapshots.demand()
         }
         // Those of which only the footer was read.
@@ -294,6 +311,7 @@ package struct Recovery {
             segment.state.fill()
             if !segment.footerWritten, !segment.isDamaged { core.upkeep.footers.demand(segment.header.order) }
         }
+        try self.mendFormat(folder, of: core)
         try self.beginSegment(of: core)
         return core
     }
@@ -323,10 +341,7 @@ package struct Recovery {
                 case .io where preparation.recycled: continue
                 case .noSpace where !endsAreCut:
                     endsAreCut = true
-                    while let job = core.takeFooter() {
-                        let task = UpkeepTask.footer(job)
-                        core.finished(task, task.result(self.fileSystem))
-                    }
+                    self.cutEnds(of: core)
                 case .noSpace where half >= LogBudget.segmentBytesLeast: size = half
                 default: throw error
                 }

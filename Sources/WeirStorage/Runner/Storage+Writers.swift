@@ -89,7 +89,7 @@ extension Storage {
         let (task, more, ended) = self.monitor.withLock { running -> (WriterTask?, Bool, Bool) in
             guard let task = running.core.takeTask() else { return (nil, false, running.writersMayEnd) }
             running.busy += 1
-            return (task, running.core.hasWork, false)
+            return (task, running.core.hasTask, false)
         }
         if more { self.monitor.wakeWorker() }
         switch task {
@@ -106,7 +106,7 @@ extension Storage {
 
     /// Sleeps until there is something to take, or nothing will come any more.
     private func waitForWork() {
-        self.monitor.waitForWork { $0.core.hasWork || $0.writersMayEnd ? () : nil }
+        self.monitor.waitForWork { $0.core.hasTask || $0.writersMayEnd ? () : nil }
     }
 
     /// Makes a segment on the calling thread and reports it.

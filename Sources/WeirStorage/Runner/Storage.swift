@@ -119,7 +119,7 @@ package final class Storage: Sendable {
         var work = false
         defer { if work { self.monitor.wakeWorker() } }
         return try self.monitor.withLock { running throws(E) in
-            defer { work = running.core.hasWork }
+            defer { work = running.core.hasTask }
             return try body(running.core)
         }
     }
@@ -137,7 +137,7 @@ package final class Storage: Sendable {
         }
         return try self.monitor.withLock { running throws(E) in
             defer {
-                work = running.core.hasWork
+                work = running.core.hasTask
                 isEnough = running.core.isWorthAWrite
             }
             return try body(running.core)

@@ -57,7 +57,7 @@ import WeirTestKit
         }
     }
 
-    @Test(arguments: 0..<400) func aDraftLeavesWhatItsEventLeaves(seed: UInt64) throws {
+    @Test(arguments: 0..<200) func aDraftLeavesWhatItsEventLeaves(seed: UInt64) throws {
         var random = WeirTestKit.SplitMix64(seed: seed)
         var node = try LeaseNode(shards: random.pick([1, 2, 5, 63, 64, 65, 130]))
         let isReset = random.chance(2, of: 3)
@@ -102,7 +102,7 @@ import WeirTestKit
     }
 
     /// However many rows there are, what is done under the lock is what has changed.
-    @Test(arguments: [10, 1_000, 9_000]) func onlyWhatHasChangedIsDoneAgain(shards: Int) throws {
+    @Test(arguments: [10, 1_000, 3_000]) func onlyWhatHasChangedIsDoneAgain(shards: Int) throws {
         var node = try LeaseNode(shards: shards)
         try node.run(.createApplication(node.application, from: .trimHorizon))
         let command = LeaseCommand.reset(node.application, shard: nil, to: .trimHorizon, force: true, reason: "x")
