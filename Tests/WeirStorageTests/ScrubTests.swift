@@ -78,8 +78,14 @@ import WeirTestKit
         }
         let segment = try #require(again, "the file is used again")
         #expect(segment.header.useCount > first.header.useCount)
-        let next = try scrubber.verify(
-            ScrubPiece(segment: segment, offset: SegmentHeader.bytes, end: segment.durableEnd), rig.disk)
-        #expect(next.damage.isEmpty)
+        let anew = ScrubPiece(segment: segment, offset: SegmentHeader.bytes, end: segment.durableEnd)
+        // What it still has in memory is of the use before, and whole.
+        let name = Segment.fileName(number)
+        let target = try #require(rig.commits(of: name).dropFirst().first)
+        let damaged = rig.disk.copy { $0[name]?[target.offset + 200] ^= 4 }
+        let range = target.offset..<target.offset + target.header.paddedLength
+        var fresh = scrubber
+        #expect(try fresh.verify(anew, damaged).damage == [range])
+        #expect(try scrubber.verify(anew, rig.disk).damage.isEmpty)
     }
 }
