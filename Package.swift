@@ -51,6 +51,8 @@ let package = Package(
         .target(name: "CWeirCodecs", cSettings: cSettings, linkerSettings: codecLibraries),
         .target(name: "CWeirBuild", cSettings: cSettings + buildSettings),
         .target(name: "WeirModel", dependencies: ["CWeir"], swiftSettings: settings),
+        // What the system gives, behind protocols: time, files, threads, chance
+        .target(name: "WeirIO", dependencies: ["CWeir", "WeirModel"], swiftSettings: settings),
         .target(name: "WeirJSON", swiftSettings: settings),
         // Layer 1: decisions and forms, without I/O
         .target(name: "WeirProtocol", dependencies: ["CWeir", "WeirModel"], swiftSettings: settings),
@@ -58,37 +60,39 @@ let package = Package(
         .target(name: "WeirCatalog", dependencies: ["WeirModel"], swiftSettings: settings),
         // Layer 2: the log on files
         .target(
-            name: "WeirStorage", dependencies: ["CWeir", "WeirModel", "WeirLog", "WeirCatalog"], swiftSettings: settings
-        ),
+            name: "WeirStorage", dependencies: ["CWeir", "WeirIO", "WeirModel", "WeirLog", "WeirCatalog"],
+            swiftSettings: settings),
         // Layer 3: what every door of a node stands on
         .target(
             name: "WeirEngine",
             dependencies: [
-                "CWeir", "WeirCatalog", "WeirLog", "WeirModel", "WeirStorage",
+                "CWeir", "WeirCatalog", "WeirIO", "WeirLog", "WeirModel", "WeirStorage",
                 .product(name: "DequeModule", package: "swift-collections"),
             ], swiftSettings: settings),
         // Layer 4: a node, and the client
         .target(
             name: "WeirServer",
             dependencies: [
-                "CWeir", "WeirCatalog", "WeirEngine", "WeirLog", "WeirModel", "WeirProtocol", "WeirStorage", logging,
+                "CWeir", "WeirCatalog", "WeirEngine", "WeirIO", "WeirLog", "WeirModel", "WeirProtocol", "WeirStorage",
+                logging,
             ] + nio, swiftSettings: settings),
         .target(
-            name: "WeirClient", dependencies: ["WeirModel", "WeirProtocol", logging] + nio, swiftSettings: settings),
+            name: "WeirClient", dependencies: ["WeirIO", "WeirModel", "WeirProtocol", logging] + nio,
+            swiftSettings: settings),
         .target(
-            name: "WeirConsumer", dependencies: ["WeirJSON", "WeirModel", "WeirClient", logging],
+            name: "WeirConsumer", dependencies: ["WeirIO", "WeirJSON", "WeirModel", "WeirClient", logging],
             swiftSettings: settings),
         // One import for one program
         .target(name: "WeirKit", dependencies: ["WeirModel", "WeirClient", "WeirConsumer"], swiftSettings: settings),
         .target(
             name: "WeirDelivery",
-            dependencies: ["CWeir", "CWeirCodecs", "WeirJSON", "WeirModel", "WeirClient", "WeirConsumer"],
+            dependencies: ["CWeir", "CWeirCodecs", "WeirIO", "WeirJSON", "WeirModel", "WeirClient", "WeirConsumer"],
             swiftSettings: settings),
         // Layer 5: the command line, and the one executable
         .target(
             name: "WeirCommands",
             dependencies: [
-                "CWeir", "CWeirBuild", "WeirCatalog", "WeirClient", "WeirConsumer", "WeirDelivery", "WeirJSON",
+                "CWeir", "CWeirBuild", "WeirCatalog", "WeirClient", "WeirConsumer", "WeirDelivery", "WeirIO", "WeirJSON",
                 "WeirModel", "WeirProtocol", "WeirServer", "WeirStorage", logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
@@ -121,13 +125,14 @@ let package = Package(
             path: "Tests/Tools/weir-harness", swiftSettings: settings),
         // For tests: a disk that forgets, a judge of histories, and the simulator that plays them
         .target(
-            name: "WeirTestKit", dependencies: ["CWeir", "WeirModel", "WeirLog", "WeirCatalog", "WeirStorage"],
+            name: "WeirTestKit",
+            dependencies: ["CWeir", "WeirIO", "WeirModel", "WeirLog", "WeirCatalog", "WeirStorage"],
             path: "Tests/Support/WeirTestKit", swiftSettings: settings),
         .target(
             name: "WeirSimulator",
             dependencies: [
-                "WeirModel", "WeirLog", "WeirCatalog", "WeirStorage", "WeirEngine", "WeirClient", "WeirConsumer",
-                "WeirTestKit",
+                "WeirIO", "WeirModel", "WeirLog", "WeirCatalog", "WeirStorage", "WeirEngine", "WeirClient",
+                "WeirConsumer", "WeirTestKit",
             ], path: "Tests/Support/WeirSimulator", swiftSettings: settings),
         .executableTarget(
             name: "weir-sim", dependencies: ["WeirSimulator"], path: "Tests/Tools/weir-sim", swiftSettings: settings),
@@ -136,6 +141,7 @@ let package = Package(
             name: "CWeirTests", dependencies: ["CWeir", .product(name: "Crypto", package: "swift-crypto")],
             swiftSettings: settings),
         .testTarget(name: "WeirModelTests", dependencies: ["WeirModel"], swiftSettings: settings),
+        .testTarget(name: "WeirIOTests", dependencies: ["WeirIO", "WeirTestKit"], swiftSettings: settings),
         .testTarget(name: "WeirJSONTests", dependencies: ["WeirJSON", "WeirTestKit"], swiftSettings: settings),
         .testTarget(
             name: "WeirProtocolTests", dependencies: ["CWeir", "WeirModel", "WeirProtocol"], swiftSettings: settings),
@@ -147,35 +153,42 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(
             name: "WeirStorageTests",
-            dependencies: ["WeirStorage", "WeirCatalog", "WeirLog", "WeirModel", "WeirTestKit"], exclude: ["Golden"],
+            dependencies: ["WeirIO", "WeirStorage", "WeirCatalog", "WeirLog", "WeirModel", "WeirTestKit"],
+            exclude: ["Golden"],
             swiftSettings: settings),
         .testTarget(
             name: "WeirSimulatorTests", dependencies: ["WeirSimulator"], swiftSettings: settings),
         .testTarget(
             name: "WeirEngineTests",
-            dependencies: ["WeirCatalog", "WeirEngine", "WeirLog", "WeirModel", "WeirStorage", "WeirTestKit"],
+            dependencies: [
+                "WeirCatalog", "WeirEngine", "WeirIO", "WeirLog", "WeirModel", "WeirStorage", "WeirTestKit",
+            ],
             swiftSettings: settings),
         .testTarget(
             name: "WeirServerTests",
             dependencies: [
-                "CWeir", "WeirCatalog", "WeirEngine", "WeirLog", "WeirModel", "WeirProtocol", "WeirServer",
-                "WeirStorage",
-                "WeirTestKit", logging,
+                "CWeir", "WeirCatalog", "WeirEngine", "WeirIO", "WeirLog", "WeirModel", "WeirProtocol", "WeirServer",
+                "WeirStorage", "WeirTestKit", logging,
             ] + nio, swiftSettings: settings),
         .testTarget(
-            name: "WeirClientTests", dependencies: ["WeirEngine", "WeirModel", "WeirProtocol", "WeirClient"] + nio,
+            name: "WeirClientTests",
+            dependencies: ["WeirEngine", "WeirIO", "WeirModel", "WeirProtocol", "WeirClient", "WeirTestKit"] + nio,
             swiftSettings: settings),
         .testTarget(
-            name: "WeirConsumerTests", dependencies: ["WeirModel", "WeirClient", "WeirConsumer"],
+            name: "WeirConsumerTests",
+            dependencies: ["WeirIO", "WeirModel", "WeirClient", "WeirConsumer", "WeirTestKit"],
             swiftSettings: settings),
         .testTarget(
             name: "WeirDeliveryTests",
-            dependencies: ["CWeirDecoders", "WeirClient", "WeirConsumer", "WeirDelivery", "WeirModel", "WeirTestKit"],
+            dependencies: [
+                "CWeirDecoders", "WeirClient", "WeirConsumer", "WeirDelivery", "WeirIO", "WeirModel", "WeirTestKit",
+            ],
             swiftSettings: settings),
         .testTarget(
             name: "weirTests",
             dependencies: [
-                "CWeir", "WeirClient", "WeirCommands", "WeirConsumer", "WeirJSON", "WeirModel", "WeirProtocol",
+                "CWeir", "WeirClient", "WeirCommands", "WeirConsumer", "WeirIO", "WeirJSON", "WeirModel",
+                "WeirProtocol",
                 "WeirServer", "WeirStorage", logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ] + nio, swiftSettings: settings),

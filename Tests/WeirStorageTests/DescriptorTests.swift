@@ -2,6 +2,7 @@
 import Synchronization
 import Testing
 import WeirCatalog
+import WeirIO
 import WeirLog
 import WeirModel
 import WeirTestKit
@@ -311,7 +312,7 @@ import WeirTestKit
         var last = LSN.none
         for _ in 0..<8 { last = try self.append(filler, ref, storage) }
         #expect(box.wait(for: { if case .notice = $0 { true } else { false } }, count: 1))
-        WeirStorage.Thread.start("test-stop") {
+        WeirIO.Thread.start("test-stop") {
             storage.shutdown()
             box.note(.notice("stopped"))
         }

@@ -2,6 +2,7 @@
 import Synchronization
 import Testing
 import WeirCatalog
+import WeirIO
 import WeirLog
 import WeirModel
 import WeirTestKit

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import WeirIO
 
 @testable import WeirLog
 @testable import WeirStorage

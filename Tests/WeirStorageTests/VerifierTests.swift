@@ -2,6 +2,7 @@
 import Foundation
 import Testing
 import WeirCatalog
+import WeirIO
 import WeirLog
 import WeirModel
 

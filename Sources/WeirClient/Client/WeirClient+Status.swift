@@ -13,9 +13,9 @@ extension WeirClient {
 
     /// Asks whether the node is there.
     public func ping(timeout: Duration? = nil) async throws -> PingReply {
-        let start = self.clock.nanoseconds
+        let start = self.clock.monotonicNanos
         let answer = try await self.call(Ping(), timeout: timeout, isRepeatable: true)
-        let nanos = self.clock.nanoseconds - start
+        let nanos = self.clock.monotonicNanos - start
         return PingReply(
             serverTimeMillis: answer.serverTimeMillis, roundTrip: .nanoseconds(Int64(clamping: nanos)))
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Synchronization
+import WeirIO
 import WeirModel
 import WeirProtocol
 
@@ -11,7 +12,7 @@ import WeirProtocol
 public final class WeirClient: Sendable {
     public let configuration: ClientConfiguration
     let transport: any Transport
-    let clock: any ClientClock
+    let clock: any Clock
     let dice: Dice
     let watch: ConnectionWatch?
     private let control: ConnectionKeeper
@@ -36,7 +37,7 @@ public final class WeirClient: Sendable {
     }
 
     package init(
-        _ configuration: ClientConfiguration, transport: any Transport, clock: any ClientClock = SystemClock(),
+        _ configuration: ClientConfiguration, transport: any Transport, clock: any Clock = SystemClock(),
         dice: @escaping Dice = systemDice
     ) throws(WeirError) {
         try configuration.validate()
@@ -55,7 +56,7 @@ public final class WeirClient: Sendable {
     }
 
     static func settings(
-        _ configuration: ClientConfiguration, clock: any ClientClock, sessionID: UInt64, connectionNumber: UInt64 = 0,
+        _ configuration: ClientConfiguration, clock: any Clock, sessionID: UInt64, connectionNumber: UInt64 = 0,
         putSink: (any PutSink)?, watch: ConnectionWatch?
     ) throws(WeirError) -> ClientConnection.Settings {
         ClientConnection.Settings(
@@ -103,7 +104,7 @@ public final class WeirClient: Sendable {
 
 extension WeirClient {
     func deadline(_ timeout: Duration?) -> UInt64 {
-        self.clock.nanoseconds + (timeout ?? self.configuration.callTimeout).nanos
+        self.clock.monotonicNanos + (timeout ?? self.configuration.callTimeout).nanos
     }
 
     /// Asks and waits. Repeats what the server wants repeated until the time is up; a request that may have been
@@ -125,7 +126,7 @@ extension WeirClient {
             do {
                 return try await ask(connection)
             } catch let error as WeirError {
-                let now = self.clock.nanoseconds
+                let now = self.clock.monotonicNanos
                 let decision = self.configuration.retry.decide(
                     error, attempt: attempts, isRepeatable: isRepeatable, dice: self.dice())
                 guard case .again(let pause) = decision, now + pause < deadline else { throw error }

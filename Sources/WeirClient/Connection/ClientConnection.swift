@@ -2,6 +2,7 @@
 import Logging
 import NIOCore
 import Synchronization
+import WeirIO
 import WeirModel
 import WeirProtocol
 
@@ -16,7 +17,7 @@ final class ClientConnection: FrameReceiver {
 
     struct Settings: Sendable {
         let hello: Hello
-        let clock: any ClientClock
+        let clock: any Clock
         let connectTimeout: Duration
         let pingInterval: Duration
         let logger: Logger?
@@ -47,7 +48,7 @@ final class ClientConnection: FrameReceiver {
 
     private init(_ settings: Settings) {
         self.settings = settings
-        let now = settings.clock.nanoseconds
+        let now = settings.clock.monotonicNanos
         self.opening = PendingCall(deadline: now + settings.connectTimeout.nanos)
         self.state = Mutex(State(session: ClientSession(hello: settings.hello), lastHeard: now))
         let alarm = Alarm(clock: settings.clock) { [weak self] in self?.timeHasPassed() }
@@ -82,7 +83,7 @@ final class ClientConnection: FrameReceiver {
             frames.close()
             throw error
         }
-        connection.arm(at: settings.clock.nanoseconds + settings.pingInterval.nanos)
+        connection.arm(at: settings.clock.monotonicNanos + settings.pingInterval.nanos)
         return connection
     }
 
@@ -207,7 +208,7 @@ extension ClientConnection {
     func received(_ header: FrameHeader, _ frame: ByteBuffer, isOwned: Bool) {
         var payload = frame
         payload.moveReaderIndex(forwardBy: FrameHeader.bytes)
-        let now = self.settings.clock.nanoseconds
+        let now = self.settings.clock.monotonicNanos
         let received = self.state.withLock { state -> ClientSession<Context>.Received in
             state.lastHeard = now
             state.isPinging = false
@@ -300,7 +301,7 @@ extension ClientConnection {
 
 extension ClientConnection {
     private func timeHasPassed() {
-        let now = self.settings.clock.nanoseconds
+        let now = self.settings.clock.monotonicNanos
         let interval = self.settings.pingInterval.nanos
         let (expired, next, silence) = self.state.withLock { state -> ([PendingCall], UInt64?, UInt64) in
             let expired = state.calls.filter { $0.value.deadline <= now }

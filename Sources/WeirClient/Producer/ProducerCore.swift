@@ -96,7 +96,7 @@ final class ProducerCore: Sendable {
         self.alarms.withLock { $0 = (linger, machine) }
     }
 
-    var now: UInt64 { self.client.clock.nanoseconds }
+    var now: UInt64 { self.client.clock.monotonicNanos }
 
     /// Begins to connect.
     func start() { self.update { _, _ in () } }

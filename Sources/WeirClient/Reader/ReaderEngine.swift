@@ -128,7 +128,7 @@ final class ReaderEngine {
                 let decision = self.client.configuration.retry.decide(
                     error, attempt: failures, isRepeatable: true, dice: self.client.dice())
                 guard case .again(let pause) = decision else { throw error }
-                let now = self.client.clock.nanoseconds
+                let now = self.client.clock.monotonicNanos
                 try self.noteLost(error, now)
                 try await self.client.clock.sleep(until: now + pause)
             }
@@ -172,7 +172,7 @@ final class ReaderEngine {
         for shard in started {
             let bounds = self.bounds.removeValue(forKey: shard) ?? ShardBounds(start: .iterator(.trimHorizon))
             self.cursors[shard] = ShardCursor(
-                start: bounds.start, limit: bounds.limit, creditBytes: credit, now: self.client.clock.nanoseconds)
+                start: bounds.start, limit: bounds.limit, creditBytes: credit, now: self.client.clock.monotonicNanos)
             self.ask(shard)
         }
     }
@@ -185,7 +185,7 @@ final class ReaderEngine {
     /// Subscribes to the shard, or asks it once.
     private func ask(_ shard: ShardNumber) {
         guard let cursor = self.cursors[shard] else { return }
-        self.cursors[shard]?.asks(now: self.client.clock.nanoseconds)
+        self.cursors[shard]?.asks(now: self.client.clock.monotonicNanos)
         self.retrying.remove(shard)
         let lease = self.plan.reader.lease.map {
             ReadLease(application: $0.application.description, counter: $0.counter)
@@ -258,7 +258,7 @@ final class ReaderEngine {
         guard batch.shard == shard, batch.stream == self.plan.stream else {
             throw WeirError(.malformedRequest, "the server does not keep to the protocol: records of another shard")
         }
-        let now = self.client.clock.nanoseconds
+        let now = self.client.clock.monotonicNanos
         try cursor.took(batch, now: now)
         if let bytes = cursor.takeGrant() { slot.grant(bytes) }
         if let polling {
@@ -275,7 +275,7 @@ final class ReaderEngine {
     }
 
     private func ended(_ shard: ShardNumber, _ error: WeirError) throws {
-        let now = self.client.clock.nanoseconds
+        let now = self.client.clock.monotonicNanos
         self.slots[shard] = nil
         let verdict = self.cursors[shard]?.ended(
             error, retry: self.client.configuration.retry, now: now, dice: self.client.dice())
@@ -296,7 +296,7 @@ final class ReaderEngine {
 
     /// Subscribes again where it is time, asks after shards that are silent, and sets the alarm for the rest.
     private func doWhatIsDue() {
-        let now = self.client.clock.nanoseconds
+        let now = self.client.clock.monotonicNanos
         var next: UInt64?
         for shard in self.retrying {
             guard let retryAt = self.cursors[shard]?.retryAt else { continue }
@@ -314,7 +314,7 @@ final class ReaderEngine {
 
     private func probe(_ shard: ShardNumber) {
         self.cursors[shard]?.isProbing = true
-        self.cursors[shard]?.lastHeard = self.client.clock.nanoseconds
+        self.cursors[shard]?.lastHeard = self.client.clock.monotonicNanos
         let (client, stream, mailbox) = (self.client, self.plan.stream, self.mailbox)
         // The reader goes on meanwhile. When it fails the subscription will tell why; it is asked again later.
         self.probes[shard] = Task {

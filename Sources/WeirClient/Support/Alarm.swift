@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 import Synchronization
+import WeirIO
 
 /// One timer for something that often changes its mind: arming it anew costs a comparison, and at most a few timers of
 /// the clock are under way at any time.
 ///
 /// Fires at or before the earliest time that was asked for, so whoever is called looks for what is due, if anything.
 package final class Alarm: Sendable {
-    private let clock: any ClientClock
+    private let clock: any Clock
     private let fire: @Sendable () -> Void
     private let armedFor = Mutex<UInt64?>(nil)
 
-    package init(clock: any ClientClock, _ fire: @escaping @Sendable () -> Void) {
+    package init(clock: any Clock, _ fire: @escaping @Sendable () -> Void) {
         self.clock = clock
         self.fire = fire
     }

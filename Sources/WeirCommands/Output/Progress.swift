@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import CWeir
 import Synchronization
+import WeirIO
 import WeirJSON
 
 /// Records, bytes and rate on stderr while a long command runs, when a person looks there and does not type there.
@@ -8,7 +8,7 @@ final class Progress: Sendable {
     private let records = Atomic<Int>(0)
     private let bytes = Atomic<Int>(0)
     private let verb: String
-    private let begin = weir_monotonic_nanoseconds()
+    private let begin = SystemClock().monotonicNanos
     private let isShown: Bool
 
     /// `verb` says what was done with the records, such as `put`.
@@ -39,7 +39,7 @@ final class Progress: Sendable {
             var last = (records: 0, at: self.begin)
             while !Task.isCancelled {
                 try? await Task.sleep(for: .milliseconds(500))
-                let now = weir_monotonic_nanoseconds()
+                let now = SystemClock().monotonicNanos
                 let records = self.recordCount
                 if Task.isCancelled { break }
                 let rate = Double(records - last.records) * 1e9 / Double(max(1, now - last.at))
@@ -64,7 +64,7 @@ final class Progress: Sendable {
 
     /// What was done in the end, with the average rate.
     func summary(_ what: String) -> String {
-        let seconds = max(0.001, Double(weir_monotonic_nanoseconds() - self.begin) / 1e9)
+        let seconds = max(0.001, Double(SystemClock().monotonicNanos - self.begin) / 1e9)
         return "\(what) (\(SizeText.rounded(Int64(self.byteCount)))) in \(JSONNumber.fixed(seconds, 2)) s, "
             + "\(CountText.describe(Int64(Double(self.recordCount) / seconds)))/s"
     }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import CWeir
 import Synchronization
-import WeirStorage
+import WeirIO
 
 #if canImport(Glibc)
 import Glibc
@@ -75,7 +74,7 @@ enum Interrupts {
         while true {
             var number: Int32 = 0
             guard sigwait(&signals, &number) == 0, !Self.ignored.contains(number) else { continue }
-            Self.step { $0.received(number, now: weir_monotonic_nanoseconds()) }
+            Self.step { $0.received(number, now: SystemClock().monotonicNanos) }
         }
     }
 
@@ -99,11 +98,11 @@ enum Interrupts {
     private static func comeBack(at deadline: UInt64) {
         Thread.start("weir-patience") {
             while true {
-                let now = weir_monotonic_nanoseconds()
+                let now = SystemClock().monotonicNanos
                 guard now < deadline else { break }
                 usleep(UInt32(clamping: min(500_000, (deadline - now) / 1000 + 1)))
             }
-            Self.step { $0.timeHasPassed(now: weir_monotonic_nanoseconds()) }
+            Self.step { $0.timeHasPassed(now: SystemClock().monotonicNanos) }
         }
     }
 

@@ -3,6 +3,7 @@ import ArgumentParser
 import CWeir
 import Logging
 import NIOCore
+import WeirIO
 import WeirServer
 import WeirStorage
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Synchronization
 import WeirClient
+import WeirIO
 
 /// Between the three who work on one lease: who reads its records, who processes them, and who may stop it all. Holds
 /// one batch.
@@ -84,11 +85,11 @@ final class LeaseMailbox: Sendable {
     var stopReason: WorkerMachine.StopReason? { self.state.withLock { $0.stop } }
 
     /// Waits until that time; false when it is to stop, at once then.
-    func pause(until nanoseconds: UInt64, _ clock: any ClientClock) async -> Bool {
+    func pause(until nanoseconds: UInt64, _ clock: any Clock) async -> Bool {
         clock.schedule(at: nanoseconds) { self.change { _ in } }
         return await self.wait { state in
             if state.stop != nil || state.isClosed { return false }
-            return clock.nanoseconds >= nanoseconds ? true : nil
+            return clock.monotonicNanos >= nanoseconds ? true : nil
         }
     }
 

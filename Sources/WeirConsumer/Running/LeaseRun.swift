@@ -122,6 +122,6 @@ struct LeaseRun: Sendable {
     func pause(_ failures: Int) async -> Bool {
         let services = self.core.services
         let nanos = self.core.configuration.retry.policy.pauseNanos(attempt: failures, dice: services.dice())
-        return await self.mailbox.pause(until: services.clock.nanoseconds + nanos, services.clock)
+        return await self.mailbox.pause(until: services.clock.monotonicNanos + nanos, services.clock)
     }
 }

@@ -48,7 +48,7 @@ final class WorkerCore: Sendable {
     }
 
     var status: WorkerStatus {
-        let now = self.services.clock.nanoseconds
+        let now = self.services.clock.monotonicNanos
         return self.state.withLock { state in
             var status = state.status
             status.leases = state.machine.usableCount
@@ -65,7 +65,7 @@ final class WorkerCore: Sendable {
 
     /// Warns, but not of the same again and again.
     func warn(_ trouble: TroubleLog.Trouble, _ message: String) {
-        let now = self.services.clock.nanoseconds
+        let now = self.services.clock.monotonicNanos
         guard let untold = self.state.withLock({ $0.troubles.note(trouble, now: now) }) else { return }
         self.logger?.warning("\(message)\(untold > 0 ? "; the same \(untold) times more since the last time" : "")")
     }
@@ -104,7 +104,7 @@ final class WorkerCore: Sendable {
     /// Actions enter the stream under the lock, so that they are carried out in the order of the decisions.
     private func handle(_ event: Event, _ state: inout State) -> Decided {
         var decided = Decided()
-        for action in state.machine.handle(event, now: self.services.clock.nanoseconds) {
+        for action in state.machine.handle(event, now: self.services.clock.monotonicNanos) {
             switch action {
             case .settle(let ticket, let error):
                 if let waiting = state.tickets.removeValue(forKey: ticket) { decided.settled.append((waiting, error)) }
@@ -129,7 +129,7 @@ final class WorkerCore: Sendable {
     /// Records up to `position` are about to be processed. False when that is not allowed any more.
     func deliver(_ key: LeaseKey, _ position: LeaseCheckpoint) -> Bool {
         self.handle(.delivered(key, position))
-        let now = self.services.clock.nanoseconds
+        let now = self.services.clock.monotonicNanos
         return self.state.withLock { $0.machine.isUsable(key, now: now) }
     }
 
@@ -229,7 +229,7 @@ final class WorkerCore: Sendable {
     }
 
     private func heartbeat(_ call: UInt64, _ seen: UInt64, _ waitMillis: UInt64, _ deadline: UInt64) async {
-        let now = self.services.clock.nanoseconds
+        let now = self.services.clock.monotonicNanos
         let measured = self.state.withLock { $0.rates.measure(now: now) }
         do {
             let assignment = try await self.call(until: deadline) {

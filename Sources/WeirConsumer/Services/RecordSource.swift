@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import WeirClient
+import WeirIO
 import WeirModel
 
 /// Where the records of a lease come from.
@@ -74,12 +75,12 @@ package struct WorkerServices: Sendable {
     package var leases: any LeaseService
     package var source: any RecordSource
     package var deadLetters: (any DeadLetters)?
-    package var clock: any ClientClock
+    package var clock: any Clock
     package var dice: Dice
 
     package init(
         leases: any LeaseService, source: any RecordSource, deadLetters: (any DeadLetters)?,
-        clock: any ClientClock = SystemClock(), dice: @escaping Dice = systemDice
+        clock: any Clock = SystemClock(), dice: @escaping Dice = systemDice
     ) {
         self.leases = leases
         self.source = source

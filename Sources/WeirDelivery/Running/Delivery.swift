@@ -64,7 +64,7 @@ package final class Delivery: Sendable {
         self.board = DeliveryBoard(onWaiting: told.waiting, onTrouble: { current.end() })
     }
 
-    package var status: DeliveryStatus { self.board.status(now: self.settings.clock.nanoseconds) }
+    package var status: DeliveryStatus { self.board.status(now: self.settings.clock.monotonicNanos) }
 
     /// Asks it to end: files are finished, and the shards given to others.
     package func stop() {
@@ -99,7 +99,7 @@ package final class Delivery: Sendable {
 
     private func wait(_ seconds: inout UInt64) async throws {
         let clock = self.settings.clock
-        try await clock.sleep(until: clock.nanoseconds + seconds * 1_000_000_000)
+        try await clock.sleep(until: clock.monotonicNanos + seconds * 1_000_000_000)
         seconds = min(seconds * 2, 30)
     }
 }

@@ -6,7 +6,7 @@ import WeirModel
 extension ShardDelivery {
     func nameDue() async throws {
         while true {
-            let due = self.machine.due(now: self.settings.clock.nanoseconds)
+            let due = self.machine.due(now: self.settings.clock.monotonicNanos)
             guard !due.isEmpty else { return }
             try await self.name(due)
         }

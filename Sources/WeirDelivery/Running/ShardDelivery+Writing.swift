@@ -55,7 +55,7 @@ extension ShardDelivery {
         guard let first = run.first?.sequenceNumber, let last = run.last?.sequenceNumber else { return }
         let turn = self.machine.take(
             slot, first: first, last: last, records: UInt64(run.count),
-            bytes: bytes, now: self.settings.clock.nanoseconds)
+            bytes: bytes, now: self.settings.clock.monotonicNanos)
         if let rests = turn.rests, let part = self.parts[rests] {
             try part.endFrame()
             try await self.stored { () throws(DestinationError) in try part.write(isAll: true) }

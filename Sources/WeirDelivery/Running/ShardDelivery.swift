@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import WeirClient
 import WeirConsumer
+import WeirIO
 import WeirModel
 
 /// What all shards of a delivery have in common.
@@ -12,7 +13,7 @@ package struct DeliverySettings: Sendable {
     package var compression: Compression
     package var files: DeliveryMachine.Settings
     package var form: RecordForm
-    package var clock: any ClientClock
+    package var clock: any Clock
     package var dice: Dice
     /// For tests: another order is a broken protocol.
     package var steps = NamingStep.order
@@ -22,7 +23,7 @@ package struct DeliverySettings: Sendable {
     package init(
         stream: StreamName, streamID: StreamID, application: ApplicationName, pattern: PrefixPattern,
         compression: Compression, files: DeliveryMachine.Settings, form: RecordForm,
-        clock: any ClientClock = SystemClock(), dice: @escaping Dice = systemDice
+        clock: any Clock = SystemClock(), dice: @escaping Dice = systemDice
     ) {
         self.stream = stream
         self.streamID = streamID
@@ -298,7 +299,7 @@ package actor ShardDelivery {
         if self.board.isStopping { self.board.count { $0.unfinished[self.shard] = reason } }
         guard !self.isLost, !Task.isCancelled, !self.board.isStopping else { throw ProcessorStops() }
         let clock = self.settings.clock
-        try? await clock.sleep(until: clock.nanoseconds + nanos)
+        try? await clock.sleep(until: clock.monotonicNanos + nanos)
         nanos = min(nanos * 2, Self.longestPause)
     }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import NIOCore
 import WeirEngine
+import WeirIO
 
 /// An event loop as the engine's lane on it needs it. What the lane's callers have written meanwhile is flushed behind
 /// everything that comes to the lane this way.
@@ -51,8 +52,10 @@ final class EventLoopHost: LaneHost {
             timer.task.cancel()
         }
         let now = context.node.clock.monotonicNanos
-        // A millisecond at least, so that a clock that stands still does not keep the loop busy.
-        let delay = max(1_000_000, nanos > now ? nanos - now : 0)
+        // A millisecond at least, so that a clock that stands still does not keep the loop busy. A second at most,
+        // because the loop's timers may stand still while the system sleeps, and this clock does not: the lane looks
+        // what is due, and asks to be woken again.
+        let delay = min(max(1_000_000, nanos > now ? nanos - now : 0), SystemClock.longestWaitNanos)
         let state = self.state
         let task = self.eventLoop.scheduleTask(in: .nanoseconds(Int64(clamping: delay))) {
             state.value.timer = nil

@@ -4,6 +4,7 @@ import NIOCore
 import NIOPosix
 import Synchronization
 import WeirEngine
+import WeirIO
 import WeirModel
 import WeirProtocol
 import WeirStorage

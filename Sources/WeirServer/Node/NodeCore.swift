@@ -2,6 +2,7 @@
 import Logging
 import Synchronization
 import WeirEngine
+import WeirIO
 import WeirModel
 import WeirProtocol
 import WeirStorage

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import WeirIO
 import WeirLog
 
 /// The bytes of a commit. Written by the `CommitBytes` that holds it, until it is sealed; then only read. The last

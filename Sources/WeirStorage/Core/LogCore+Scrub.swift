@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import WeirIO
 import WeirLog
 
 /// A start reads no older segment than it must. What it did not read is looked at afterwards, a little at a time, so

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import CWeir
 import WeirCatalog
+import WeirIO
 import WeirLog
 import WeirModel
 

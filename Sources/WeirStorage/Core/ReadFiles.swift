@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Synchronization
+import WeirIO
 import WeirLog
 
 /// The files of segments that readers have open, through the page cache: a bounded number, whatever the log has.

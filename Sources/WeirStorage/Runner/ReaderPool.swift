@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import WeirIO
 
 /// A few threads that read from the disk, with a bounded queue.
 final class ReaderPool: Sendable {

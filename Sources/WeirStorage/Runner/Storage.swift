@@ -2,6 +2,7 @@
 import CWeir
 import Synchronization
 import WeirCatalog
+import WeirIO
 import WeirLog
 import WeirModel
 

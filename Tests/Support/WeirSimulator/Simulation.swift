@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import WeirCatalog
+import WeirIO
 import WeirLog
 import WeirModel
 import WeirStorage

@@ -16,6 +16,11 @@ struct LayerTable: Decodable {
         let outside: [String]
         /// Whether it is there to show the modules in its row as one.
         let isUmbrella: Bool?
+        /// Whether it is what the pure layers are pure of: it waits, asks the system, and is closed to them.
+        let isSeam: Bool?
+
+        /// Whether it decides only, and gets time, chance and bytes as arguments.
+        var isPure: Bool { self.layer <= 1 && self.isSeam != true }
 
         var home: String { self.folder ?? "Sources" }
         /// Of its own folder, from the root.
@@ -98,7 +103,11 @@ extension LayerTable {
                         "\(module.name) in layer \(module.layer) may import \(name) above it, in layer \(other.layer)")
                 }
             }
-            if module.layer <= 1 {
+            if module.isPure {
+                for seam in self.modules where seam.isSeam == true && self.allowed(for: module).contains(seam.name) {
+                    refuse(
+                        "\(module.name) is pure and may not import \(seam.name): time and bytes come in as arguments")
+                }
                 for entry in module.outside where Self.impure.contains(where: { entry.hasPrefix($0) }) {
                     refuse("\(module.name) is in a pure layer and may not import \(entry)")
                 }

@@ -153,6 +153,19 @@ struct LayerTests {
         #expect(table.findings().contains { $0.message.contains(words) }, "\(table.findings())")
     }
 
+    @Test("A seam asks the system in a low layer, and is closed to the pure modules there")
+    func seams() throws {
+        let open = sampleTable.replacing("\"Nouns\", \"layer\": 0", with: "\"Nouns\", \"isSeam\": true, \"layer\": 0")
+        let (_, table) = try sample([:], table: open)
+        #expect(table.findings().contains { $0.message.contains("Rules is pure and may not import Nouns") })
+        let closed = open.replacing(
+            "\"owns\": \"nouns\", \"imports\": [], \"outside\": []",
+            with: "\"owns\": \"nouns\", \"imports\": [], \"outside\": [\"Glibc\"]"
+        ).replacing("\"owns\": \"rules\", \"imports\": [\"Nouns\"]", with: "\"owns\": \"rules\", \"imports\": []")
+        #expect(closed != open)
+        expectNone(try sample([:], table: closed).1.findings())
+    }
+
     @Test(
         "A table in ARCHITECTURE.md that differs from the source is refused: a changed row, one too many, one missing")
     func architectureBites() throws {

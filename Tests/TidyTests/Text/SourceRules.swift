@@ -88,7 +88,7 @@ enum PurityRules {
 
     static func findings(in tree: Tree, _ table: LayerTable) -> [Finding] {
         var findings: [Finding] = []
-        for module in table.modules where module.layer <= 1 {
+        for module in table.modules where module.isPure {
             for file in tree.under(module.path) where file.isSwift {
                 for (position, line) in file.masked.code.enumerated() {
                     func refuse(_ words: [String], _ message: String) {
@@ -98,6 +98,30 @@ enum PurityRules {
                     refuse(Self.waiting, "nothing waits here")
                     refuse(Self.clocks, "time comes in as an argument")
                     refuse(Self.chance, "chance comes in as an argument")
+                }
+            }
+        }
+        return findings
+    }
+}
+
+/// One clock: whoever asks the system for the time by himself reads another one than those he talks to.
+enum ClockRule {
+    private static let readings = [
+        "ContinuousClock", "SuspendingClock", "Date(", "DispatchTime", "NIODeadline", "clock_gettime", "gettimeofday",
+        "time(nil)", "weir_wall_milliseconds", "weir_monotonic_nanoseconds",
+    ]
+    /// What only measures how long something took.
+    private static let measuring = "Sources/WeirCommands/Bench/"
+
+    static func findings(in tree: Tree, _ table: LayerTable) -> [Finding] {
+        var findings: [Finding] = []
+        for module in table.modules where module.isSeam != true && module.home == "Sources" {
+            for file in tree.under(module.path) where file.isSwift && !file.path.hasPrefix(Self.measuring) {
+                for (position, line) in file.masked.code.enumerated() {
+                    guard let word = Self.readings.first(where: line.containsWord) else { continue }
+                    findings.append(
+                        Finding(file.path, line: position + 1, "\(word): time comes from the Clock of WeirIO"))
                 }
             }
         }
@@ -130,8 +154,9 @@ enum WaitingRule {
 
     static func findings(in tree: Tree) -> [Finding] {
         var findings: [Finding] = []
-        // What stands beside the tests runs real processes, and waits for them as their users do.
-        let beside = ["Tests/Support/", "Tests/Tools/"]
+        // What stands beside the tests runs real processes, and waits for them as their users do. The tests of the
+        // clock itself ask whether it sleeps.
+        let beside = ["Tests/Support/", "Tests/Tools/", "Tests/WeirIOTests/"]
         for file in tree.under("Tests") where file.isSwift && !beside.contains(where: file.path.hasPrefix) {
             for (position, line) in file.masked.code.enumerated() {
                 // A clock that a test drives has such a function; declaring one waits for nothing.

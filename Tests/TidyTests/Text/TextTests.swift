@@ -197,6 +197,28 @@ struct PurityTests {
         expectNone(PurityRules.findings(in: .repository, try LayerTable(reading: .repository)))
     }
 
+    @Test("Nobody asks the system for the time but the clock of WeirIO")
+    func oneClock() throws {
+        expectNone(ClockRule.findings(in: .repository, try LayerTable(reading: .repository)))
+    }
+
+    @Test(
+        "A second clock is refused outside of the seam, and a measurement is not",
+        arguments: ["NIODeadline.now()", "let a = ContinuousClock()", "clock_gettime(CLOCK_MONOTONIC, &now)"])
+    func secondClock(line: String) throws {
+        let seam = Self.table.replacing("\"Rules\",", with: "\"Rules\", \"isSeam\": true,")
+            .replacing("Runner", with: "WeirCommands")
+        let sample = tree([
+            LayerTable.path: seam, "Sources/Rules/A.swift": line, "Sources/WeirCommands/A.swift": "// Date()\n\(line)",
+            "Sources/WeirCommands/Bench/A.swift": line,
+        ])
+        let table = try LayerTable(reading: sample)
+        expectBites(
+            ClockRule.findings(in: sample, table), at: ["Sources/WeirCommands/A.swift:2"], saying: "the Clock of WeirIO"
+        )
+        #expect(PurityRules.findings(in: sample, table).isEmpty)
+    }
+
     @Test("A node compares no positions of the log")
     func positions() { expectNone(PositionRule.findings(in: .repository)) }
 

@@ -2,6 +2,7 @@
 import Synchronization
 import Testing
 import WeirModel
+import WeirTestKit
 
 @testable import WeirClient
 

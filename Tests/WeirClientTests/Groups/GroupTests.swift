@@ -3,6 +3,7 @@ import Synchronization
 import Testing
 import WeirModel
 import WeirProtocol
+import WeirTestKit
 
 @testable import WeirClient
 
@@ -117,11 +118,11 @@ import WeirProtocol
         // Hello is asked for before the clock moves.
         let client = try node.client(clock: clock)
         _ = try await client.ping()
-        let start = clock.nanoseconds
+        let start = clock.monotonicNanos
         let end = Mutex<UInt64>(0)
         let member = try self.member()
         let beat = Task {
-            defer { end.withLock { $0 = clock.nanoseconds } }
+            defer { end.withLock { $0 = clock.monotonicNanos } }
             return try await client.heartbeat(member, seen: 0, wait: .seconds(2), timeout: .seconds(1))
         }
         await eventually { !self.groups(node).heartbeats.isEmpty }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
+import WeirIO
 import WeirModel
 import WeirProtocol
+import WeirTestKit
 
 @testable import WeirClient
 
@@ -21,7 +23,7 @@ import WeirProtocol
     }
 
     private func fill(
-        _ node: FakeNode, shards: Int = 1, clock: any ClientClock = SystemClock()
+        _ node: FakeNode, shards: Int = 1, clock: any Clock = SystemClock()
     ) async throws -> WeirClient {
         try node.makeStream("s", shards: shards)
         let filler = try node.client()

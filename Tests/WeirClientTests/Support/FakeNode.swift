@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import NIOCore
 import Synchronization
+import WeirIO
 import WeirModel
 import WeirProtocol
 
@@ -67,7 +68,7 @@ final class FakeNode: Sendable {
 
     /// A client of this node.
     func client(
-        clock: any ClientClock = SystemClock(), _ change: (inout ClientConfiguration) -> Void = { _ in }
+        clock: any Clock = SystemClock(), _ change: (inout ClientConfiguration) -> Void = { _ in }
     ) throws -> WeirClient {
         // Other tests may keep all processors busy for long: nothing here may fail for that.
         var configuration = ClientConfiguration(

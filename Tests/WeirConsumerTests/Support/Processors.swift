@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import Synchronization
+import WeirIO
 import WeirModel
+import WeirTestKit
 
 @testable import WeirClient
 @testable import WeirConsumer
@@ -84,7 +86,7 @@ struct Rig: Sendable {
     let worker: Worker
 
     init(
-        _ server: ModelServer, _ journal: Journal, clock: any ClientClock = ImpatientClock(),
+        _ server: ModelServer, _ journal: Journal, clock: any Clock = ImpatientClock(),
         _ change: (inout WorkerConfiguration) -> Void = { _ in }
     ) throws {
         var configuration = WorkerConfiguration(
@@ -119,10 +121,11 @@ struct Rig: Sendable {
 
 /// Its pauses take no time: a clock that is where somebody waits for it to be. Waits of 1.9 s and more, which are those
 /// of leaving, draining and sessions, never end.
-final class ImpatientClock: ClientClock {
+final class ImpatientClock: Clock {
     private let now = Mutex<UInt64>(1_000_000_000)
 
-    var nanoseconds: UInt64 { self.now.withLock { $0 } }
+    var wallMillis: Int64 { ManualClock.start + Int64(self.monotonicNanos / 1_000_000) }
+    var monotonicNanos: UInt64 { self.now.withLock { $0 } }
 
     func schedule(at nanoseconds: UInt64, _ body: @escaping @Sendable () -> Void) {
         let isSoon = self.now.withLock { now in
@@ -131,10 +134,5 @@ final class ImpatientClock: ClientClock {
             return true
         }
         if isSoon { Task { body() } }
-    }
-
-    func sleep(until nanoseconds: UInt64) async throws {
-        let completion = Completion<Void>()
-        try await completion.wait { self.schedule(at: nanoseconds) { completion.finish(.success(())) } }
     }
 }

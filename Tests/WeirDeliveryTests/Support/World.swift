@@ -3,6 +3,7 @@ import Synchronization
 import WeirClient
 import WeirConsumer
 import WeirDelivery
+import WeirIO
 import WeirModel
 
 /// The lease of one shard, as the server keeps it: fenced by its counter.
@@ -81,12 +82,13 @@ struct BookedLease: LeaseHandle {
 }
 
 /// Time stands, and nobody waits for it.
-struct StandingClock: ClientClock {
-    let nanoseconds: UInt64
+struct StandingClock: Clock {
+    let monotonicNanos: UInt64
+    var wallMillis: Int64 { Int64(self.monotonicNanos / 1_000_000) }
 
     func schedule(at nanoseconds: UInt64, _ body: @escaping @Sendable () -> Void) {}
     func sleep(until nanoseconds: UInt64) async throws {
-        guard nanoseconds > self.nanoseconds else { return }
+        guard nanoseconds > self.monotonicNanos else { return }
         throw CancellationError()
     }
 }
@@ -114,7 +116,7 @@ struct World: Sendable {
         var settings = DeliverySettings(
             stream: try StreamName("s"), streamID: StreamID(7), application: try ApplicationName("deliver"),
             pattern: try PrefixPattern(self.pattern), compression: .none, files: self.files,
-            form: .data(delimiter: [UInt8(ascii: "\n")]), clock: StandingClock(nanoseconds: 1))
+            form: .data(delimiter: [UInt8(ascii: "\n")]), clock: StandingClock(monotonicNanos: 1))
         settings.steps = self.steps
         settings.heedsIntents = self.heedsIntents
         return settings

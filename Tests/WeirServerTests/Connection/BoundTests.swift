@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Synchronization
 import Testing
+import WeirIO
 import WeirModel
 import WeirProtocol
 import WeirStorage
+import WeirTestKit
 
 @testable import WeirServer
 
@@ -220,19 +222,10 @@ import Musl
         }
     }
 
-    /// Time that a test moves on.
-    private final class SteppedClock: WeirStorage.Clock {
-        private let millis = Mutex<Int64>(1_000_000)
-
-        var wallMillis: Int64 { 1_700_000_000_000 + self.millis.withLock { $0 } }
-        var monotonicNanos: UInt64 { UInt64(self.millis.withLock { $0 }) * 1_000_000 }
-        func advance(millis: Int64) { self.millis.withLock { $0 += millis } }
-    }
-
     @Test func `A put that comes drop by drop is closed, one that keeps the least rate is taken`() async throws {
         let folder = TestNode.makeFolder()
         defer { TestNode.remove(folder) }
-        let clock = SteppedClock()
+        let clock = ManualClock()
         let started = try await TestNode.start(folder, clock: clock) { $0.loops = 1 }
         let node = TestNode(node: started, folder: folder)
         let (client, stream) = try node.stream()

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
 import WeirCatalog
+import WeirIO
 import WeirModel
 import WeirProtocol
 import WeirStorage
+import WeirTestKit
 
 @testable import WeirEngine
 @testable import WeirServer
@@ -58,12 +60,6 @@ struct TestWorker {
     }
 
     var shards: [UInt32] { self.leases.map(\.shard.rawValue) }
-}
-
-/// Time that stands still, so that nobody's session ends, however busy the machine is.
-private struct StandingClock: WeirStorage.Clock {
-    let wallMillis: Int64 = 1_700_000_000_000
-    let monotonicNanos: UInt64 = 1_000_000_000_000
 }
 
 @Suite struct GroupServerTests {
@@ -190,7 +186,8 @@ private struct StandingClock: WeirStorage.Clock {
         let folder = TestNode.makeFolder()
         defer { TestNode.remove(folder) }
         func restarted<T>(_ body: (TestNode) throws -> T) async throws -> T {
-            let node = try await TestNode.start(folder, clock: StandingClock())
+            // Time stands still, so that nobody's session ends, however busy the machine is.
+            let node = try await TestNode.start(folder, clock: ManualClock())
             do {
                 let result = try body(TestNode(node: node, folder: folder))
                 await node.shutdown()

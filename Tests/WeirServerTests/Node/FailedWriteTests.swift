@@ -2,6 +2,7 @@
 import NIOCore
 import NIOPosix
 import Testing
+import WeirIO
 import WeirLog
 import WeirModel
 import WeirProtocol

@@ -2,6 +2,7 @@
 import Testing
 import WeirModel
 import WeirProtocol
+import WeirTestKit
 
 @testable import WeirServer
 
@@ -135,6 +136,24 @@ import WeirProtocol
             #expect(ContinuousClock.now - start >= .milliseconds(55))
             #expect(try client.read(tip).records.isEmpty)
         }
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `A long poll that a sleep of the machine has made due is answered about a second after it`() async throws {
+        let folder = TestNode.makeFolder()
+        defer { TestNode.remove(folder) }
+        let clock = ManualClock()
+        let node = TestNode(node: try await TestNode.start(folder, clock: clock), folder: folder)
+        let (client, stream) = try node.stream()
+        let iterator = try client.iterator(stream, 0, .latest)
+        // The clock of the node moves on, and the timers of its loops do not.
+        try client.send(GetRecords(iterator: iterator, waitMillis: 60_000).frame(correlation: 7000))
+        #expect(try client.ask(Ping()).type == .pingAnswer)
+        let start = ContinuousClock.now
+        clock.advance(millis: 3_600_000)
+        #expect(try ReadOut(client.answer(to: 7000)).records.isEmpty)
+        #expect(ContinuousClock.now - start < .seconds(20))
+        await node.node.shutdown(drain: .zero)
     }
 
     @Test func `The end of a closed shard is told with its children, also to those who wait`() async throws {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Logging
+import WeirIO
 import WeirModel
 import WeirProtocol
 import WeirStorage
@@ -57,7 +58,7 @@ struct TestNode {
     }
 
     static func start(
-        _ folder: String, on disk: (any FileSystem)? = nil, clock: any WeirStorage.Clock = SystemClock(),
+        _ folder: String, on disk: (any FileSystem)? = nil, clock: any Clock = SystemClock(),
         openFilesMax: Int? = nil, _ change: (inout NodeConfiguration) -> Void = { _ in }
     ) async throws -> Node {
         var configuration = Self.configuration(folder)

@@ -4,6 +4,7 @@ import Synchronization
 import Testing
 import WeirClient
 import WeirConsumer
+import WeirIO
 import WeirModel
 import WeirStorage
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import WeirCatalog
 import WeirEngine
+import WeirIO
 import WeirLog
 import WeirModel
 import WeirStorage
@@ -132,4 +133,7 @@ private final class HurriedClock: Clock {
     var wallMillis: Int64 { self.clock.wallMillis }
     var monotonicNanos: UInt64 { self.clock.monotonicNanos * self.factor }
     var isSynchronized: Bool { self.clock.isSynchronized }
+    func schedule(at nanos: UInt64, _ body: @escaping @Sendable () -> Void) {
+        self.clock.schedule(at: nanos / self.factor, body)
+    }
 }

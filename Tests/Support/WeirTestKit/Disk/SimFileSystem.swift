@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Synchronization
+import WeirIO
 import WeirStorage
 
 /// What is asked of the disk, for whoever decides about faults.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import WeirIO
 import WeirStorage
 
 /// A disk with one folder that behaves as badly as real ones may. The rules:

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import CWeir
-import WeirLog
 
 #if canImport(Glibc)
 import Glibc
@@ -28,7 +27,7 @@ package struct PosixFileSystem: FileSystem {
     private let lock: FolderLock
     private let folder: OpenFolder
 
-    static let lockName = "weir.lock"
+    package static let lockName = "weir.lock"
 
     /// Makes the folder when it is missing, locks it against a second process, and finds out how to write.
     package init(folder: String, mode: WriteMode) throws(FileError) {
@@ -48,12 +47,12 @@ package struct PosixFileSystem: FileSystem {
         }
     }
 
-    static func hasLockFile(_ folder: String) -> Bool { Glibc.access(folder + "/" + Self.lockName, F_OK) == 0 }
+    package static func hasLockFile(_ folder: String) -> Bool { Glibc.access(folder + "/" + Self.lockName, F_OK) == 0 }
 
     /// Makes what is missing of the path. A folder that a power cut may take away takes its files with it, synced or
     /// not: the name is on the disk when this returns. Nobody but the owner gets in; a folder that is there already
     /// keeps the rights that it has.
-    static func makeFolder(_ path: String) throws(FileError) {
+    package static func makeFolder(_ path: String) throws(FileError) {
         var folder = path
         while folder.count > 1, folder.hasSuffix("/") { folder.removeLast() }
         if try Self.makeOne(folder) { return }
@@ -92,7 +91,7 @@ package struct PosixFileSystem: FileSystem {
         defer { unlink(path) }
         guard descriptor >= 0 else { return false }
         let file = PosixFile(descriptor: descriptor, path: path, synchronous: true)
-        let block = AlignedMemory(bytes: LogFormat.block)
+        let block = AlignedMemory(bytes: DiskBlock.bytes)
         do {
             try file.write(UnsafeRawBufferPointer(block.raw), at: 0)
             return true
@@ -103,7 +102,7 @@ package struct PosixFileSystem: FileSystem {
 
     package func list() throws(FileError) -> [String] { try Self.list(self.name) }
 
-    static func list(_ path: String) throws(FileError) -> [String] {
+    package static func list(_ path: String) throws(FileError) -> [String] {
         guard let folder = opendir(path) else { throw FileError.system("cannot list", path) }
         defer { closedir(folder) }
         var names: [String] = []
@@ -177,13 +176,13 @@ package struct PosixFileSystem: FileSystem {
     }
 }
 
-final class PosixFile: File {
-    let descriptor: Int32
+package final class PosixFile: File {
+    package let descriptor: Int32
     private let path: String
     /// A write is durable when it returns.
     private let synchronous: Bool
 
-    init(descriptor: Int32, path: String, synchronous: Bool) {
+    package init(descriptor: Int32, path: String, synchronous: Bool) {
         self.descriptor = descriptor
         self.path = path
         self.synchronous = synchronous
@@ -191,9 +190,9 @@ final class PosixFile: File {
 
     deinit { close(self.descriptor) }
 
-    var size: Int { Int(lseek(self.descriptor, 0, SEEK_END)) }
+    package var size: Int { Int(lseek(self.descriptor, 0, SEEK_END)) }
 
-    func read(at offset: Int, into bytes: UnsafeMutableRawBufferPointer) throws(FileError) -> Int {
+    package func read(at offset: Int, into bytes: UnsafeMutableRawBufferPointer) throws(FileError) -> Int {
         var done = 0
         while done < bytes.count {
             let count = pread(self.descriptor, bytes.baseAddress! + done, bytes.count - done, off_t(offset + done))
@@ -209,7 +208,7 @@ final class PosixFile: File {
         return done
     }
 
-    func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(FileError) {
+    package func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(FileError) {
         var done = 0
         while done < bytes.count {
             let count = pwrite(self.descriptor, bytes.baseAddress! + done, bytes.count - done, off_t(offset + done))
@@ -221,24 +220,24 @@ final class PosixFile: File {
         }
     }
 
-    func sync() throws(FileError) {
+    package func sync() throws(FileError) {
         if self.synchronous { return }
         guard weir_fdatasync(self.descriptor) == 0 else { throw FileError.system("cannot sync", self.path) }
     }
 
-    func truncate(to bytes: Int) throws(FileError) {
+    package func truncate(to bytes: Int) throws(FileError) {
         guard ftruncate(self.descriptor, off_t(bytes)) == 0, fsync(self.descriptor) == 0 else {
             throw FileError.system("cannot cut to \(bytes) bytes", self.path)
         }
     }
 
-    func prefetch(at offset: Int, bytes: Int) {
+    package func prefetch(at offset: Int, bytes: Int) {
         _ = weir_prefetch(self.descriptor, Int64(offset), Int64(bytes))
     }
 }
 
 extension FileError {
-    static func system(_ what: String, _ path: String) -> FileError {
+    package static func system(_ what: String, _ path: String) -> FileError {
         let code = errno
         let kind: Kind =
             switch code {

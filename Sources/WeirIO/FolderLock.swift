@@ -26,11 +26,11 @@ final class OpenFolder: Sendable {
 }
 
 /// The lock of a data folder, held against every other process that asks for it, until `release` or the end of this.
-final class FolderLock: Sendable {
+package final class FolderLock: Sendable {
     private let descriptor: Int32
 
     /// Takes the open lock file over; `nil`, and the file closed, when somebody else holds the lock.
-    init?(descriptor: Int32) {
+    package init?(descriptor: Int32) {
         guard weir_lock_exclusive(descriptor) == 0 else {
             close(descriptor)
             return nil
@@ -39,7 +39,7 @@ final class FolderLock: Sendable {
     }
 
     /// Closing alone would not do: a child between its fork and its exec has the file open too, and so the lock.
-    func release() { _ = flock(self.descriptor, LOCK_UN) }
+    package func release() { _ = flock(self.descriptor, LOCK_UN) }
 
     deinit {
         self.release()

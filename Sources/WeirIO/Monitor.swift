@@ -50,7 +50,7 @@ package final class Monitor<Value>: @unchecked Sendable {
     }
 
     /// Runs `body` until it gives a result, sleeping in between until there is work.
-    func waitForWork<R>(_ body: (inout Value) -> R?) -> R {
+    package func waitForWork<R>(_ body: (inout Value) -> R?) -> R {
         pthread_mutex_lock(self.mutex)
         defer { pthread_mutex_unlock(self.mutex) }
         while true {
@@ -61,11 +61,17 @@ package final class Monitor<Value>: @unchecked Sendable {
 
     /// Runs `body` until it gives a result, sleeping in between until a change or, at the latest, `milliseconds`.
     package func wait<R>(milliseconds: Int? = nil, _ body: (inout Value) -> R?) -> R? {
+        self.wait(nanos: milliseconds.map { UInt64(max(0, $0)) * 1_000_000 }, body)
+    }
+
+    /// As above, at the latest until `nanos` from now. The system's own clock measures them, and it may stand still
+    /// while the system sleeps.
+    package func wait<R>(nanos: UInt64?, _ body: (inout Value) -> R?) -> R? {
         pthread_mutex_lock(self.mutex)
         defer { pthread_mutex_unlock(self.mutex) }
         while true {
             if let result = body(&self.value) { return result }
-            guard let milliseconds else {
+            guard let nanos else {
                 pthread_cond_wait(self.change, self.mutex)
                 continue
             }
@@ -75,15 +81,15 @@ package final class Monitor<Value>: @unchecked Sendable {
             #else
             clock_gettime(CLOCK_MONOTONIC, &until)
             #endif
-            let nanos = until.tv_nsec + (milliseconds % 1000) * 1_000_000
-            until.tv_sec += milliseconds / 1000 + nanos / 1_000_000_000
-            until.tv_nsec = nanos % 1_000_000_000
+            let fraction = UInt64(until.tv_nsec) + nanos % 1_000_000_000
+            until.tv_sec += Int(nanos / 1_000_000_000 + fraction / 1_000_000_000)
+            until.tv_nsec = Int(fraction % 1_000_000_000)
             if pthread_cond_timedwait(self.change, self.mutex, &until) != 0 { return body(&self.value) }
         }
     }
 
     /// There is one more piece of work.
-    func wakeWorker() { pthread_cond_signal(self.work) }
+    package func wakeWorker() { pthread_cond_signal(self.work) }
 
     /// Something changed that everybody may wait for, workers too.
     package func wakeAll() {

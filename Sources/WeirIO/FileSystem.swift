@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import WeirLog
-
 /// What went wrong with a file, with the system's own words.
 package struct FileError: Error, Equatable, Sendable, CustomStringConvertible {
     package enum Kind: Equatable, Sendable {
@@ -62,7 +60,7 @@ extension File {
     /// Whether that is damage is for those to say who know what was acknowledged. Returns the bytes of such blocks too.
     ///
     /// For reads at block boundaries. Any other failure than one of the disk is thrown.
-    func readAround(
+    package func readAround(
         at offset: Int, into bytes: UnsafeMutableRawBufferPointer
     ) throws(FileError) -> (count: Int, unreadable: Int) {
         do throws(FileError) {
@@ -70,12 +68,12 @@ extension File {
         } catch {
             guard error.kind == .io else { throw error }
         }
-        guard bytes.count > LogFormat.block else {
+        guard bytes.count > DiskBlock.bytes else {
             let count = max(0, min(bytes.count, self.size - offset))
             UnsafeMutableRawBufferPointer(rebasing: bytes[0..<count]).initializeMemory(as: UInt8.self, repeating: 0)
             return (count, count)
         }
-        let middle = LogFormat.padded(bytes.count / 2)
+        let middle = DiskBlock.padded(bytes.count / 2)
         let first = try self.readAround(at: offset, into: UnsafeMutableRawBufferPointer(rebasing: bytes[0..<middle]))
         guard first.count == middle else { return first }
         let second = try self.readAround(
@@ -102,10 +100,10 @@ package protocol FileSystem: Sendable {
 
 extension FileSystem {
     /// The whole of a small file, as it is on the disk.
-    func contents(of name: String, limit: Int = 1 << 30) throws(FileError) -> [UInt8] {
+    package func contents(of name: String, limit: Int = 1 << 30) throws(FileError) -> [UInt8] {
         let file = try self.open(name, .read)
         guard file.size <= limit else { throw FileError(.io, "\(name) has \(file.size) bytes, more than \(limit)") }
-        let memory = AlignedMemory(bytes: LogFormat.padded(max(1, file.size)))
+        let memory = AlignedMemory(bytes: DiskBlock.padded(max(1, file.size)))
         let size = file.size
         let count = try file.read(at: 0, into: UnsafeMutableRawBufferPointer(rebasing: memory.raw[0..<size]))
         guard count == size else { throw FileError(.io, "\(name) ends at \(count) of \(size) bytes") }
@@ -113,11 +111,11 @@ extension FileSystem {
     }
 
     /// Writes a small file so that it is there whole or not at all: beside, synced, renamed, folder synced.
-    func replace(_ name: String, with bytes: [UInt8]) throws(FileError) {
+    package func replace(_ name: String, with bytes: [UInt8]) throws(FileError) {
         let temporary = name + ".new"
         if try self.list().contains(temporary) { try self.remove(temporary) }
         let file = try self.open(temporary, .create(bytes: 0))
-        let padded = AlignedMemory(bytes: LogFormat.padded(max(1, bytes.count)))
+        let padded = AlignedMemory(bytes: DiskBlock.padded(max(1, bytes.count)))
         bytes.withUnsafeBytes { padded.raw.copyMemory(from: $0) }
         try file.write(UnsafeRawBufferPointer(padded.raw), at: 0)
         try file.truncate(to: bytes.count)
