@@ -17,10 +17,12 @@ import WeirProtocol
         #expect(try self.recode(ErrorAnswer(error: other).encode()) == other)
     }
 
-    @Test func `A code of a later version is an internal failure with the verdict that was sent`() throws {
+    @Test func `A code of a later version keeps its number, with the verdict that was sent`() throws {
         let sent = WeirError(.throughputExceeded, "slowly", verdict: .init(maybeStored: false, retry: .after(7)))
         let error = try self.recode(ErrorAnswer(error: sent).encode().replacing(0, little(UInt16(900))))
-        #expect(error == WeirError(.internalFailure, "slowly", verdict: sent.verdict))
+        #expect(error == WeirError(.init(rawValue: 900), "slowly", verdict: sent.verdict))
+        #expect(error.code.name == "Error900" && "\(error.code)" == "Error900")
+        #expect(try self.recode(ErrorAnswer(error: error).encode()) == error, "it goes on as it came")
     }
 
     @Test(arguments: [(2, 2), (3, 3), (4, 1)])

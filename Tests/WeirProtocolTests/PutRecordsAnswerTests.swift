@@ -82,11 +82,11 @@ import WeirProtocol
         #expect(throws: MalformedBytes.self, "\(name)") { try read(payload.replacing(offset, bytes)) }
     }
 
-    @Test func `A status of a later version is an internal failure`() throws {
+    @Test func `A status of a later version keeps its number`() throws {
         let entry = PutEntry(shard: ShardNumber(1), count: 1, refused: .behind)
         try payload([entry]).replacing(20, little(UInt16(999))).exactly { raw throws(MalformedBytes) in
             let read = try PutRecordsAnswerView(payload: raw)[0]
-            #expect(read.outcome == .refused(.internalFailure, WeirError.Code.behind.usualVerdict))
+            #expect(read.outcome == .refused(.init(rawValue: 999), WeirError.Code.behind.usualVerdict))
         }
     }
 

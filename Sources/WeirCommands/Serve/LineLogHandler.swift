@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import CWeir
 import Logging
+import WeirIO
 import WeirJSON
 
 /// What the server tells, one line each on stderr: `2026-01-31T12:00:00.042Z notice stopping reason=...`. Whoever logs
@@ -16,7 +16,7 @@ struct LineLogHandler: LogHandler {
     }
 
     func log(event: LogEvent) {
-        ErrorOutput.shared.write(Self.line(event, self.metadata, nowMillis: weir_wall_milliseconds()))
+        ErrorOutput.shared.write(Self.line(event, self.metadata, nowMillis: SystemClock().wallMillis))
     }
 
     static func line(_ event: LogEvent, _ metadata: Logger.Metadata, nowMillis: Int64) -> String {

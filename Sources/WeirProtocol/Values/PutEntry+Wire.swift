@@ -64,7 +64,7 @@ extension PutEntry {
             guard position == Position(firstIndex: 0, arrivalMillis: 0, shardCreationSecond: 0) else {
                 throw MalformedBytes("a refused entry of a put's answer with a position")
             }
-            let code = WeirError.Code(rawValue: status) ?? .internalFailure
+            let code = WeirError.Code(rawValue: status)
             self.init(shard: ShardNumber(raw.integer(at: 0)), count: count, outcome: .refused(code, verdict))
         }
     }

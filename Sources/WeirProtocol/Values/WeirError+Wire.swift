@@ -54,9 +54,9 @@ extension WeirError {
         writer.write(self.message, maxBytes: Wire.messageBytesMax)
     }
 
-    /// A code of a later version reads as `internalFailure`; its verdict and sentence stand.
+    /// A code of a later version is kept as the number that it is.
     package init(reading reader: inout ByteReader) throws(MalformedBytes) {
-        let code = Code(rawValue: try reader.read()) ?? .internalFailure
+        let code = Code(rawValue: try reader.read())
         let fields = VerdictFields(
             maybeStored: try reader.read(), retryKind: try reader.read(), retryAfterMillis: try reader.read())
         let verdict = try fields.verdict()
