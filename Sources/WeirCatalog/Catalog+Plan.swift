@@ -67,8 +67,7 @@ extension Catalog {
 
     private func existing(_ id: StreamID) throws(WeirError) -> StreamState {
         if let stream = self.streams[id] { return stream }
-        if self.wasDeleted(id) { throw WeirError(.streamDeleted, "the stream was deleted") }
-        throw WeirError(.streamNotFound, "there is no stream with the id \(id.rawValue)")
+        throw self.missing(id)
     }
 
     private func planCreate(

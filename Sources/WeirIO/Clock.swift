@@ -3,7 +3,7 @@ import CWeir
 import WeirModel
 
 /// Time as an argument, for everything that asks for it or waits for it: node, client, worker, command, simulator and
-/// tests. Which of its readings a use needs: docs/decisions/0013-one-clock.md.
+/// tests. Which of its readings a use needs: docs/decisions/0014-one-clock.md.
 package protocol Clock: Sendable {
     /// Milliseconds since 1970, within `Limits.clockMillis`; may jump. For what people and records are told.
     var wallMillis: Int64 { get }

@@ -3,55 +3,55 @@
 /// Little-endian loads and stores at any alignment: the byte order of every form that Weir sends or stores.
 extension UnsafeRawBufferPointer {
     @inlinable
-    public func integer<T: FixedWidthInteger>(_ type: T.Type = T.self, at offset: Int) -> T {
+    package func integer<T: FixedWidthInteger>(_ type: T.Type = T.self, at offset: Int) -> T {
         T(littleEndian: self.loadUnaligned(fromByteOffset: offset, as: T.self))
     }
 
     /// The bytes `[offset, offset + count)`; the caller has checked that they lie inside.
     @inlinable
-    public func slice(_ offset: Int, _ count: Int) -> UnsafeRawBufferPointer {
+    package func slice(_ offset: Int, _ count: Int) -> UnsafeRawBufferPointer {
         UnsafeRawBufferPointer(rebasing: self[offset..<offset + count])
     }
 }
 
 extension UnsafeMutableRawBufferPointer {
     @inlinable
-    public func store<T: FixedWidthInteger>(_ value: T, at offset: Int) {
+    package func store<T: FixedWidthInteger>(_ value: T, at offset: Int) {
         self.storeBytes(of: value.littleEndian, toByteOffset: offset, as: T.self)
     }
 }
 
 /// Appends little-endian values to an array: for control messages, events and headers, not for records.
-public struct ByteWriter: Sendable {
-    public private(set) var bytes: [UInt8]
+package struct ByteWriter: Sendable {
+    package private(set) var bytes: [UInt8]
 
-    public init(capacity: Int = 64) {
+    package init(capacity: Int = 64) {
         self.bytes = []
         self.bytes.reserveCapacity(capacity)
     }
 
-    public var count: Int { self.bytes.count }
+    package var count: Int { self.bytes.count }
 
     @inlinable
-    public mutating func write<T: FixedWidthInteger>(_ value: T) {
+    package mutating func write<T: FixedWidthInteger>(_ value: T) {
         withUnsafeBytes(of: value.littleEndian) { self.append($0) }
     }
 
-    public mutating func append(_ raw: UnsafeRawBufferPointer) {
+    package mutating func append(_ raw: UnsafeRawBufferPointer) {
         self.bytes.append(contentsOf: raw)
     }
 
-    public mutating func append(_ raw: [UInt8]) {
+    package mutating func append(_ raw: [UInt8]) {
         self.bytes.append(contentsOf: raw)
     }
 
-    public mutating func write(_ value: Bool) {
+    package mutating func write(_ value: Bool) {
         self.write(value ? UInt8(1) : UInt8(0))
     }
 
     /// A UTF-8 string behind its length in bytes as `UInt16`; longer ones are cut at a character, so a message
     /// that is too long still arrives.
-    public mutating func write(_ text: String) {
+    package mutating func write(_ text: String) {
         var text = text
         while text.utf8.count > Int(UInt16.max) { text.removeLast(max(1, text.count / 8)) }
         self.write(UInt16(text.utf8.count))
@@ -59,41 +59,41 @@ public struct ByteWriter: Sendable {
     }
 
     /// A value that may be absent: one byte 0 or 1, then the value.
-    public mutating func write<T: FixedWidthInteger>(optional value: T?) {
+    package mutating func write<T: FixedWidthInteger>(optional value: T?) {
         self.write(value != nil)
         if let value { self.write(value) }
     }
 
     /// Overwrites what stands at `offset`, for lengths and checksums that are known last.
-    public mutating func overwrite<T: FixedWidthInteger>(_ value: T, at offset: Int) {
+    package mutating func overwrite<T: FixedWidthInteger>(_ value: T, at offset: Int) {
         self.bytes.withUnsafeMutableBytes { $0.store(value, at: offset) }
     }
 }
 
 /// What a reader found wrong: the form ends too early, or a value is not allowed there.
-public struct MalformedBytes: Error, Equatable, Sendable, CustomStringConvertible {
-    public let description: String
+package struct MalformedBytes: Error, Equatable, Sendable, CustomStringConvertible {
+    package let description: String
 
-    public init(_ description: String) {
+    package init(_ description: String) {
         self.description = description
     }
 }
 
 /// Reads little-endian values in order and refuses to go past the end.
-public struct ByteReader {
-    public let bytes: UnsafeRawBufferPointer
-    @inlinable public var offset: Int { self.position }
+package struct ByteReader {
+    package let bytes: UnsafeRawBufferPointer
+    @inlinable package var offset: Int { self.position }
     @usableFromInline var position = 0
 
-    public init(_ bytes: UnsafeRawBufferPointer) {
+    package init(_ bytes: UnsafeRawBufferPointer) {
         self.bytes = bytes
     }
 
     @inlinable
-    public var remaining: Int { self.bytes.count - self.position }
+    package var remaining: Int { self.bytes.count - self.position }
 
     @inlinable
-    public mutating func read<T: FixedWidthInteger>(_ type: T.Type = T.self) throws(MalformedBytes) -> T {
+    package mutating func read<T: FixedWidthInteger>(_ type: T.Type = T.self) throws(MalformedBytes) -> T {
         let size = MemoryLayout<T>.size
         guard self.remaining >= size else { throw self.cut(size) }
         let start = self.position
@@ -106,7 +106,7 @@ public struct ByteReader {
         MalformedBytes("\(count) bytes expected at offset \(self.offset), \(self.remaining) are left")
     }
 
-    public mutating func readBool() throws(MalformedBytes) -> Bool {
+    package mutating func readBool() throws(MalformedBytes) -> Bool {
         switch try self.read(UInt8.self) {
         case 0: return false
         case 1: return true
@@ -114,11 +114,11 @@ public struct ByteReader {
         }
     }
 
-    public mutating func readOptional<T: FixedWidthInteger>(_ type: T.Type = T.self) throws(MalformedBytes) -> T? {
+    package mutating func readOptional<T: FixedWidthInteger>(_ type: T.Type = T.self) throws(MalformedBytes) -> T? {
         try self.readBool() ? try self.read(T.self) : nil
     }
 
-    public mutating func readString(maxBytes: Int = Int(UInt16.max)) throws(MalformedBytes) -> String {
+    package mutating func readString(maxBytes: Int = Int(UInt16.max)) throws(MalformedBytes) -> String {
         let count = Int(try self.read(UInt16.self))
         guard count <= maxBytes else { throw MalformedBytes("a text of \(count) bytes; \(maxBytes) are allowed here") }
         let raw = try self.readBytes(count)
@@ -126,7 +126,7 @@ public struct ByteReader {
         return text
     }
 
-    public mutating func readBytes(_ count: Int) throws(MalformedBytes) -> UnsafeRawBufferPointer {
+    package mutating func readBytes(_ count: Int) throws(MalformedBytes) -> UnsafeRawBufferPointer {
         guard count >= 0, self.remaining >= count else {
             throw MalformedBytes("\(count) bytes expected at offset \(self.offset), \(self.remaining) are left")
         }
@@ -134,7 +134,7 @@ public struct ByteReader {
         return self.bytes.slice(self.offset, count)
     }
 
-    public func expectEnd() throws(MalformedBytes) {
+    package func expectEnd() throws(MalformedBytes) {
         guard self.remaining == 0 else { throw MalformedBytes("\(self.remaining) bytes too many") }
     }
 }

@@ -15,17 +15,17 @@ public enum Limits {
     public static let putBytesMax = 10_485_760
     /// A frame of the binary protocol, header excluded; before Hello only `helloFrameBytesMax`.
     public static let frameBytesMax = 16 << 20
-    public static let helloFrameBytesMax = 4096
+    package static let helloFrameBytesMax = 4096
     /// Names of streams, applications and registered consumers.
     public static let nameCharacters = 1...128
     public static let streamNameCharacters = Self.nameCharacters
     public static let streamsMax = 4096
     public static let shardsPerStream = 1...10_000
-    public static let openShardsMax = 20_000
+    package static let openShardsMax = 20_000
     /// What a node takes for the time, in milliseconds since 1970: to the end of the year 2199. A clock that says
     /// something else counts as the nearest of these. Sequence numbers hold times to the year 4147, so whatever such a
     /// clock stamped, there are seconds left to count up.
-    public static let clockMillis: ClosedRange<Int64> = 0...7_258_118_399_999
+    package static let clockMillis: ClosedRange<Int64> = 0...7_258_118_399_999
     /// Retention in milliseconds: 1 h to 8,760 h, default 24 h.
     public static let retentionMillis: ClosedRange<Int64> = 3_600_000...31_536_000_000
     public static let retentionMillisDefault: Int64 = 86_400_000
@@ -37,12 +37,12 @@ public enum Limits {
     /// How long a GetRecords may wait for records, in milliseconds.
     public static let longPollMillisMax = 60_000
     /// How long a shard iterator is valid (docs/kinesis-semantics.md, Limits).
-    public static let iteratorMillis: Int64 = 300_000
-    public static let iteratorBytesMax = 512
+    package static let iteratorMillis: Int64 = 300_000
+    package static let iteratorBytesMax = 512
     public static let workerCharacters = 1...256
     /// Consumer applications of one stream, and lease rows of a node: one a shard and application.
     public static let applicationsPerStream = 64
-    public static let leasesMax = 200_000
+    package static let leasesMax = 200_000
     /// Workers of one application.
     public static let workersMax = 1024
     /// How long a worker may be silent before its shards go to others, in milliseconds.
@@ -66,5 +66,5 @@ public enum Limits {
     /// Registered consumers of one stream (docs/kinesis-semantics.md, Limits).
     public static let consumersPerStream = 20
     /// A commit closes here; a request is never divided.
-    public static let commitBytes = 2 << 20
+    package static let commitBytes = 2 << 20
 }

@@ -162,11 +162,11 @@ import WeirTestKit
         let log = try Log()
         try log.garble { section in
             let place = 2 * section.count / 4
-            (section[place], section[place + 1]) = (42, 0)
+            (section[place], section[place + 1]) = (99, 0)
         }
         let before = log.rig.disk.image
         let error = #expect(throws: StorageError.self) { try log.rig.restart(powerCut: false) }
-        #expect(error?.message.contains("event kind 42 is unknown to this version") == true, "\(error?.message ?? "")")
+        #expect(error?.message.contains("event kind 99 is unknown to this version") == true, "\(error?.message ?? "")")
         #expect(log.rig.disk.image == before)
     }
 

@@ -4,12 +4,27 @@ import WeirModel
 /// When to try again: the one place that decides it. Pure: the same policy, error, attempt and dice give the same
 /// pause.
 public struct RetryPolicy: Hashable, Sendable {
-    /// Pause before the second attempt to connect, in milliseconds, at least 1. Doubles with each further one.
-    public var firstPauseMillis: UInt32
-    /// No pause is longer.
-    public var longestPauseMillis: UInt32
+    package var firstPauseMillis: UInt32
+    package var longestPauseMillis: UInt32
 
-    public init(firstPauseMillis: UInt32 = 20, longestPauseMillis: UInt32 = 2000) {
+    /// Pause before the second attempt to connect, in whole milliseconds, at least 1. Doubles with each further one.
+    public var firstPause: Duration {
+        get { .milliseconds(Int64(self.firstPauseMillis)) }
+        set { self.firstPauseMillis = UInt32(clamping: newValue.millis) }
+    }
+    /// No pause is longer.
+    public var longestPause: Duration {
+        get { .milliseconds(Int64(self.longestPauseMillis)) }
+        set { self.longestPauseMillis = UInt32(clamping: newValue.millis) }
+    }
+
+    public init(firstPause: Duration = .milliseconds(20), longestPause: Duration = .seconds(2)) {
+        self.init(
+            firstPauseMillis: UInt32(clamping: firstPause.millis),
+            longestPauseMillis: UInt32(clamping: longestPause.millis))
+    }
+
+    package init(firstPauseMillis: UInt32, longestPauseMillis: UInt32) {
         self.firstPauseMillis = firstPauseMillis
         self.longestPauseMillis = longestPauseMillis
     }

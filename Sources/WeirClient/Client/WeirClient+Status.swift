@@ -53,8 +53,9 @@ public struct NodeStatus: Hashable, Sendable {
 }
 
 public struct PingReply: Hashable, Sendable {
-    /// The server's time of day, in milliseconds since 1970.
-    public let serverTimeMillis: Int64
+    package let serverTimeMillis: Int64
+    /// The server's time of day.
+    public var serverTime: Timestamp { Timestamp(millisecondsSince1970: self.serverTimeMillis) }
     public let roundTrip: Duration
 }
 

@@ -46,8 +46,13 @@ extension WeirClient {
         try await self.call(change.request(for: id), timeout: timeout, isRepeatable: true).stream
     }
 
-    /// Hides the records that arrived before a time, in milliseconds since 1970, for good.
-    public func trimStream(_ id: StreamID, beforeMillis: Int64, timeout: Duration? = nil) async throws {
+    /// Hides the records that arrived before a time, for good.
+    public func trimStream(_ id: StreamID, before time: Timestamp, timeout: Duration? = nil) async throws {
+        try await self.trimStream(id, beforeMillis: time.millisecondsSince1970, timeout: timeout)
+    }
+
+    /// The same, in milliseconds since 1970.
+    package func trimStream(_ id: StreamID, beforeMillis: Int64, timeout: Duration? = nil) async throws {
         _ = try await self.call(
             TrimStream(stream: id, beforeMillis: beforeMillis), timeout: timeout, isRepeatable: true)
     }
@@ -71,7 +76,11 @@ public struct StreamPage: Hashable, Sendable {
 
 /// What to change of a stream; what is `nil` stays.
 public struct StreamChange: Hashable, Sendable {
-    public var retentionMillis: Int64?
+    package var retentionMillis: Int64?
+    public var retention: Duration? {
+        get { self.retentionMillis.map { .milliseconds($0) } }
+        set { self.retentionMillis = newValue?.millis }
+    }
     public var maxBytes: SizeCap?
     public var limits: LimitsProfile?
     public var recordBytesMax: Int?
@@ -83,7 +92,14 @@ public struct StreamChange: Hashable, Sendable {
     }
 
     public init(
-        retentionMillis: Int64? = nil, maxBytes: SizeCap? = nil, limits: LimitsProfile? = nil,
+        retention: Duration? = nil, maxBytes: SizeCap? = nil, limits: LimitsProfile? = nil, recordBytesMax: Int? = nil
+    ) {
+        self.init(
+            retentionMillis: retention?.millis, maxBytes: maxBytes, limits: limits, recordBytesMax: recordBytesMax)
+    }
+
+    package init(
+        retentionMillis: Int64?, maxBytes: SizeCap? = nil, limits: LimitsProfile? = nil,
         recordBytesMax: Int? = nil
     ) {
         self.retentionMillis = retentionMillis

@@ -16,7 +16,8 @@ public struct BatchRecord: Sendable {
     private var entry: BatchRecords.Memory.Entry { self.batch.entries[Int(self.position)] }
 
     public var shard: ShardNumber { self.batch.shard }
-    public var approximateArrivalMillis: Int64 { self.entry.arrivalMillis }
+    package var approximateArrivalMillis: Int64 { self.entry.arrivalMillis }
+    public var approximateArrival: Timestamp { Timestamp(millisecondsSince1970: self.approximateArrivalMillis) }
 
     public var sequenceNumber: SequenceNumber {
         let entry = self.entry

@@ -34,7 +34,7 @@ where Batches.Element == RecordBatch {
                 self.batch = nil
                 guard let next = try await self.batches.next() else { return nil }
                 self.missedRecords += next.missedRecords
-                self.batch = next.lying
+                self.batch = next.recordsInPlace
                 self.position = 0
             }
         }

@@ -8,10 +8,11 @@ public struct Record: Hashable, Sendable {
     public let partitionKey: String
     public let explicitHashKey: HashKey?
     public let data: [UInt8]
-    /// When the server took it, in milliseconds since 1970; the same for all records of a batch.
-    public let approximateArrivalMillis: Int64
+    package let approximateArrivalMillis: Int64
+    /// When the server took it; the same for all records of a batch.
+    public var approximateArrival: Timestamp { Timestamp(millisecondsSince1970: self.approximateArrivalMillis) }
 
-    public init(
+    package init(
         sequenceNumber: SequenceNumber, partitionKey: String, explicitHashKey: HashKey?, data: [UInt8],
         approximateArrivalMillis: Int64
     ) {
@@ -21,6 +22,15 @@ public struct Record: Hashable, Sendable {
         self.data = data
         self.approximateArrivalMillis = approximateArrivalMillis
     }
+
+    public init(
+        sequenceNumber: SequenceNumber, partitionKey: String, explicitHashKey: HashKey?, data: [UInt8],
+        approximateArrival: Timestamp
+    ) {
+        self.init(
+            sequenceNumber: sequenceNumber, partitionKey: partitionKey, explicitHashKey: explicitHashKey, data: data,
+            approximateArrivalMillis: approximateArrival.millisecondsSince1970)
+    }
 }
 
 /// A record as it lies in the bytes that arrived. Valid only inside the closure that it was given to.
@@ -29,13 +39,13 @@ public struct RecordSlice {
     public let shardCreationSecond: UInt64
     /// Position in the shard.
     public let index: UInt64
-    public let approximateArrivalMillis: Int64
+    package let approximateArrivalMillis: Int64
+    public var approximateArrival: Timestamp { Timestamp(millisecondsSince1970: self.approximateArrivalMillis) }
     public let explicitHashKey: HashKey?
     /// UTF-8.
     public let partitionKey: UnsafeRawBufferPointer
     public let data: UnsafeRawBufferPointer
 
-    @usableFromInline
     init(
         shard: ShardNumber, shardCreationSecond: UInt64, index: UInt64, approximateArrivalMillis: Int64,
         view: RecordView

@@ -25,8 +25,9 @@ public struct RecordBatch: Sendable {
     public var missedIndexes: Range<UInt64> {
         self.firstIndex - min(self.firstIndex, self.missedRecords)..<self.firstIndex
     }
-    /// How far the end of this batch is behind the newest record of the shard; 0 when caught up.
-    public let millisBehindLatest: Int64
+    package let millisBehindLatest: Int64
+    /// How far the end of this batch is behind the newest record of the shard; zero when caught up.
+    public var behindLatest: Duration { .milliseconds(self.millisBehindLatest) }
     /// Set in the last batch of a closed shard: the shards that took over its keys.
     public let endOfShard: [ShardDescription]?
 
@@ -109,8 +110,9 @@ public struct RecordBatch: Sendable {
         }
     }
 
-    /// The records in order, not copied: they lie in the memory of this batch, which the result keeps alive.
-    public var lying: BatchRecords {
+    /// The records in order, read where they are: nothing is copied, and the result keeps the memory of this batch
+    /// alive.
+    public var recordsInPlace: BatchRecords {
         var entries: [BatchRecords.Memory.Entry] = []
         entries.reserveCapacity(self.count)
         if self.count > 0 {

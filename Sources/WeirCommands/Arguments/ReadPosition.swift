@@ -71,12 +71,10 @@ package enum ReadPosition: Hashable, Sendable {
 
     /// For a whole stream: sequence numbers compare only within a shard.
     func streamStart(serverMillis: Int64) throws(Failure) -> StreamStart {
-        switch self {
-        case .trimHorizon: .trimHorizon
-        case .latest: .latest
-        case .time(let time): .atTimestamp(time.millis(serverMillis: serverMillis))
-        case .sequence: throw .usage("a sequence number belongs to one shard: add --shard")
+        guard case .start(let start) = self.shardStart(serverMillis: serverMillis) else {
+            throw .usage("a sequence number belongs to one shard: add --shard")
         }
+        return start
     }
 
     func shardStart(serverMillis: Int64) -> ShardIteratorType {

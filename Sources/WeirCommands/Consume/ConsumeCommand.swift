@@ -103,11 +103,9 @@ struct ConsumeCommand: AsyncParsableCommand {
     }
 
     func initialPosition(serverMillis: Int64) -> StreamStart {
-        switch self.from {
-        case .latest: .latest
-        case .time(let time): .atTimestamp(time.millis(serverMillis: serverMillis))
-        case nil, .trimHorizon, .sequence: .trimHorizon
-        }
+        // Without --from, and never with a sequence number: `validate` refuses it.
+        guard case .start(let start) = self.from?.shardStart(serverMillis: serverMillis) else { return .trimHorizon }
+        return start
     }
 
     func workerConfiguration(serverMillis: Int64) -> WorkerConfiguration {

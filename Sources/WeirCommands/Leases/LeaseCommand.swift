@@ -95,11 +95,9 @@ struct LeaseResetCommand: AsyncParsableCommand {
     }
 
     func target(serverMillis: Int64) -> ResetTarget {
-        switch self.from {
-        case .trimHorizon: .trimHorizon
-        case .latest: .latest
-        case .time(let time): .atTimestamp(time.millis(serverMillis: serverMillis))
-        case .sequence(let number): .sequenceNumber(number)
+        switch self.from.shardStart(serverMillis: serverMillis) {
+        case .start(let start): .start(start)
+        case .atSequenceNumber(let number), .afterSequenceNumber(let number): .sequenceNumber(number)
         }
     }
 

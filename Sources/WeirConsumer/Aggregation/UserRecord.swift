@@ -7,7 +7,7 @@ import WeirModel
 /// Key and data are copied when they are asked for; until then an ordinary record lies where the network put it.
 public struct UserRecord: Sendable {
     private enum Source: Sendable {
-        case lying(BatchRecord)
+        case inPlace(BatchRecord)
         case own(Own)
     }
 
@@ -33,7 +33,7 @@ public struct UserRecord: Sendable {
 
     /// An ordinary record.
     package init(_ record: BatchRecord) {
-        self.source = .lying(record)
+        self.source = .inPlace(record)
         self.subSequence = nil
         self.isLast = true
     }
@@ -47,35 +47,35 @@ public struct UserRecord: Sendable {
     /// A copy. Key, hash key and data are the user's; number and arrival are those of the record that it came in.
     public var record: Record {
         switch self.source {
-        case .lying(let record): record.copy()
+        case .inPlace(let record): record.copy()
         case .own(let own): own.record
         }
     }
 
     public var sequenceNumber: SequenceNumber {
         switch self.source {
-        case .lying(let record): record.sequenceNumber
+        case .inPlace(let record): record.sequenceNumber
         case .own(let own): own.record.sequenceNumber
         }
     }
 
     public var shard: ShardNumber {
         switch self.source {
-        case .lying(let record): record.shard
+        case .inPlace(let record): record.shard
         case .own(let own): own.record.shard
         }
     }
 
     public var partitionKey: String {
         switch self.source {
-        case .lying(let record): record.partitionKey
+        case .inPlace(let record): record.partitionKey
         case .own(let own): own.record.partitionKey
         }
     }
 
     public var data: [UInt8] {
         switch self.source {
-        case .lying(let record): record.data
+        case .inPlace(let record): record.data
         case .own(let own): own.record.data
         }
     }
@@ -83,14 +83,15 @@ public struct UserRecord: Sendable {
     /// The data without a copy; valid only inside `body`.
     public func withData<R>(_ body: (UnsafeRawBufferPointer) -> R) -> R {
         switch self.source {
-        case .lying(let record): record.withData(body)
+        case .inPlace(let record): record.withData(body)
         case .own(let own): own.record.data.withUnsafeBytes { body($0) }
         }
     }
 
-    public var approximateArrivalMillis: Int64 {
+    public var approximateArrival: Timestamp { Timestamp(millisecondsSince1970: self.approximateArrivalMillis) }
+    package var approximateArrivalMillis: Int64 {
         switch self.source {
-        case .lying(let record): record.approximateArrivalMillis
+        case .inPlace(let record): record.approximateArrivalMillis
         case .own(let own): own.record.approximateArrivalMillis
         }
     }
@@ -104,7 +105,7 @@ public struct UserRecord: Sendable {
     /// Bytes of key and data.
     package var bytes: Int {
         switch self.source {
-        case .lying(let record): record.payloadBytes
+        case .inPlace(let record): record.payloadBytes
         case .own(let own): own.record.partitionKey.utf8.count + own.record.data.count
         }
     }

@@ -48,7 +48,7 @@ struct UserRecordCursor {
                 switch self.records {
                 case .own(let records):
                     if !self.open(records[next]) { taken.append(UserRecord(records[next])) }
-                case .lying(let records):
+                case .inPlace(let records):
                     let record = records[next]
                     // Almost none is an aggregate: only what looks like one is copied to be looked at.
                     if record.withData({ $0.starts(with: Aggregate.magic) }), self.open(record.copy()) { continue }

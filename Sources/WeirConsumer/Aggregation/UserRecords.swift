@@ -5,9 +5,10 @@ import WeirModel
 public struct UserRecords: RandomAccessCollection, Sendable {
     private let records: [UserRecord]
     public let shard: ShardNumber
-    /// How far the end of these records was behind the newest record of the shard when they were fetched, in
-    /// milliseconds; 0 when that was the newest.
-    public let millisBehindLatest: Int64
+    package let millisBehindLatest: Int64
+    /// How far the end of these records was behind the newest record of the shard when they were fetched; zero when
+    /// that was the newest.
+    public var behindLatest: Duration { .milliseconds(self.millisBehindLatest) }
 
     package init(_ records: [UserRecord], shard: ShardNumber, millisBehindLatest: Int64) {
         self.records = records

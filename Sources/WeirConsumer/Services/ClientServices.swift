@@ -92,19 +92,6 @@ private struct ClientSource: RecordSource {
     }
 }
 
-extension LeaseCheckpoint {
-    /// `nil` at the end of a shard. A record of which only the first user records are processed is read again.
-    fileprivate var readingStart: ShardIteratorType? {
-        switch self {
-        case .atTimestamp(let millis): .atTimestamp(millis)
-        case .trimHorizon: .trimHorizon
-        case .sequenceNumber(let number, nil): .afterSequenceNumber(number)
-        case .sequenceNumber(let number, .some): .atSequenceNumber(number)
-        case .shardEnd: nil
-        }
-    }
-}
-
 private final class NothingToRead: LeaseReading {
     func next() async throws -> SourceBatch? { nil }
 }
@@ -119,7 +106,8 @@ private final class ClientReading: LeaseReading {
     func next() async throws -> SourceBatch? {
         guard let batch = try await self.iterator.next() else { return nil }
         return SourceBatch(
-            .lying(batch.lying), missedRecords: batch.missedRecords, millisBehindLatest: batch.millisBehindLatest,
+            .inPlace(batch.recordsInPlace), missedRecords: batch.missedRecords,
+            millisBehindLatest: batch.millisBehindLatest,
             isEndOfShard: batch.endOfShard != nil)
     }
 }

@@ -20,19 +20,19 @@ package protocol LeaseReading: AnyObject {
 package struct SourceBatch: Sendable {
     package enum Records: Sendable {
         case own([Record])
-        case lying(BatchRecords)
+        case inPlace(BatchRecords)
 
         var count: Int {
             switch self {
             case .own(let records): records.count
-            case .lying(let records): records.count
+            case .inPlace(let records): records.count
             }
         }
 
         package var lastNumber: SequenceNumber? {
             switch self {
             case .own(let records): records.last?.sequenceNumber
-            case .lying(let records): records.last?.sequenceNumber
+            case .inPlace(let records): records.last?.sequenceNumber
             }
         }
     }

@@ -52,7 +52,7 @@ extension Lane {
     package func describeStream(_ name: StreamName) -> Told<StreamDescription> {
         self.ask { log, _ throws(WeirError) in
             guard let found = log.catalog.stream(named: name) else {
-                throw WeirError(.streamNotFound, "stream '\(name)' does not exist")
+                throw WeirError.noStream("'\(name)'")
             }
             return (found.description, log.catalogMark)
         }

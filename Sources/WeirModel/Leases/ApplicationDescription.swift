@@ -3,8 +3,9 @@
 /// An application that consumes a stream, as the lease table knows it.
 public struct ApplicationDescription: Hashable, Sendable {
     public let name: ApplicationName
-    /// When its first worker joined, in milliseconds since 1970.
-    public let createdAtMillis: Int64
+    package let createdAtMillis: Int64
+    /// When its first worker joined.
+    public var createdAt: Timestamp { Timestamp(millisecondsSince1970: self.createdAtMillis) }
     /// Workers that are taken for alive.
     public let workers: Int
     /// Rows of its lease table, those at SHARD_END included.
@@ -12,7 +13,7 @@ public struct ApplicationDescription: Hashable, Sendable {
     /// Of all its shards: the records together, and the largest of the ages.
     public let lag: LeaseDescription.Lag
 
-    public init(name: ApplicationName, createdAtMillis: Int64, workers: Int, leases: Int, lag: LeaseDescription.Lag) {
+    package init(name: ApplicationName, createdAtMillis: Int64, workers: Int, leases: Int, lag: LeaseDescription.Lag) {
         self.name = name
         self.createdAtMillis = createdAtMillis
         self.workers = workers
@@ -25,10 +26,10 @@ public struct ApplicationDescription: Hashable, Sendable {
 /// (docs/kinesis-semantics.md, Registered consumers).
 public struct ConsumerDescription: Hashable, Sendable {
     public let name: ConsumerName
-    /// In milliseconds since 1970.
-    public let createdAtMillis: Int64
+    package let createdAtMillis: Int64
+    public var createdAt: Timestamp { Timestamp(millisecondsSince1970: self.createdAtMillis) }
 
-    public init(name: ConsumerName, createdAtMillis: Int64) {
+    package init(name: ConsumerName, createdAtMillis: Int64) {
         self.name = name
         self.createdAtMillis = createdAtMillis
     }

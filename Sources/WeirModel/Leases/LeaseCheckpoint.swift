@@ -33,6 +33,20 @@ public enum LeaseCheckpoint: Hashable, Sendable {
     }
 }
 
+extension LeaseCheckpoint {
+    /// Where who has come so far reads on; `nil` at the end of a shard. A record of which only the first user records
+    /// are processed is read again.
+    package var readingStart: ShardIteratorType? {
+        switch self {
+        case .atTimestamp(let millis): .atTimestamp(millis)
+        case .trimHorizon: .trimHorizon
+        case .sequenceNumber(let number, nil): .afterSequenceNumber(number)
+        case .sequenceNumber(let number, .some): .atSequenceNumber(number)
+        case .shardEnd: nil
+        }
+    }
+}
+
 extension LeaseCheckpoint: CustomStringConvertible {
     /// As KCL's table shows it.
     public var description: String {

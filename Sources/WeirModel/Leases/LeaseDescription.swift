@@ -14,15 +14,16 @@ public struct LeaseDescription: Hashable, Sendable {
     public let ownerSwitchesSinceCheckpoint: UInt32
     /// Whether the owner was asked to hand it over, and to whom.
     public let handingOverTo: WorkerID?
-    /// Why the lease was last reset by an operator, and when, in milliseconds since 1970.
+    /// Why the lease was last reset by an operator, and when.
     public let reset: Reset?
     public let lag: Lag
 
     public struct Reset: Hashable, Sendable {
         public let reason: String
-        public let atMillis: Int64
+        package let atMillis: Int64
+        public var at: Timestamp { Timestamp(millisecondsSince1970: self.atMillis) }
 
-        public init(reason: String, atMillis: Int64) {
+        package init(reason: String, atMillis: Int64) {
             self.reason = reason
             self.atMillis = atMillis
         }
@@ -31,10 +32,11 @@ public struct LeaseDescription: Hashable, Sendable {
     /// What is still to be processed of the shard.
     public struct Lag: Hashable, Sendable {
         public let records: UInt64
-        /// Age of the first of them, in milliseconds; 0 when there is none.
-        public let millis: Int64
+        package let millis: Int64
+        /// Age of the first of them; zero when there is none.
+        public var age: Duration { .milliseconds(self.millis) }
 
-        public init(records: UInt64, millis: Int64) {
+        package init(records: UInt64, millis: Int64) {
             self.records = records
             self.millis = millis
         }

@@ -9,8 +9,9 @@ public enum ResetTarget: Hashable, Sendable {
 
     public static let trimHorizon = ResetTarget.start(.trimHorizon)
     public static let latest = ResetTarget.start(.latest)
+    public static func at(_ time: Timestamp) -> ResetTarget { .start(.at(time)) }
     /// In milliseconds since 1970.
-    public static func atTimestamp(_ millis: Int64) -> ResetTarget { .start(.atTimestamp(millis)) }
+    package static func atTimestamp(_ millis: Int64) -> ResetTarget { .start(.atTimestamp(millis)) }
 }
 
 /// What a reset did, or would do.

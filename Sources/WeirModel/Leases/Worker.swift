@@ -19,14 +19,14 @@ public struct WorkerID: Hashable, Sendable, Comparable, CustomStringConvertible 
 
 /// Who holds a lease: a worker id, and which life of that worker. The number is drawn when a worker starts, so that a
 /// process which was replaced under the same id cannot pass for its successor.
-public struct LeaseOwner: Hashable, Sendable, CustomStringConvertible {
-    public let worker: WorkerID
-    public let incarnation: UInt64
+package struct LeaseOwner: Hashable, Sendable, CustomStringConvertible {
+    package let worker: WorkerID
+    package let incarnation: UInt64
 
-    public init(worker: WorkerID, incarnation: UInt64) {
+    package init(worker: WorkerID, incarnation: UInt64) {
         self.worker = worker
         self.incarnation = incarnation
     }
 
-    public var description: String { self.worker.description }
+    package var description: String { self.worker.description }
 }

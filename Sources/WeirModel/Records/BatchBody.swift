@@ -10,24 +10,24 @@ import CWeir
 /// record: u32 data length | u16 key length | u16 flags (bit 0: explicit hash key) | [u128 hash key] | key | data
 /// ```
 /// All little-endian. The writer computes the checksum, the server verifies it on arrival, and it is kept for ever.
-public enum BatchBody {
-    public static let headerBytes = 16
-    public static let recordHeaderBytes = 8
-    public static let explicitHashKeyFlag: UInt16 = 1
-    public static let explicitHashKeyBytes = 16
-    public static let format: UInt8 = 1
+package enum BatchBody {
+    package static let headerBytes = 16
+    package static let recordHeaderBytes = 8
+    package static let explicitHashKeyFlag: UInt16 = 1
+    package static let explicitHashKeyBytes = 16
+    package static let format: UInt8 = 1
 
     /// What the header says; read before anything is believed.
-    public struct Header: Hashable, Sendable {
-        public let count: Int
-        public let recordsLength: Int
-        public let checksum: UInt32
+    package struct Header: Hashable, Sendable {
+        package let count: Int
+        package let recordsLength: Int
+        package let checksum: UInt32
 
-        public var bodyLength: Int { BatchBody.headerBytes + self.recordsLength }
+        package var bodyLength: Int { BatchBody.headerBytes + self.recordsLength }
     }
 
     /// Reads the header and checks it against the bytes that are there; does not look at records or checksum.
-    public static func header(of body: UnsafeRawBufferPointer) throws(MalformedBytes) -> Header {
+    package static func header(of body: UnsafeRawBufferPointer) throws(MalformedBytes) -> Header {
         guard body.count >= Self.headerBytes else { throw MalformedBytes("a batch body is shorter than its header") }
         guard body.integer(UInt8.self, at: 0) == Self.format else {
             throw MalformedBytes("batch format \(body.integer(UInt8.self, at: 0)) is unknown; this version knows 1")
@@ -45,17 +45,17 @@ public enum BatchBody {
         return header
     }
 
-    public static func checksum(header: UnsafeRawBufferPointer, records: UnsafeRawBufferPointer) -> UInt32 {
+    package static func checksum(header: UnsafeRawBufferPointer, records: UnsafeRawBufferPointer) -> UInt32 {
         weir_crc32c(weir_crc32c(0, header.baseAddress, 12), records.baseAddress, records.count)
     }
 
-    public static func checksumMatches(_ body: UnsafeRawBufferPointer, _ header: Header) -> Bool {
+    package static func checksumMatches(_ body: UnsafeRawBufferPointer, _ header: Header) -> Bool {
         let records = body.slice(Self.headerBytes, header.recordsLength)
         return Self.checksum(header: body, records: records) == header.checksum
     }
 
     /// Writes the header in front of `recordsLength` bytes of records that already stand behind it.
-    public static func seal(_ body: UnsafeMutableRawBufferPointer, count: Int, recordsLength: Int) {
+    package static func seal(_ body: UnsafeMutableRawBufferPointer, count: Int, recordsLength: Int) {
         body.store(Self.format, at: 0)
         body.store(UInt8(0), at: 1)
         body.store(UInt16(0), at: 2)
@@ -67,15 +67,15 @@ public enum BatchBody {
 }
 
 /// A record as it lies in a body: offsets into the bytes it was read from, nothing copied.
-public struct RecordView {
-    public let explicitHashKey: HashKey?
-    public let key: UnsafeRawBufferPointer
-    public let data: UnsafeRawBufferPointer
+package struct RecordView {
+    package let explicitHashKey: HashKey?
+    package let key: UnsafeRawBufferPointer
+    package let data: UnsafeRawBufferPointer
     /// The whole record with its header.
-    public let bytes: UnsafeRawBufferPointer
+    package let bytes: UnsafeRawBufferPointer
 
     @inlinable
-    public init(
+    package init(
         explicitHashKey: HashKey?, key: UnsafeRawBufferPointer, data: UnsafeRawBufferPointer,
         bytes: UnsafeRawBufferPointer
     ) {
@@ -87,24 +87,24 @@ public struct RecordView {
 
     /// Data and partition key: what limits and rates count.
     @inlinable
-    public var payloadBytes: Int { self.key.count + self.data.count }
+    package var payloadBytes: Int { self.key.count + self.data.count }
 }
 
 /// Walks the records of a body without allocating. A record that does not fit ends the walk with an error.
-public struct RecordCursor {
+package struct RecordCursor {
     @usableFromInline let records: UnsafeRawBufferPointer
     @usableFromInline var offset = 0
 
     /// `records` are the bytes behind the body's header.
     @inlinable
-    public init(records: UnsafeRawBufferPointer) { self.records = records }
+    package init(records: UnsafeRawBufferPointer) { self.records = records }
 
     /// Bytes walked so far.
     @inlinable
-    public var position: Int { self.offset }
+    package var position: Int { self.offset }
 
     @inlinable
-    public mutating func next() throws(MalformedBytes) -> RecordView? {
+    package mutating func next() throws(MalformedBytes) -> RecordView? {
         let start = self.offset
         let left = self.records.count - start
         if left == 0 { return nil }
@@ -127,20 +127,20 @@ public struct RecordCursor {
 }
 
 /// Collects records into a body, for writers that build one record at a time.
-public struct BatchBodyBuilder {
-    public private(set) var bytes: [UInt8]
-    public private(set) var count = 0
+package struct BatchBodyBuilder {
+    package private(set) var bytes: [UInt8]
+    package private(set) var count = 0
 
-    public init(capacity: Int = 4096) {
+    package init(capacity: Int = 4096) {
         self.bytes = []
         self.bytes.reserveCapacity(capacity)
         self.bytes.append(contentsOf: repeatElement(0, count: BatchBody.headerBytes))
     }
 
-    public var recordsLength: Int { self.bytes.count - BatchBody.headerBytes }
+    package var recordsLength: Int { self.bytes.count - BatchBody.headerBytes }
 
     /// Appends one record. The lengths are the caller's to check against the limits.
-    public mutating func append(
+    package mutating func append(
         key: UnsafeRawBufferPointer, explicitHashKey: HashKey? = nil, data: UnsafeRawBufferPointer
     ) {
         withUnsafeBytes(of: UInt32(data.count).littleEndian) { self.bytes.append(contentsOf: $0) }
@@ -156,13 +156,13 @@ public struct BatchBodyBuilder {
     }
 
     /// Appends a record in its stored form, as `RecordView.bytes` gives it.
-    public mutating func append(record: UnsafeRawBufferPointer) {
+    package mutating func append(record: UnsafeRawBufferPointer) {
         self.bytes.append(contentsOf: record)
         self.count += 1
     }
 
     /// The finished body; the builder is empty again and keeps its memory.
-    public mutating func finish() -> [UInt8] {
+    package mutating func finish() -> [UInt8] {
         let length = self.recordsLength
         let count = self.count
         self.bytes.withUnsafeMutableBytes { BatchBody.seal($0, count: count, recordsLength: length) }

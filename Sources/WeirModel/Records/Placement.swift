@@ -8,19 +8,19 @@ import CWeir
 /// 0 u32 magic "WRB1"   8 u64 stream id   20 u32 count         32 i64 arrival, ms since 1970   44 u32 CRC-32C of 0..<44
 /// 4 u32 body length   16 u32 shard       24 u64 first index   40 u32 0
 /// ```
-public struct Placement: Hashable, Sendable {
-    public static let bytes = 48
+package struct Placement: Hashable, Sendable {
+    package static let bytes = 48
     static let magic: UInt32 = 0x3142_5257
 
-    public let stream: StreamID
-    public let shard: ShardNumber
-    public let firstIndex: UInt64
-    public let count: Int
+    package let stream: StreamID
+    package let shard: ShardNumber
+    package let firstIndex: UInt64
+    package let count: Int
     /// One arrival for all records of the batch, stamped when it joined a commit.
-    public let arrivalMillis: Int64
-    public let bodyLength: Int
+    package let arrivalMillis: Int64
+    package let bodyLength: Int
 
-    public init(
+    package init(
         stream: StreamID, shard: ShardNumber, firstIndex: UInt64, count: Int, arrivalMillis: Int64, bodyLength: Int
     ) {
         self.stream = stream
@@ -32,11 +32,11 @@ public struct Placement: Hashable, Sendable {
     }
 
     /// The index after the last record.
-    public var endIndex: UInt64 { self.firstIndex + UInt64(self.count) }
+    package var endIndex: UInt64 { self.firstIndex + UInt64(self.count) }
     /// Placement and body together.
-    public var totalLength: Int { Self.bytes + self.bodyLength }
+    package var totalLength: Int { Self.bytes + self.bodyLength }
 
-    public func write(to raw: UnsafeMutableRawBufferPointer) {
+    package func write(to raw: UnsafeMutableRawBufferPointer) {
         raw.store(Self.magic, at: 0)
         raw.store(UInt32(self.bodyLength), at: 4)
         raw.store(self.stream.rawValue, at: 8)
@@ -48,7 +48,7 @@ public struct Placement: Hashable, Sendable {
         raw.store(weir_crc32c(0, raw.baseAddress, 44), at: 44)
     }
 
-    public init(reading raw: UnsafeRawBufferPointer) throws(MalformedBytes) {
+    package init(reading raw: UnsafeRawBufferPointer) throws(MalformedBytes) {
         guard raw.count >= Self.bytes else { throw MalformedBytes("a placement is cut short") }
         guard raw.integer(UInt32.self, at: 0) == Self.magic, raw.integer(UInt32.self, at: 40) == 0 else {
             throw MalformedBytes("a placement does not begin with its magic")

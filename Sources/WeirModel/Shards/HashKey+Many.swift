@@ -6,7 +6,7 @@ extension HashKey {
     /// an unsigned big-endian number, goes to the same position in `hashes`, which has room for as many.
     ///
     /// A key is a start and a length in bytes, up to 4 GiB. Allocates nothing on the heap for up to 64 keys at a time.
-    public static func hash(
+    package static func hash(
         _ count: Int, into hashes: UnsafeMutableBufferPointer<HashKey>,
         key: (Int) -> UnsafeRawBufferPointer
     ) {

@@ -10,25 +10,27 @@ public struct ShardDescription: Hashable, Sendable {
     public let creationSecond: UInt64
     /// Index of its first record.
     public let firstIndex: UInt64
-    public let createdAtMillis: Int64
+    package let createdAtMillis: Int64
+    public var createdAt: Timestamp { Timestamp(millisecondsSince1970: self.createdAtMillis) }
     /// Set when the shard was closed by a split or a merge.
     public let closed: Closing?
 
     public struct Closing: Hashable, Sendable {
         /// The index after the last record: what a reader compares its position with.
         public let endIndex: UInt64
-        public let atMillis: Int64
+        package let atMillis: Int64
+        public var at: Timestamp { Timestamp(millisecondsSince1970: self.atMillis) }
         /// The shards that took over its keys, in order of their ranges.
         public let children: [ShardNumber]
 
-        public init(endIndex: UInt64, atMillis: Int64, children: [ShardNumber]) {
+        package init(endIndex: UInt64, atMillis: Int64, children: [ShardNumber]) {
             self.endIndex = endIndex
             self.atMillis = atMillis
             self.children = children
         }
     }
 
-    public init(
+    package init(
         number: ShardNumber, range: HashKeyRange, parents: [ShardNumber], creationSecond: UInt64, firstIndex: UInt64,
         createdAtMillis: Int64, closed: Closing?
     ) {

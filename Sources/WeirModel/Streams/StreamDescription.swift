@@ -2,7 +2,12 @@
 
 /// What an operator may set of a stream.
 public struct StreamSettings: Hashable, Sendable {
-    public var retentionMillis: Int64
+    package var retentionMillis: Int64
+    /// How long records stay: 1 h to 365 days, in whole milliseconds.
+    public var retention: Duration {
+        get { .milliseconds(self.retentionMillis) }
+        set { self.retentionMillis = newValue.millis }
+    }
     /// Bytes of the newest records that stay; older ones are dropped, a segment of the log at a time. `nil` is no cap.
     public var maxBytes: Int64?
     public var profile: LimitsProfile
@@ -10,8 +15,15 @@ public struct StreamSettings: Hashable, Sendable {
     public var recordBytesMax: Int
 
     public init(
-        retentionMillis: Int64 = Limits.retentionMillisDefault, maxBytes: Int64? = nil,
-        limits: LimitsProfile = .kinesis,
+        retention: Duration = .milliseconds(Limits.retentionMillisDefault), maxBytes: Int64? = nil,
+        limits: LimitsProfile = .kinesis, recordBytesMax: Int = Limits.recordBytesDefault
+    ) {
+        self.init(
+            retentionMillis: retention.millis, maxBytes: maxBytes, limits: limits, recordBytesMax: recordBytesMax)
+    }
+
+    package init(
+        retentionMillis: Int64, maxBytes: Int64? = nil, limits: LimitsProfile = .kinesis,
         recordBytesMax: Int = Limits.recordBytesDefault
     ) {
         self.retentionMillis = retentionMillis
@@ -53,14 +65,16 @@ public struct StreamDescription: Hashable, Sendable {
     public let id: StreamID
     public let name: StreamName
     public let settings: StreamSettings
-    public let createdAtMillis: Int64
+    package let createdAtMillis: Int64
+    public var createdAt: Timestamp { Timestamp(millisecondsSince1970: self.createdAtMillis) }
     public let openShards: Int
     /// Rises with every change of the shards: a hint for clients that hold a shard map.
     public let mapVersion: UInt64
-    /// Records that arrived before are hidden: the stored horizon, in milliseconds since 1970.
-    public let horizonMillis: Int64
+    package let horizonMillis: Int64
+    /// Records that arrived before are hidden: the stored horizon.
+    public var horizon: Timestamp { Timestamp(millisecondsSince1970: self.horizonMillis) }
 
-    public init(
+    package init(
         id: StreamID, name: StreamName, settings: StreamSettings, createdAtMillis: Int64, openShards: Int,
         mapVersion: UInt64, horizonMillis: Int64
     ) {

@@ -9,6 +9,9 @@ public enum StreamStart: Hashable, Sendable {
     /// The first records that arrived at or after this time, in milliseconds since 1970; not in the future.
     case atTimestamp(Int64)
 
+    /// As `atTimestamp`.
+    public static func at(_ time: Timestamp) -> StreamStart { .atTimestamp(time.millisecondsSince1970) }
+
     /// The shards in which there is something to read from there on.
     public var shards: ShardFilter {
         switch self {
@@ -19,11 +22,5 @@ public enum StreamStart: Hashable, Sendable {
     }
 
     /// The same in one shard.
-    public var iterator: ShardIteratorType {
-        switch self {
-        case .trimHorizon: .trimHorizon
-        case .latest: .latest
-        case .atTimestamp(let millis): .atTimestamp(millis)
-        }
-    }
+    public var iterator: ShardIteratorType { .start(self) }
 }

@@ -10,8 +10,7 @@ extension LogCore {
     package func submit(_ command: LeaseCommand, nowMillis: Int64) throws(WeirError) -> LSN {
         if let error = self.unavailable() { throw error }
         guard let stream = self.catalog.stream(command.stream) else {
-            if self.catalog.wasDeleted(command.stream) { throw WeirError(.streamDeleted, "the stream was deleted") }
-            throw WeirError(.streamNotFound, "no stream has this id")
+            throw self.catalog.missing(command.stream)
         }
         guard let event = try self.leases.plan(command, self.surroundings(stream, nowMillis: nowMillis)) else {
             return self.leaseLSN

@@ -99,8 +99,7 @@ extension LogCore {
     /// What a reader may know of a shard: nothing that a crash could undo.
     private func readable(_ ref: ShardRef) throws(WeirError) -> (ShardState, StreamState) {
         guard let stream = self.durableCatalog.stream(ref.stream) else {
-            if self.durableCatalog.wasDeleted(ref.stream) { throw WeirError(.streamDeleted, "the stream was deleted") }
-            throw WeirError(.streamNotFound, "no stream has this id")
+            throw self.durableCatalog.missing(ref.stream)
         }
         guard stream.shard(ref.shard) != nil,
             let shard = self.shards[ref]
@@ -176,9 +175,9 @@ extension LogCore {
     func resolve(_ type: ShardIteratorType, in ref: ShardRef, nowMillis: Int64) throws(WeirError) -> VisibleStart {
         let (shard, stream) = try self.readable(ref)
         switch type {
-        case .trimHorizon: return try self.visibleStart(of: shard, stream, nowMillis: nowMillis)
-        case .latest: return .at(shard.durableEnd)
-        case .atTimestamp(let millis):
+        case .start(.trimHorizon): return try self.visibleStart(of: shard, stream, nowMillis: nowMillis)
+        case .start(.latest): return .at(shard.durableEnd)
+        case .start(.atTimestamp(let millis)):
             guard millis <= max(nowMillis, self.retention.time.lastStampMillis) else {
                 throw WeirError(.invalidArgument, "the timestamp \(millis) ms lies in the future")
             }

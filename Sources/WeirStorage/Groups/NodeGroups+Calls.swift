@@ -197,11 +197,7 @@ extension LogCore {
     }
 
     /// Why a stream that the catalog does not have is not there.
-    package func missing(_ id: StreamID) -> WeirError {
-        self.catalog.wasDeleted(id)
-            ? WeirError(.streamDeleted, "the stream was deleted")
-            : WeirError(.streamNotFound, "there is no stream with the id \(id.rawValue)")
-    }
+    package func missing(_ id: StreamID) -> WeirError { self.catalog.missing(id) }
 }
 
 /// What an operator wants with the checkpoints of an application.

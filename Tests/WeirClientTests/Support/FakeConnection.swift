@@ -143,11 +143,11 @@ final class FakeConnection: FrameReceiver {
         guard number.rawValue < stream.shards.count else { throw WeirError(.shardNotFound, "no such shard") }
         let shard = stream.shards[Int(number.rawValue)]
         switch start {
-        case .trimHorizon: return max(shard.description.firstIndex, shard.horizon)
-        case .latest: return shard.endIndex
+        case .start(.trimHorizon): return max(shard.description.firstIndex, shard.horizon)
+        case .start(.latest): return shard.endIndex
         case .atSequenceNumber(let number): return number.index
         case .afterSequenceNumber(let number): return number.index + 1
-        case .atTimestamp: throw WeirError(.invalidArgument, "the fake node keeps no time")
+        case .start(.atTimestamp): throw WeirError(.invalidArgument, "the fake node keeps no time")
         }
     }
 }

@@ -81,7 +81,7 @@ struct LeaseProgressTests {
         var progress = LeaseProgress(.trimHorizon)
         progress.deliver(through(1_000_000))
         for ticket in 0..<UInt64(LeaseProgress.waitingMax) { _ = progress.ask(through(ticket), ticket) }
-        #expect(self.text(progress.ask(through(5000), 5000)) == "limitExceeded")
+        #expect(self.text(progress.ask(through(5000), 5000)) == "LimitExceeded")
         #expect(progress.abandon().count == LeaseProgress.waitingMax)
     }
 }
