@@ -26,6 +26,8 @@ struct DeliverRunCommand: AsyncParsableCommand {
             Examples:
               weir deliver run access --to /data/access
               weir deliver run access --to /data/access --compression gzip --size 128MiB --age 15m
+              weir deliver run events --to out --event-time .time
+              weir deliver run events --to out --prefix '!{partitionKeyFromQuery:.user}/'
               weir deliver run access --to /data/access --prefix 'year=!{timestamp:yyyy}/month=!{timestamp:MM}/'
             """)
 
@@ -63,14 +65,7 @@ struct DeliverRunCommand: AsyncParsableCommand {
         help: ArgumentHelp("Or when its first record has waited so long, 0s to 15m.", valueName: "time"),
         transform: { try DurationText.parse($0, in: 0...900_000) })
     var age: Int64 = 60_000
-    @Option(
-        help: ArgumentHelp(
-            "What stands before the names of files: text, !{timestamp:yyyy/MM/dd} with a pattern of Java, "
-                + "!{firehose:random-string}. Without a time yyyy/MM/dd/HH/ is put behind it.", valueName: "prefix"))
-    var prefix = ""
-    @Option(
-        help: ArgumentHelp("The time zone of the prefix: UTC, or as +02:00.", valueName: "zone"))
-    var timeZone = "UTC"
+    @OptionGroup var naming: PrefixOptions
     @Option(help: ArgumentHelp("How records stand in files: lines, json or raw.", valueName: "format"))
     var format = DeliveryFormat.lines
     @Option(
@@ -90,10 +85,7 @@ struct DeliverRunCommand: AsyncParsableCommand {
 
     private func pattern() throws -> PrefixPattern {
         do {
-            let compression = try Compression(named: self.compression, level: self.level)
-            return try PrefixPattern(
-                self.prefix, offsetMinutes: try PrefixPattern.offset(self.timeZone),
-                fileNameBytes: try FileName.longest(self.stream, compression))
+            return try self.naming.pattern(self.stream, try Compression(named: self.compression, level: self.level))
         } catch {
             throw ValidationError(error.message)
         }

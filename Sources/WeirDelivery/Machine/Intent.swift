@@ -70,16 +70,16 @@ package struct DeliveryState: Hashable, Sendable {
     }
 }
 
-// The form, little-endian:
+// The form, little-endian; format 1 has no event time and no prefix for errors:
 //
-// u8 format (1) | u64 life | pattern | u8 earlier patterns: u64 through | pattern
+// u8 format (2) | u64 life | pattern | u8 earlier patterns: u64 through | pattern
 // u16 partitions: text partition | u64 through
 // u8 has an intent: number cut | u16 files: text partition | text path | text unfinished | u64 bytes | u32 checksum
 //                   | number first | number last | u64 records
-// pattern: text | u16 minutes east of UTC, plus 1,080
-// number: u64 creation second | u32 shard | u64 index | u64 arrival second
+// pattern: text | u16 minutes east of UTC, plus 1,080 | text for errors | text form of the event time, empty: none |
+// text field number: u64 creation second | u32 shard | u64 index | u64 arrival second
 extension DeliveryState {
-    private static let format: UInt8 = 1
+    private static let format: UInt8 = 2
 
     package func encode() -> [UInt8] {
         var writer = ByteWriter(capacity: 256)
@@ -137,11 +137,13 @@ extension DeliveryState {
 
     private init(reading reader: inout ByteReader) throws {
         let format = try reader.read(UInt8.self)
-        guard format == Self.format else { throw MalformedBytes("format \(format); this version reads \(Self.format)") }
+        guard (1...Self.format).contains(format) else {
+            throw MalformedBytes("format \(format); this version reads 1 to \(Self.format)")
+        }
         let life = try reader.read(UInt64.self)
-        self.init(life: life, patterns: PatternEras(try reader.readPattern()))
+        self.init(life: life, patterns: PatternEras(try reader.readPattern(format)))
         for _ in 0..<(try reader.read(UInt8.self)) {
-            self.patterns.earlier.append(.init(through: try reader.read(), pattern: try reader.readPattern()))
+            self.patterns.earlier.append(.init(through: try reader.read(), pattern: try reader.readPattern(format)))
         }
         for _ in 0..<(try reader.read(UInt16.self)) {
             self.delivered.append(Delivered(partition: try reader.readString(), through: try reader.read()))
@@ -166,6 +168,9 @@ extension ByteWriter {
     fileprivate mutating func write(pattern: PrefixPattern) {
         self.write(pattern.text)
         self.write(UInt16(clamping: pattern.offsetMinutes + offsetBase))
+        self.write(pattern.errorText)
+        self.write(pattern.eventTime?.form.rawValue ?? "")
+        self.write(pattern.eventTime?.field ?? "")
     }
 
     fileprivate mutating func write(number: SequenceNumber) {
@@ -177,9 +182,16 @@ extension ByteWriter {
 }
 
 extension ByteReader {
-    fileprivate mutating func readPattern() throws -> PrefixPattern {
+    fileprivate mutating func readPattern(_ format: UInt8) throws -> PrefixPattern {
         let text = try self.readString()
-        return try PrefixPattern(text, offsetMinutes: Int(try self.read(UInt16.self)) - offsetBase)
+        let minutes = Int(try self.read(UInt16.self)) - offsetBase
+        guard format > 1 else { return try PrefixPattern(text, offsetMinutes: minutes) }
+        let errors = try self.readString()
+        let (form, field) = (try self.readString(), try self.readString())
+        guard !form.isEmpty else { return try PrefixPattern(text, errors: errors, offsetMinutes: minutes) }
+        guard let form = EventTime.Form(rawValue: form) else { throw MalformedBytes("no form of a time") }
+        return try PrefixPattern(
+            text, errors: errors, offsetMinutes: minutes, eventTime: try EventTime(field, form))
     }
 
     fileprivate mutating func readNumber() throws(MalformedBytes) -> SequenceNumber {

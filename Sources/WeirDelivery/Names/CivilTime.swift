@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import WeirModel
 
 /// A moment as a calendar shows it, at a fixed distance from UTC.
 struct CivilTime: Hashable, Sendable {
@@ -26,19 +27,11 @@ struct CivilTime: Hashable, Sendable {
         self.hour = inDay / 3_600_000
         // Thursday was the first day of 1970.
         self.weekday = Int(((day % 7) + 10) % 7)
-        // Years begin in March here, so that a leap day is the last of its year; eras have 400 years.
-        let shifted = day + 719_468
-        let era = Self.floor(shifted, 146_097)
-        let dayOfEra = Int(shifted - era * 146_097)
-        let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
-        let dayOfMarchYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
-        let monthFromMarch = (5 * dayOfMarchYear + 2) / 153
-        self.day = dayOfMarchYear - (153 * monthFromMarch + 2) / 5 + 1
-        self.month = monthFromMarch < 10 ? monthFromMarch + 3 : monthFromMarch - 9
-        self.year = yearOfEra + Int(era) * 400 + (self.month <= 2 ? 1 : 0)
-        let isLeap = self.year % 4 == 0 && (self.year % 100 != 0 || self.year % 400 == 0)
-        let before = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334]
-        self.dayOfYear = before[self.month - 1] + self.day + (isLeap && self.month > 2 ? 1 : 0)
+        let date = CivilDate.date(daysSince1970: day)
+        self.day = Int(date.day)
+        self.month = Int(date.month)
+        self.year = Int(date.year)
+        self.dayOfYear = Int(day - CivilDate.daysSince1970(year: date.year, month: 1, day: 1)) + 1
     }
 
     private static func floor(_ value: Int64, _ by: Int64) -> Int64 {

@@ -2,17 +2,25 @@
 import WeirModel
 
 /// Where files go: what stands before their names, in the manner of Firehose. `!{timestamp:PATTERN}` is the arrival of
-/// the records, `!{firehose:random-string}` eleven letters and digits that are drawn for each file. A prefix without a
-/// time gets `yyyy/MM/dd/HH/` behind it.
+/// the records, or an event time that stands in them, `!{partitionKeyFromQuery:.field}` a value that stands in them,
+/// and `!{firehose:random-string}` eleven letters and digits that are drawn for each file. A prefix without a time gets
+/// `yyyy/MM/dd/HH/` behind it. Records without a field go to the error prefix.
 package struct PrefixPattern: Hashable, Sendable {
     private enum Part: Hashable, Sendable {
         case literal(String)
         case time(TimePattern)
+        case field(RecordField)
         case random
     }
 
-    /// Characters of the pattern, and bytes of what comes of it.
-    package static let charactersMax = 1024
+    /// Bytes of the pattern, of that for errors, and of what comes of them.
+    package static let textBytesMax = 1024
+    package static let errorTextBytesMax = 256
+    /// Bytes of a value of a field, as it stands in a path.
+    package static let valueBytesMax = 96
+    /// A record is late when it arrives so long after its event time, in milliseconds.
+    package static let lateMillis: Int64 = 3_600_000
+    package static let usualErrorText = "errors/!{firehose:error-output-type}/"
     package static let bytesMax = 512
     /// Minutes east of UTC.
     package static let offsets = -18 * 60...18 * 60
@@ -23,34 +31,49 @@ package struct PrefixPattern: Hashable, Sendable {
     private static let sample: Int64 = 1_790_726_400_000
 
     package let text: String
+    package let errorText: String
     package let offsetMinutes: Int
+    package let eventTime: EventTime?
     private let parts: [Part]
+    private let errorParts: [Part]
 
     /// `fileNameBytes`: of the names that will stand behind it. Throws `invalidArgument` with what is wrong.
-    package init(_ text: String, offsetMinutes: Int = 0, fileNameBytes: Int = 0) throws(WeirError) {
-        guard text.count <= Self.charactersMax else {
-            throw Self.wrong(text, "has \(text.count) characters; at most \(Self.charactersMax) are allowed")
-        }
+    package init(
+        _ text: String, errors errorText: String = Self.usualErrorText, offsetMinutes: Int = 0,
+        eventTime: EventTime? = nil, fileNameBytes: Int = 0
+    ) throws(WeirError) {
         guard Self.offsets.contains(offsetMinutes) else {
             throw WeirError(.invalidArgument, "a time zone is -18:00 to +18:00, not \(offsetMinutes) minutes")
         }
-        guard text.unicodeScalars.allSatisfy({ $0.value >= 0x20 && $0.value != 0x7f }) else {
-            throw Self.wrong(text, "has control characters")
-        }
         self.text = text
+        self.errorText = errorText
         self.offsetMinutes = offsetMinutes
-        var parts = try Self.parse(text)
-        let hasTime = parts.contains { if case .time = $0 { true } else { false } }
-        if !hasTime { parts.append(.time(try TimePattern("yyyy/MM/dd/HH/"))) }
-        self.parts = parts
-        try self.check(fileNameBytes)
+        self.eventTime = eventTime
+        self.parts = try Self.parse(text, Self.textBytesMax, isForErrors: false)
+        self.errorParts = try Self.parse(errorText, Self.errorTextBytesMax, isForErrors: true)
+        let value = String(repeating: "v", count: Self.valueBytesMax)
+        for (text, parts) in [(text, self.parts), (errorText, self.errorParts)] {
+            try Self.check(
+                Self.filled(self.path(parts, millis: Self.sample) { _ in value } ?? "") { 0 }, of: text, fileNameBytes)
+        }
+    }
+
+    /// Whether it takes the data of a record to know where it belongs.
+    package var readsData: Bool {
+        self.eventTime != nil || self.parts.contains { if case .field = $0 { true } else { false } }
     }
 
     private static func wrong(_ text: String, _ what: String) -> WeirError {
         WeirError(.invalidArgument, "the prefix '\(text.prefix(100))' \(what)")
     }
 
-    private static func parse(_ text: String) throws(WeirError) -> [Part] {
+    private static func parse(_ text: String, _ bytesMax: Int, isForErrors: Bool) throws(WeirError) -> [Part] {
+        guard text.utf8.count <= bytesMax else {
+            throw Self.wrong(text, "has \(text.utf8.count) bytes; at most \(bytesMax) are allowed")
+        }
+        guard text.unicodeScalars.allSatisfy({ $0.value >= 0x20 && $0.value != 0x7f }) else {
+            throw Self.wrong(text, "has control characters")
+        }
         var parts: [Part] = []
         var literal = ""
         var rest = Substring(text)
@@ -65,13 +88,17 @@ package struct PrefixPattern: Hashable, Sendable {
             rest = rest[rest.index(after: end)...]
             if !literal.isEmpty { parts.append(.literal(literal)) }
             literal = ""
-            parts.append(try Self.part(expression, in: text))
+            parts.append(try Self.part(expression, in: text, isForErrors: isForErrors))
         }
         if !literal.isEmpty { parts.append(.literal(literal)) }
+        let hasTime = parts.contains { if case .time = $0 { true } else { false } }
+        if !hasTime { parts.append(.time(try TimePattern("yyyy/MM/dd/HH/"))) }
         return parts
     }
 
-    private static func part(_ expression: Substring, in text: String) throws(WeirError) -> Part {
+    private static func part(
+        _ expression: Substring, in text: String, isForErrors: Bool
+    ) throws(WeirError) -> Part {
         let halves = expression.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
         guard halves.count == 2 else {
             throw Self.wrong(text, "has !{\(expression)}; an expression is !{namespace:value}")
@@ -79,45 +106,98 @@ package struct PrefixPattern: Hashable, Sendable {
         switch (halves[0], halves[1]) {
         case ("timestamp", let pattern): return .time(try TimePattern(String(pattern)))
         case ("firehose", "random-string"): return .random
+        case ("firehose", "error-output-type") where isForErrors: return .literal(Self.errorOutputType)
+        case ("partitionKeyFromQuery", let field) where !isForErrors: return .field(try RecordField(String(field)))
         default:
             throw Self.wrong(
-                text, "has !{\(expression)}; !{timestamp:...} and !{firehose:random-string} are allowed")
+                text,
+                "has !{\(expression)}; !{timestamp:...}, !{firehose:random-string} and "
+                    + (isForErrors ? "!{firehose:error-output-type}" : "!{partitionKeyFromQuery:.field}")
+                    + " are allowed")
         }
     }
 
     /// That whatever time it is, the path stays inside of the folder and is short enough.
-    private func check(_ fileNameBytes: Int) throws(WeirError) {
-        let path = Self.filled(self.partition(millis: Self.sample)) { 0 }
+    private static func check(_ path: String, of text: String, _ fileNameBytes: Int) throws(WeirError) {
         guard path.utf8.count <= Self.bytesMax else {
-            throw Self.wrong(self.text, "gives \(path.utf8.count) bytes; at most \(Self.bytesMax) are allowed")
+            throw Self.wrong(text, "gives \(path.utf8.count) bytes; at most \(Self.bytesMax) are allowed")
         }
         let components = path.split(separator: "/", omittingEmptySubsequences: false)
         for (position, component) in components.enumerated() {
             let isLast = position == components.count - 1
             guard !component.isEmpty || isLast else {
-                throw Self.wrong(self.text, "begins with a slash or has two behind each other")
+                throw Self.wrong(text, "begins with a slash or has two behind each other")
             }
             guard !component.hasPrefix(".") else {
-                throw Self.wrong(self.text, "has a part that begins with a dot, which hides files")
+                throw Self.wrong(text, "has a part that begins with a dot, which hides files")
             }
             guard component.utf8.count + (isLast ? fileNameBytes : 0) <= 255 else {
-                throw Self.wrong(self.text, "gives a name of more than 255 bytes")
+                throw Self.wrong(text, "gives a name of more than 255 bytes")
             }
         }
     }
 
-    /// What a record belongs to that arrived then, in milliseconds since 1970: files of one partition have the same
-    /// prefix, but for what is drawn.
-    package func partition(millis: Int64) -> String {
+    /// What Firehose calls it when a value for a prefix cannot be found in a record.
+    private static let errorOutputType = "metadata-extraction-failed"
+
+    /// Where a record belongs: files of one partition have the same prefix, but for what is drawn.
+    package struct Partition: Hashable, Sendable {
+        package let text: String
+        /// It came long after its event time.
+        package let isLate: Bool
+        /// It has no event time, and counts by its arrival.
+        package let lacksTime: Bool
+        /// It has not got a field, or an empty or too long one, and goes to the error prefix.
+        package let lacksField: Bool
+    }
+
+    /// Of a record that arrived then, in milliseconds since 1970. `data` is looked at only when `readsData`.
+    package func partition(millis: Int64, data: UnsafeRawBufferPointer = .init(start: nil, count: 0)) -> Partition {
+        let event = self.eventTime?.millis(of: data)
+        let isLate = event.map { $0 <= millis - Self.lateMillis } ?? false
+        let lacksTime = self.eventTime != nil && event == nil
+        let text = self.path(self.parts, millis: event ?? millis) { field in
+            field.value(in: data).flatMap(Self.pathText)
+        }
+        let errors = text == nil ? self.path(self.errorParts, millis: millis) { _ in nil } : nil
+        return Partition(
+            text: text ?? errors ?? "", isLate: isLate, lacksTime: lacksTime, lacksField: text == nil)
+    }
+
+    private func path(_ parts: [Part], millis: Int64, _ value: (RecordField) -> String?) -> String? {
         var text = ""
-        for part in self.parts {
+        for part in parts {
             switch part {
             case .literal(let literal): text += literal
             case .time(let pattern): text += pattern.text(millis: millis, offsetMinutes: self.offsetMinutes)
+            case .field(let field):
+                guard let value = value(field) else { return nil }
+                text += value
             case .random: text.append(Self.hole)
             }
         }
         return text
+    }
+
+    /// A value as a part of a path: a slash, a dot at the beginning, a percent sign and control characters as `%2F`, so
+    /// that two values never share a path, and none leaves its folder.
+    private static func pathText(_ value: RecordField.Value) -> String? {
+        let text: String
+        switch value {
+        case .text(let given), .number(let given): text = given
+        }
+        var bytes: [UInt8] = []
+        let digits = Array("0123456789ABCDEF".utf8)
+        for byte in text.utf8 {
+            let isSafe = byte >= 0x20 && byte != 0x7f && byte != UInt8(ascii: "/") && byte != UInt8(ascii: "%")
+            if isSafe, byte != UInt8(ascii: ".") || !bytes.isEmpty {
+                bytes.append(byte)
+            } else {
+                bytes += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
+            }
+        }
+        guard !bytes.isEmpty, bytes.count <= Self.valueBytesMax else { return nil }
+        return String(decoding: bytes, as: UTF8.self)
     }
 
     /// The prefix of one file.

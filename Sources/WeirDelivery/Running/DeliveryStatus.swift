@@ -11,6 +11,8 @@ package struct DeliveryStatus: Hashable, Sendable {
     package internal(set) var inputBytes: UInt64 = 0
     /// Bytes of those files that have at least 80 % of the size that was asked for.
     package internal(set) var bytesInLargeFiles: UInt64 = 0
+    /// Records that came long after their event time, have none, or not the field that their prefix asks for.
+    package internal(set) var remarkable = Remarkable()
     /// Records that were in a file when the lease came here, and were passed over.
     package internal(set) var passedOver: UInt64 = 0
     /// Files of another holder's intent that were finished, and of those the ones that had to be made again.
@@ -29,6 +31,24 @@ package struct DeliveryStatus: Hashable, Sendable {
     /// Why files that were open in the end could not be finished, a sentence for each shard: their records are read
     /// again.
     package internal(set) var unfinished: [ShardNumber: String] = [:]
+
+    package struct Remarkable: Hashable, Sendable {
+        package internal(set) var late: UInt64 = 0
+        package internal(set) var withoutTime: UInt64 = 0
+        package internal(set) var withoutField: UInt64 = 0
+
+        mutating func add(_ partition: PrefixPattern.Partition) {
+            if partition.isLate { self.late += 1 }
+            if partition.lacksTime { self.withoutTime += 1 }
+            if partition.lacksField { self.withoutField += 1 }
+        }
+
+        mutating func add(_ other: Remarkable) {
+            self.late += other.late
+            self.withoutTime += other.withoutTime
+            self.withoutField += other.withoutField
+        }
+    }
 
     package mutating func forgetAge() { self.oldestNanos = nil }
 }

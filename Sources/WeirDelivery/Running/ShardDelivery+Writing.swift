@@ -7,48 +7,76 @@ extension ShardDelivery {
     /// Whole records, in their order.
     func write(_ records: ArraySlice<UserRecord>) async throws {
         var rest = records
+        // Where the first of the rest belongs, when that is known already.
+        var known: PrefixPattern.Partition?
         while let first = rest.first {
             let number = first.sequenceNumber
             if self.machine.mustFinish(before: number.index) { try await self.makeAgainEnds() }
-            let partition = self.kept.patterns.pattern(of: number.index).partition(
-                millis: first.approximateArrivalMillis)
-            let place = self.machine.place(number.index, partition)
-            let (run, bytes) = self.run(of: rest, partition, place)
-            rest = rest[run.endIndex...]
-            guard let last = run.last else { return }
+            let partition = known ?? self.partition(first)
+            let place = self.machine.place(number.index, partition.text)
+            let run = self.run(of: rest, partition, place)
+            known = run.next
+            rest = rest[run.records.endIndex...]
+            guard let last = run.records.last else { return }
             switch place {
             case .delivered:
                 self.machine.pass(last.sequenceNumber)
-                self.board.count { $0.passedOver += UInt64(run.count) }
-            case .file(let slot): try await self.write(run, bytes: bytes, to: slot)
+                self.board.count { $0.passedOver += UInt64(run.records.count) }
+            case .file(let slot):
+                try await self.write(run.records, bytes: run.bytes, to: slot)
+                if run.remarkable != .init() { self.board.count { $0.remarkable.add(run.remarkable) } }
             }
             if last.isLast { try await self.nameDue() }
         }
     }
 
-    /// The records at the beginning that go into one file, and are not too many to be compressed at once; and their
-    /// bytes.
+    private func partition(_ record: UserRecord) -> PrefixPattern.Partition {
+        let pattern = self.kept.patterns.pattern(of: record.sequenceNumber.index)
+        let millis = record.approximateArrivalMillis
+        guard pattern.readsData else { return pattern.partition(millis: millis) }
+        return record.withData { pattern.partition(millis: millis, data: $0) }
+    }
+
+    /// Records behind each other that go into one file.
+    private struct Run {
+        var records: ArraySlice<UserRecord>
+        var bytes: UInt64 = 0
+        var remarkable = DeliveryStatus.Remarkable()
+        /// Of the record behind them, when it was looked at.
+        var next: PrefixPattern.Partition?
+    }
+
+    /// Those at the beginning that go into one file, and are not too many to be compressed at once.
     private func run(
-        of records: ArraySlice<UserRecord>, _ partition: String, _ place: DeliveryMachine.Place
-    ) -> (records: ArraySlice<UserRecord>, bytes: UInt64) {
-        var bytes = 0
-        var arrival: Int64?
-        let end = self.kept.patterns.end(of: records.first?.sequenceNumber.index ?? 0)
+        of records: ArraySlice<UserRecord>, _ first: PrefixPattern.Partition, _ place: DeliveryMachine.Place
+    ) -> Run {
+        var run = Run(records: records)
+        let begin = records.first?.sequenceNumber.index ?? 0
+        let (end, readsData) = (self.kept.patterns.end(of: begin), self.kept.patterns.pattern(of: begin).readsData)
         var position = records.startIndex
-        while position < records.endIndex, bytes < PartFile.inputBytes {
+        var (partition, arrival) = (first, records.first?.approximateArrivalMillis)
+        while position < records.endIndex, run.bytes < UInt64(PartFile.inputBytes) {
             let record = records[position]
             let index = record.sequenceNumber.index
             if index > end || self.machine.mustFinish(before: index) { break }
             let millis = record.approximateArrivalMillis
-            if millis != arrival {
-                guard self.kept.patterns.pattern(of: index).partition(millis: millis) == partition else { break }
+            if position > records.startIndex, readsData || millis != arrival {
+                partition = self.partition(record)
                 arrival = millis
             }
-            if self.machine.mayMove, self.machine.place(index, partition) != place { break }
-            bytes += record.bytes
+            let isElsewhere =
+                partition.text != first.text
+                || self.machine.mayMove && self.machine.place(index, partition.text) != place
+            if isElsewhere {
+                run.next = partition
+                break
+            }
+            run.bytes += UInt64(record.bytes)
+            run.remarkable.add(partition)
             position += 1
         }
-        return (records[..<position], UInt64(bytes))
+        run.records = records[..<position]
+        return run
     }
 
     private func write(_ run: ArraySlice<UserRecord>, bytes: UInt64, to slot: DeliveryMachine.Slot) async throws {

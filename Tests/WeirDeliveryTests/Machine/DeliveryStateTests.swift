@@ -13,7 +13,12 @@ import WeirTestKit
         var patterns = PatternEras(
             try PrefixPattern("a/!{timestamp:yyyy}/", offsetMinutes: random.within(-1080...1080)))
         for change in 0..<random.below(4) {
-            try patterns.change(to: try PrefixPattern("p\(change)/"), behind: UInt64(change * 7))
+            try patterns.change(
+                to: try PrefixPattern(
+                    "p\(change)/", errors: random.pick(["e/", PrefixPattern.usualErrorText]),
+                    eventTime: random.chance(1, of: 2) ? try EventTime(".t", random.pick(EventTime.Form.allCases)) : nil
+                ),
+                behind: UInt64(change * 7))
         }
         let delivered = (0..<random.below(4)).map { _ in
             DeliveryState.Delivered(partition: text(), through: UInt64(random.below(1000)))
@@ -57,11 +62,11 @@ import WeirTestKit
             }
         }
         var other = try Self.state(&random).encode()
-        other[0] = 2
+        other[0] = 3
         #expect {
             try DeliveryState.decode(other)
         } throws: {
-            "\($0)".contains("format 2")
+            "\($0)".contains("format 3")
         }
         for _ in 0..<5000 {
             let garbage = (0..<random.within(1...200)).map { _ in UInt8(random.below(256)) }
@@ -79,7 +84,12 @@ import WeirTestKit
             partition: folder, path: folder + long, unfinished: long, bytes: .max, checksum: .max, first: number,
             last: number, records: .max)
         func pattern(_ character: Character) throws -> PrefixPattern {
-            try PrefixPattern("!{timestamp:yyyy'\(String(repeating: character, count: 90))'}/")
+            let part = "!{timestamp:yyyy'\(String(repeating: character, count: 20))'}/"
+            let text = String(repeating: part, count: 20)
+            let errors = "!{timestamp:yyyy}" + String(repeating: "e/", count: 110)
+            return try PrefixPattern(
+                text, errors: errors,
+                eventTime: try EventTime("." + String(repeating: "t", count: 127), .milliseconds))
         }
         var patterns = PatternEras(try pattern("a"))
         for change in 0..<PatternEras.erasMax {

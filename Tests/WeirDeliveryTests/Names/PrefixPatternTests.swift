@@ -15,13 +15,13 @@ import WeirModel
     func `A prefix is filled with the time, which stands behind it when it is not in it`(
         _ text: String, _ minutes: Int, _ expected: String
     ) throws {
-        #expect(try PrefixPattern(text, offsetMinutes: minutes).partition(millis: Self.millis) == expected)
+        #expect(try PrefixPattern(text, offsetMinutes: minutes).partition(millis: Self.millis).text == expected)
     }
 
     @Test func `Random letters are drawn for each file and not for each partition`() throws {
         let pattern = try PrefixPattern("!{firehose:random-string}/!{timestamp:yyyy}/")
-        let partition = pattern.partition(millis: Self.millis)
-        #expect(partition == pattern.partition(millis: Self.millis))
+        let partition = pattern.partition(millis: Self.millis).text
+        #expect(partition == pattern.partition(millis: Self.millis).text)
         var state: UInt64 = 1
         let drawn = (0..<100).map { _ in
             PrefixPattern.filled(partition) {

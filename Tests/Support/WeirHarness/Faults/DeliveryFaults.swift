@@ -15,6 +15,7 @@ enum DeliveryFaults {
         FaultCase("a delivery whose disk is full waits, says so, and goes on when there is room", Self.fullDisk),
         FaultCase("a delivery whose folder is away waits, says so, and goes on when it is back", Self.awayFolder),
         FaultCase("a sync of a file that fails costs its records nothing", Self.failedSync),
+        FaultCase("records go into the folders that their fields and times say, also late ones", Self.folders),
         FaultCase("Ctrl-C on a delivery that waits ends it in time, and the next one delivers all", Self.stopped),
     ]
 
@@ -126,6 +127,83 @@ enum DeliveryFaults {
         try await scenery.delivers(900)
         try await scenery.ends()
         return scenery.delivery.errors.lines.first { $0.contains("again") } ?? ""
+    }
+
+    /// One of twenty comes up to three days late, one of fifty has no status, one has no time.
+    private static func folders(_ scene: Scene) async throws -> String {
+        let server = try await scene.serve()
+        try await server.weir.succeed("stream", "create", "s", "--shards", "2")
+        let target = scene.folder + "/files"
+        try Files.makeFolder(target)
+        let now = Int64(Date().timeIntervalSince1970)
+        let today = Self.day(now)
+        var random = SeededRandom(1)
+        var (lines, expected, late): ([String], [String: [String]], Int) = ([], [:], 0)
+        for number in 0..<4000 {
+            let isLate = number % 20 == 7
+            // Not around midnight, and not around an hour: the server's clock decides there.
+            let second = isLate ? now - Int64.random(in: 7200...259_200, using: &random) : now - 5
+            let status = [200, 304, 404, 500][Int.random(in: 0..<4, using: &random)]
+            let line: String
+            var folder = "status=\(status)/\(Self.day(second))"
+            if number % 50 == 3 {
+                line = "{\"n\": \(number), \"time\": \(second)}"
+                folder = "errors"
+            } else if number == 99 {
+                line = "{\"n\": \(number), \"status\": \(status)}"
+                folder = "status=\(status)/\(today)"
+            } else {
+                line = "{\"n\": \(number), \"time\": \(second), \"status\": \(status)}"
+            }
+            if isLate { late += 1 }
+            lines.append(line)
+            expected[folder, default: []].append(line)
+        }
+        try await server.weir.run(
+            ["put", "s", "--key-random"], input: .bytes(Array(lines.map { $0 + "\n" }.joined().utf8))
+        ).expect(0)
+        let delivery = try await scene.start(
+            [
+                "deliver", "run", "s", "--to", target, "--age", "1s", "--json", "--event-time", ".time",
+                "--event-time-format", "seconds", "--prefix",
+                "status=!{partitionKeyFromQuery:.status}/!{timestamp:yyyy-MM-dd}/",
+            ], server: server)
+        try await Waiting.until("all lines in files", every: .milliseconds(50)) {
+            if let ending = delivery.ending { throw HarnessError("the delivery ended with \(ending)") }
+            return try DeliveredFolder.read(target).lines.count >= lines.count
+        }
+        delivery.send(SIGINT)
+        try require(try await delivery.ended() == .exit(0), "it ended badly: \(delivery.errors.text)")
+        let folder = try DeliveredFolder.read(target)
+        var found: [String: [String]] = [:]
+        for file in folder.files {
+            let parts = file.path.split(separator: "/").dropLast()
+            let key = parts.first == "errors" ? "errors" : parts.joined(separator: "/")
+            found[key, default: []] += file.lines
+        }
+        for (name, lines) in expected where found[name]?.sorted() != lines.sorted() {
+            throw HarnessError("\(name) has \(found[name]?.count ?? 0) lines, not \(lines.count)")
+        }
+        try require(found.count == expected.count, "folders that nobody asked for: \(found.keys.sorted())")
+        let status = try JSON(parsing: delivery.output.lines.last ?? "")
+        let withoutField = expected["errors"]?.count ?? 0
+        for (name, count) in [
+            ("lateRecords", late), ("recordsWithoutTime", 1), ("recordsWithoutField", withoutField),
+            ("records", lines.count),
+        ] {
+            try require(status[name]?.integer == Int64(count), "\(name) is not \(count): \(status)")
+        }
+        // Each of two shards has a file for each folder at most: nothing late ended another's file.
+        try require(folder.files.count <= 2 * found.count, "\(folder.files.count) files for \(found.count) folders")
+        return "\(late) late lines, \(folder.files.count) files in \(found.count) folders"
+    }
+
+    private static func day(_ second: Int64) -> String {
+        let format = DateFormatter()
+        format.locale = Locale(identifier: "en_US_POSIX")
+        format.timeZone = TimeZone(identifier: "UTC")
+        format.dateFormat = "yyyy-MM-dd"
+        return format.string(from: Date(timeIntervalSince1970: TimeInterval(second)))
     }
 
     private static func stopped(_ scene: Scene) async throws -> String {
