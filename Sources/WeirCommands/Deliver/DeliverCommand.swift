@@ -91,9 +91,9 @@ struct DeliverRunCommand: AsyncParsableCommand {
         }
     }
 
-    private func settings(_ id: StreamID, _ application: ApplicationName) throws -> DeliverySettings {
+    private func settings(_ tag: String, _ application: ApplicationName) throws -> DeliverySettings {
         DeliverySettings(
-            stream: self.stream, streamID: id, application: application, pattern: try self.pattern(),
+            stream: self.stream, streamTag: tag, application: application, pattern: try self.pattern(),
             compression: try Compression(named: self.compression, level: self.level),
             files: DeliveryMachine.Settings(
                 fileBytes: UInt64(self.size), measure: self.sizeBeforeCompression ? .input : .compressed,
@@ -119,6 +119,8 @@ struct DeliverRunCommand: AsyncParsableCommand {
 
     func run() async throws {
         let application = try self.app ?? ApplicationName("deliver")
+        // Each shard writes some files at a time.
+        OpenFiles.raise()
         let folder: FolderDestination
         do {
             folder = try FolderDestination(self.to)
@@ -127,7 +129,9 @@ struct DeliverRunCommand: AsyncParsableCommand {
             throw Failure(.failed, error.description)
         }
         let status = try await self.connection.withClient(trying: "until it is there or this is ended") { client in
-            let settings = try self.settings(try await client.describeStream(self.stream).id, application)
+            let stream = try await client.describeStream(self.stream)
+            let settings = try self.settings(
+                FileName.tag(stream.id, createdMillis: stream.createdAtMillis), application)
             let delivery = Delivery(
                 client, settings,
                 self.workerConfiguration(application, serverMillis: try await client.serverMillis(for: self.from)),
@@ -168,8 +172,14 @@ struct DeliverRunCommand: AsyncParsableCommand {
             delivery.stop()
         }) { try await delivery.run() }
         reporting.cancel()
-        _ = await reporting.result
-        try reporter?.report(delivery.status, isLast: true)
+        guard let reporter else { return delivery.status }
+        for _ in 0..<20 where reporter.isWriting { try? await Task.sleep(for: .milliseconds(100)) }
+        if reporter.isWriting {
+            Messages.write("nobody reads the status that --json prints")
+        } else {
+            _ = await reporting.result
+            try reporter.report(delivery.status, isLast: true)
+        }
         return delivery.status
     }
 }

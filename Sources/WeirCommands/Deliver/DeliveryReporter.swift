@@ -6,6 +6,10 @@ import WeirJSON
 /// Prints the status of a delivery as JSON, when it has changed.
 final class DeliveryReporter: Sendable {
     private let last = Mutex<DeliveryStatus?>(nil)
+    private let writing = Atomic<Bool>(false)
+
+    /// A line is on its way to whoever reads it.
+    var isWriting: Bool { self.writing.load(ordering: .acquiring) }
 
     func report(_ status: DeliveryStatus, isLast: Bool) throws {
         let isNews = self.last.withLock { last in
@@ -17,6 +21,8 @@ final class DeliveryReporter: Sendable {
             return isLast || now != before
         }
         guard isNews else { return }
+        self.writing.store(true, ordering: .releasing)
+        defer { self.writing.store(false, ordering: .releasing) }
         let output = StandardOutput()
         Self.object(status, isLast: isLast).write(to: output.bytes)
         try output.flush()

@@ -120,7 +120,7 @@ struct ServeCommand: AsyncParsableCommand {
         let configuration = settings.configuration
         let node: Node
         do {
-            node = try await Node.start(configuration, openFilesMax: Self.raiseOpenFiles(), logger: logger)
+            node = try await Node.start(configuration, openFilesMax: OpenFiles.raise(), logger: logger)
         } catch {
             throw Failure(.failed, error.description)
         }
@@ -139,13 +139,6 @@ struct ServeCommand: AsyncParsableCommand {
         }) { await node.stopped }
         if let reason { throw Failure(.failed, reason) }
         logger.notice("stopped")
-    }
-
-    /// Raises the soft limit of open files to the hard one. Returns what the limit is then.
-    private static func raiseOpenFiles() -> Int? {
-        var limit: UInt64 = 0
-        _ = weir_raise_open_files(&limit)
-        return limit > 0 ? Int(clamping: limit) : nil
     }
 
     /// A stdout that is full, closed, or not read is no reason not to serve: on a thread of its own.

@@ -30,6 +30,22 @@ package final class FolderDestination: Destination {
         }
         try self.makeStaging()
         guard access(self.staging, W_OK) == 0 else { throw Self.error("write to", self.staging) }
+        try self.tryLink()
+    }
+
+    /// Files get their names by hard links, which some file systems do not have: better said before there is a file.
+    private func tryLink() throws(DestinationError) {
+        let (from, to) = ("\(self.staging)/probe-\(getpid())", "\(self.staging)/probe-\(getpid())-link")
+        let file = open(from, O_WRONLY | O_CREAT | O_CLOEXEC, 0o666)
+        guard file >= 0 else { throw Self.error("make", from) }
+        close(file)
+        defer {
+            unlink(from)
+            unlink(to)
+        }
+        guard link(from, to) == 0 || errno == EEXIST else {
+            throw Self.error("give files their names by hard links, which the file system must have, in", self.root)
+        }
     }
 
     static func error(
@@ -49,7 +65,14 @@ package final class FolderDestination: Destination {
     private func unfinishedPath(_ name: String) -> String { "\(self.staging)/.\(name)" }
 
     package func begin(_ unfinished: String) throws(DestinationError) -> any UnfinishedFile {
-        try self.makeStaging()
+        var status = stat()
+        guard stat(self.staging, &status) == 0 || errno != ENOENT else {
+            // It is not made again: below the place of a file system that is not mounted files would be hidden.
+            throw DestinationError(
+                .later,
+                "\(self.staging) is not there: is the folder moved, or not mounted? If what was in it may be gone, "
+                    + "make it anew")
+        }
         return try FolderFile(self.unfinishedPath(unfinished))
     }
 
@@ -87,6 +110,9 @@ package final class FolderDestination: Destination {
             switch errno {
             case EEXIST: result = .wasThere
             case ENOENT:
+                var status = stat()
+                // Somebody has removed the folder in the meantime, which is made again.
+                guard lstat(from, &status) != 0 else { throw Self.error("give its name to", to, number: ENOENT) }
                 // Another holder of the lease may have given it its name.
                 return try self.exists(path) ? .wasThere : .missing
             default: throw Self.error("give its name to", to)
@@ -130,7 +156,13 @@ package final class FolderDestination: Destination {
         }
     }
 
-    package func settleUnfinished() throws(DestinationError) { try Self.syncFolder(self.staging) }
+    package func settleUnfinished() throws(DestinationError) {
+        var status = stat()
+        if stat(self.staging, &status) != 0, errno == ENOENT || errno == ENOTDIR {
+            throw Self.error("find", self.staging, .lost)
+        }
+        try Self.syncFolder(self.staging)
+    }
 
     private static func syncFolder(_ path: String) throws(DestinationError) {
         let folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)

@@ -100,12 +100,13 @@ package struct DeliveryMachine: Sendable {
 
     /// Where a record belongs.
     package func place(_ index: UInt64, _ partition: String) -> Place {
+        // What an earlier file of the partition has comes first: one that is made again begins behind it.
+        if let through = self.delivered[partition], index <= through { return .delivered }
         if let again, index <= again.cut.index,
-            let position = again.files.firstIndex(where: { $0.partition == partition })
+            let position = again.files.firstIndex(where: { $0.partition == partition && $0.first.index <= index })
         {
             return .file(.again(position))
         }
-        if let through = self.delivered[partition], index <= through { return .delivered }
         return .file(.partition(partition))
     }
 
@@ -117,6 +118,20 @@ package struct DeliveryMachine: Sendable {
     package func mustFinish(before index: UInt64) -> Bool {
         guard let again else { return false }
         return index > again.cut.index
+    }
+
+    /// Whether everything that is to be made again has been read.
+    package var hasReadAgain: Bool {
+        guard let again, let position else { return false }
+        return position.index >= again.cut.index
+    }
+
+    /// Nothing is open, and everything that was taken is delivered: then the checkpoint may go to the end of it.
+    /// Returns it when it moves.
+    package mutating func settleIdle() -> SequenceNumber? {
+        guard self.again == nil, self.open.isEmpty, self.position != self.checkpoint else { return nil }
+        self.settle()
+        return self.checkpoint
     }
 
     /// What is to be done about files before records are written.

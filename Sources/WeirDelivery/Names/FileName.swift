@@ -7,11 +7,14 @@ package enum FileName {
     /// Characters of a stream's name, so that a name has at most 255 bytes with both sequence numbers.
     package static let streamCharactersMax = 100
 
+    /// Files of the same records: of one that has the name already, another one is called `-2`.
+    package static let copiesMax = 99
+
     /// A name without its prefix.
     package static func of(
-        _ stream: StreamName, first: SequenceNumber, last: SequenceNumber, _ compression: Compression
+        _ stream: StreamName, first: SequenceNumber, last: SequenceNumber, _ compression: Compression, copy: Int = 1
     ) -> String {
-        "\(stream)-\(first.shard)-\(first)-\(last)\(compression.suffix)"
+        "\(stream)-\(first.shard)-\(first)-\(last)\(copy == 1 ? "" : "-\(copy)")\(compression.suffix)"
     }
 
     /// Bytes of the longest name of files of a stream. Throws `invalidArgument` when it is too long.
@@ -23,21 +26,26 @@ package enum FileName {
                 "the stream's name has \(name.utf8.count) characters; streams with at most "
                     + "\(Self.streamCharactersMax) can be delivered, because file names carry it")
         }
-        // shardId-000000000000, and two numbers of at most 56 digits.
-        return name.utf8.count + 1 + 20 + 2 * 57 + compression.suffix.utf8.count
+        // shardId-000000000000, and two numbers of at most 56 digits, and -99.
+        return name.utf8.count + 1 + 20 + 2 * 57 + 3 + compression.suffix.utf8.count
+    }
+
+    /// What tells a stream from all others, also from those of other servers: its number there and when it was made.
+    package static func tag(_ id: StreamID, createdMillis: Int64) -> String {
+        "\(id.rawValue).\(String(createdMillis, radix: 36))"
     }
 
     /// The beginning of the names of all unfinished files of a lease's shard, whoever holds it.
     package static func unfinishedPrefix(
-        _ stream: StreamID, _ application: ApplicationName, _ shard: ShardNumber
+        _ stream: String, _ application: ApplicationName, _ shard: ShardNumber
     ) -> String {
-        "\(stream.rawValue)-\(application)-\(shard)-"
+        "\(stream)-\(application)-\(shard)-"
     }
 
     /// A file that is being written under the lease with `counter`, which stands in the name: whoever holds the lease
     /// later knows whose it was.
     package static func unfinished(
-        _ stream: StreamID, _ application: ApplicationName, _ shard: ShardNumber, counter: UInt64, number: UInt64,
+        _ stream: String, _ application: ApplicationName, _ shard: ShardNumber, counter: UInt64, number: UInt64,
         life: UInt64
     ) -> String {
         Self.unfinishedPrefix(stream, application, shard) + "\(counter)-\(String(life, radix: 16))-\(number)"

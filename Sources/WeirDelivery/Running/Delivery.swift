@@ -75,6 +75,7 @@ package final class Delivery: Sendable {
     /// Until it is stopped. Throws what `Worker.run` throws.
     package func run() async throws {
         var pause: UInt64 = 1
+        var delivered: UInt64 = 0
         while true {
             let (settings, destination, board) = (self.settings, self.destination, self.board)
             let worker = try Worker(
@@ -93,13 +94,21 @@ package final class Delivery: Sendable {
             }
             guard let trouble = self.board.takeTrouble(), !self.board.isStopping else { return }
             self.told.again(trouble)
+            // Trouble after work that went well is new trouble.
+            let files = self.status.files
+            if files > delivered { pause = 1 }
+            delivered = files
             try await self.wait(&pause)
         }
     }
 
+    /// So long, or until it is to end.
     private func wait(_ seconds: inout UInt64) async throws {
         let clock = self.settings.clock
-        try await clock.sleep(until: clock.monotonicNanos + seconds * 1_000_000_000)
+        let end = clock.monotonicNanos + seconds * 1_000_000_000
+        while clock.monotonicNanos < end, !self.board.isStopping {
+            try await clock.sleep(until: min(end, clock.monotonicNanos + 100_000_000))
+        }
         seconds = min(seconds * 2, 30)
     }
 }

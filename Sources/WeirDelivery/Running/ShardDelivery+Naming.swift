@@ -66,7 +66,7 @@ extension ShardDelivery {
             try await self.stored { () throws(DestinationError) in try part.write(isAll: true) }
             let stored = try await self.stored { () throws(DestinationError) in try part.sync() }
             part.rest()
-            let (partition, path) = self.names(file)
+            let (partition, path) = try await self.names(file)
             intended.append(
                 IntendedFile(
                     partition: partition, path: path, unfinished: part.unfinished, bytes: stored.bytes,
@@ -77,15 +77,27 @@ extension ShardDelivery {
         return Intent(cut: cut, files: intended)
     }
 
-    private func names(_ file: DeliveryMachine.OpenFile) -> (partition: String, path: String) {
+    /// A name that nothing has: what has it was delivered before a reset, or is another's, and keeps it. From the
+    /// intent on only those who finish it can take the name.
+    private func names(_ file: DeliveryMachine.OpenFile) async throws -> (partition: String, path: String) {
         switch file.slot {
         case .again(let position):
             let file = self.machine.again?.files[position]
             return (file?.partition ?? "", file?.path ?? "")
         case .partition(let partition):
-            let name = FileName.of(
-                self.settings.stream, first: file.first, last: file.last, self.settings.compression)
-            return (partition, PrefixPattern.filled(partition, dice: self.settings.dice) + name)
+            let (prefix, destination) = (PrefixPattern.filled(partition, dice: self.settings.dice), self.destination)
+            for copy in 1...FileName.copiesMax {
+                let path =
+                    prefix
+                    + FileName.of(
+                        self.settings.stream, first: file.first, last: file.last, self.settings.compression, copy: copy)
+                let isTaken = try await self.stored { () throws(DestinationError) in try destination.exists(path) }
+                if !isTaken { return (partition, path) }
+            }
+            throw WeirError(
+                .limitExceeded,
+                "\(FileName.copiesMax) files have these records already, under \(prefix): deliver into another folder",
+                verdict: .init(maybeStored: false, retry: .never))
         }
     }
 
@@ -118,6 +130,13 @@ extension ShardDelivery {
 
     /// The checkpoint goes first: until it has moved, what is known beyond it is needed, and the intent says the rest.
     /// With nothing else open the checkpoint says it all, because an intent that lies before it is done.
+    /// Records that were passed over need not be read again.
+    func commitIdle() async throws {
+        guard let checkpoint = self.machine.settleIdle() else { return }
+        try await self.told { try await $0.checkpoint(at: checkpoint) }
+        self.kept.patterns.forget(through: checkpoint.index)
+    }
+
     private func commit(_ intent: Intent, _ files: [DeliveryMachine.OpenFile]) async throws {
         let before = self.machine.checkpoint
         let checkpoint = self.machine.finished(intent, files.map(\.slot))

@@ -90,7 +90,7 @@ extension ShardDelivery {
     /// Unfinished files of earlier holders: what is in them is read again.
     private func removeLeftovers() async throws {
         let (destination, counter) = (self.destination, self.lease?.counter ?? 0)
-        let prefix = FileName.unfinishedPrefix(self.settings.streamID, self.settings.application, self.shard)
+        let prefix = FileName.unfinishedPrefix(self.settings.streamTag, self.settings.application, self.shard)
         let names = try await self.stored { () throws(DestinationError) in try destination.unfinished(prefix) }
         for name in names {
             guard let theirs = FileName.counter(of: name, prefix: prefix), theirs <= counter else { continue }

@@ -26,6 +26,8 @@ extension ShardDelivery {
                 try await self.write(run.records, bytes: run.bytes, to: slot)
                 if run.remarkable != .init() { self.board.count { $0.remarkable.add(run.remarkable) } }
             }
+            // At once: nothing may come any more.
+            if last.isLast, self.machine.hasReadAgain { try await self.makeAgainEnds() }
             if last.isLast { try await self.nameDue() }
         }
     }

@@ -7,7 +7,8 @@ import WeirModel
 /// What all shards of a delivery have in common.
 package struct DeliverySettings: Sendable {
     package var stream: StreamName
-    package var streamID: StreamID
+    /// Tells the stream from all others whose files may come into the same folder, in names of unfinished files.
+    package var streamTag: String
     package var application: ApplicationName
     package var pattern: PrefixPattern
     package var compression: Compression
@@ -21,12 +22,12 @@ package struct DeliverySettings: Sendable {
     package var heedsIntents = true
 
     package init(
-        stream: StreamName, streamID: StreamID, application: ApplicationName, pattern: PrefixPattern,
+        stream: StreamName, streamTag: String, application: ApplicationName, pattern: PrefixPattern,
         compression: Compression, files: DeliveryMachine.Settings, form: RecordForm,
         clock: any Clock = SystemClock(), dice: @escaping Dice = systemDice
     ) {
         self.stream = stream
-        self.streamID = streamID
+        self.streamTag = streamTag
         self.application = application
         self.pattern = pattern
         self.compression = compression
@@ -199,6 +200,7 @@ package actor ShardDelivery {
             let taken = self.held[..<whole]
             defer { self.held.removeFirst(whole) }
             try await self.write(taken)
+            try await self.commitIdle()
             self.show()
         }
     }
@@ -306,7 +308,7 @@ package actor ShardDelivery {
     func nextUnfinished() -> String {
         self.made += 1
         return FileName.unfinished(
-            self.settings.streamID, self.settings.application, self.shard, counter: self.lease?.counter ?? 0,
+            self.settings.streamTag, self.settings.application, self.shard, counter: self.lease?.counter ?? 0,
             number: self.made, life: self.kept.life)
     }
 }

@@ -74,6 +74,34 @@ import WeirModel
         }
     }
 
+    @Test func `A folder that somebody removes while a file gets its name is made again`() throws {
+        try self.withFolder { root, folder in
+            _ = try self.write([1], "u", folder)
+            #expect(try folder.publish("u", as: "a/b/c") == .done)
+            try FileManager.default.removeItem(atPath: root + "/a")
+            _ = try self.write([2], "u", folder)
+            #expect(try folder.publish("u", as: "a/b/c") == .done)
+        }
+    }
+
+    @Test func `A folder without its hidden one is not written to, because it may not be mounted`() throws {
+        try self.withFolder { root, folder in
+            _ = try self.write([1], "u", folder)
+            try FileManager.default.removeItem(atPath: root + "/.weir")
+            #expect {
+                try folder.begin("u2")
+            } throws: {
+                ($0 as? DestinationError)?.kind == .later && "\($0)".contains("not mounted")
+            }
+            #expect {
+                try folder.settleUnfinished()
+            } throws: {
+                ($0 as? DestinationError)?.kind == .lost
+            }
+            #expect(try folder.publish("u", as: "a") == .missing)
+        }
+    }
+
     /// What is behind the end of what counts, such as half of a write that failed, is cut off.
     @Test func `Only what was appended counts`() throws {
         try self.withFolder { root, folder in

@@ -138,6 +138,14 @@ import WeirModel
         #expect(machine.finished(again, [.again(0)])?.index == 1, "b is open from 2 on")
         #expect(!machine.mustFinish(before: 4))
         #expect(self.partitions(machine.due(now: 0)) == [.partition("b")])
+        // An earlier file of the same partition has record 1 already.
+        let later = DeliveryMachine(
+            Self.settings(), from: nil, delivered: [.init(partition: "a", through: 0)], again: again)
+        #expect(later.place(0, "a") == .delivered && later.place(1, "a") == .file(.again(0)))
+        let other = DeliveryMachine(
+            Self.settings(), from: nil, delivered: [.init(partition: "a", through: 2)], again: again)
+        #expect(other.place(2, "a") == .delivered && other.place(3, "a") == .file(.again(0)))
+        #expect(DeliveryMachine(Self.settings(), from: nil, again: again).place(0, "a") == .file(.partition("a")))
         var lost = DeliveryMachine(Self.settings(), from: Samples.number(0), again: again)
         lost.nothingToMakeAgain()
         #expect(!lost.mustFinish(before: 9) && lost.checkpoint?.index == 0)

@@ -115,7 +115,7 @@ import WeirModel
         let last = SequenceNumber(
             shardCreationSecond: 0, shard: ShardNumber(.max), index: .max >> 1, arrivalSecond: 0)
         for compression in [Compression.zstd(level: 3), .gzip(level: 6), .lz4(level: 1), .none] {
-            let name = FileName.of(stream, first: last, last: last, compression)
+            let name = FileName.of(stream, first: last, last: last, compression, copy: FileName.copiesMax)
             #expect(try name.utf8.count <= FileName.longest(stream, compression))
             #expect(try FileName.longest(stream, compression) <= 255)
         }
@@ -125,10 +125,10 @@ import WeirModel
 
     @Test func `An unfinished file says whose it is`() throws {
         let application = try ApplicationName("a-1")
-        let prefix = FileName.unfinishedPrefix(StreamID(7), application, ShardNumber(3))
-        let name = FileName.unfinished(StreamID(7), application, ShardNumber(3), counter: 12, number: 4, life: .max)
+        let prefix = FileName.unfinishedPrefix("7.a", application, ShardNumber(3))
+        let name = FileName.unfinished("7.a", application, ShardNumber(3), counter: 12, number: 4, life: .max)
         #expect(FileName.counter(of: name, prefix: prefix) == 12)
-        let other = FileName.unfinishedPrefix(StreamID(7), try ApplicationName("a"), ShardNumber(3))
+        let other = FileName.unfinishedPrefix("7.a", try ApplicationName("a"), ShardNumber(3))
         #expect(FileName.counter(of: name, prefix: other) == nil)
         for text in ["", prefix, prefix + "1", prefix + "1-2", prefix + "x-1-1", prefix + "1-1-x", prefix + "1-1-1-1"] {
             #expect(FileName.counter(of: text, prefix: prefix) == nil, "\(text)")

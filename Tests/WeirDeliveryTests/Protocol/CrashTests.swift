@@ -138,9 +138,30 @@ import WeirDelivery
                 fuse, batch: Int.random(in: 1...9, using: &dice), calls: Int.random(in: 0...12, using: &dice),
                 Bool.random(using: &dice) ? .finishes : .vanishes)
             if Bool.random(using: &dice) { world.folder.cutPower(&dice) }
+            // Somebody tidies up: what an intent names has to be made again.
+            if Int.random(in: 0..<4, using: &dice) == 0 { world.folder.removeUnfinished() }
         }
         try await world.deliver(Fuse(at: nil), batch: 7)
         return world.faults ?? (world.folder.unfinishedCount == 0 ? nil : "unfinished files are left")
+    }
+
+    /// Without the end of the shard, behind which nothing may come for long.
+    @Test func `What is made again is finished though nothing comes, and a run that ends leaves nothing behind`()
+        async throws
+    {
+        for step in 1...(try await self.steps()) {
+            let world = Self.world()
+            try? await world.deliver(Fuse(at: step), .vanishes)
+            world.folder.removeUnfinished()
+            try await world.deliver(Fuse(at: nil), .finishes)
+            #expect(world.faults == nil && world.folder.unfinishedCount == 0, "step \(step)")
+            // Nothing is to be read again.
+            if case .sequenceNumber(let number, _) = world.book.now.checkpoint {
+                #expect(number.index == UInt64(world.records.count - 1), "step \(step)")
+            } else {
+                Issue.record("step \(step): no checkpoint")
+            }
+        }
     }
 
     @Test func `Crashes, hand-overs and changes at random`() async throws {

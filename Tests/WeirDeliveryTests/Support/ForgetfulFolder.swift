@@ -30,6 +30,13 @@ final class ForgetfulFolder: Sendable {
         self.state.withLock { state in state.now.finals.mapValues { state.contents[$0].bytes } }
     }
 
+    func removeUnfinished() {
+        self.state.withLock { state in
+            state.now.unfinished = [:]
+            state.durable.unfinished = [:]
+        }
+    }
+
     var unfinishedCount: Int { self.state.withLock { $0.now.unfinished.count } }
 
     /// Names that were not synced, and bytes behind the last sync, are there afterwards or not.

@@ -114,7 +114,7 @@ struct World: Sendable {
 
     private func settings() throws -> DeliverySettings {
         var settings = DeliverySettings(
-            stream: try StreamName("s"), streamID: StreamID(7), application: try ApplicationName("deliver"),
+            stream: try StreamName("s"), streamTag: "7.a", application: try ApplicationName("deliver"),
             pattern: try PrefixPattern(self.pattern), compression: .none, files: self.files,
             form: .data(delimiter: [UInt8(ascii: "\n")]), clock: StandingClock(monotonicNanos: 1))
         settings.steps = self.steps

@@ -14,6 +14,7 @@ enum DeliveryFaults {
     static let cases: [FaultCase] = [
         FaultCase("a delivery whose disk is full waits, says so, and goes on when there is room", Self.fullDisk),
         FaultCase("a delivery whose folder is away waits, says so, and goes on when it is back", Self.awayFolder),
+        FaultCase("after a reset records are delivered once more, into files beside the first ones", Self.reset),
         FaultCase("a sync of a file that fails costs its records nothing", Self.failedSync),
         FaultCase("records go into the folders that their fields and times say, also late ones", Self.folders),
         FaultCase("Ctrl-C on a delivery that waits ends it in time, and the next one delivers all", Self.stopped),
@@ -106,7 +107,7 @@ enum DeliveryFaults {
             throw HarnessError("cannot move the folder: \(Descriptors.lastError)")
         }
         try await scenery.put(300..<600)
-        try await scenery.says("delivery waits: cannot")
+        try await scenery.says("is the folder moved, or not mounted?")
         guard rename(scenery.target + "-away", scenery.target) == 0 else {
             throw HarnessError("cannot move the folder back: \(Descriptors.lastError)")
         }
@@ -115,6 +116,26 @@ enum DeliveryFaults {
         try await scenery.delivers(900)
         try await scenery.ends()
         return scenery.delivery.errors.lines.first { $0.contains("waits") } ?? ""
+    }
+
+    private static func reset(_ scene: Scene) async throws -> String {
+        let scenery = try await Self.scenery(scene)
+        scenery.delivery.send(SIGINT)
+        try require(try await scenery.delivery.ended() == .exit(0), "it ended badly")
+        let first = try DeliveredFolder.read(scenery.target)
+        try await scenery.server.weir.succeed("lease", "reset", "s", "--app", "deliver", "--from", "trim-horizon")
+        let again = try await scene.start(
+            Self.arguments(scenery.target) + ["--format", "json"], server: scenery.server)
+        try await Waiting.until("300 records more", every: .milliseconds(50)) {
+            try DeliveredFolder.read(scenery.target).lines.count >= 600
+        }
+        again.send(SIGINT)
+        try require(try await again.ended() == .exit(0), "it ended badly")
+        let folder = try DeliveredFolder.read(scenery.target)
+        let added = folder.files.filter { file in !first.files.contains { $0.path == file.path } }
+        let objects = try added.flatMap(\.lines).map { try JSON(parsing: $0) }
+        try require(folder.lines.count == 600 && objects.count == 300, "\(folder.lines.count), \(objects.count)")
+        return "\(first.files.count) files, and \(added.count) more"
     }
 
     private static func failedSync(_ scene: Scene) async throws -> String {
