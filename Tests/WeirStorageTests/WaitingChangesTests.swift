@@ -59,6 +59,70 @@ import WeirModel
         #expect(rig.core.streams.weight == 0)
     }
 
+    /// What keeps the disk behind: a queue at a bound, where a change that a client makes is refused.
+    enum Backlog: CaseIterable { case none, commits, bytes, lists }
+
+    /// Clients that keep the queue for the disk full may do so for hours, and a stream grows in the meantime.
+    @Test(arguments: Backlog.allCases) func aSizeCapHoldsHoweverMuchWaitsForTheDisk(_ backlog: Backlog) throws {
+        var configuration = LogRig.small
+        if backlog == .bytes { configuration.pendingBytesMax = 512 << 10 }
+        let rig = try LogRig(configuration: configuration)
+        let shards = backlog == .lists ? 4000 : 300
+        let wide = try rig.create("wide", shards: shards)
+        let cap: Int64 = 1 << 20
+        let ref = try rig.create("orders", StreamSettings(maxBytes: cap, limits: .open))
+        try rig.fill(segments: 48, to: ref)
+        func left() -> Int64 {
+            let capped = rig.core.catalog.stream(ref.stream)?.cappedPosition ?? 0
+            return rig.core.fullSegments.filter { $0.last.rawValue > capped }.dropFirst()
+                .reduce(0) { $0 + ($1.shares[ref.stream]?.bytes ?? 0) }
+        }
+        #expect(left() >= cap, "there is something to take")
+        try Self.keepBehind(rig, backlog, wide, shards: shards)
+        let waiting = rig.core.commits.closed.count
+        rig.core.retain(rig.clock.moment, space: try rig.disk.space())
+        #expect(left() < cap)
+        // Not a commit more than one, and nothing more in a second look.
+        let after = rig.core.commits.closed.count
+        #expect(after <= waiting + 1)
+        rig.core.retain(rig.clock.moment, space: try rig.disk.space())
+        #expect(rig.core.commits.closed.count == after)
+        try rig.settle()
+        try rig.core.checkBooks()
+        try rig.restart()
+        #expect(left() < cap, "it is on the disk")
+    }
+
+    /// Puts and changes of another stream, none of which goes to the disk, until a change is refused.
+    private static func keepBehind(_ rig: LogRig, _ backlog: Backlog, _ wide: ShardRef, shards: Int) throws {
+        let reason: String
+        switch backlog {
+        case .none: return
+        case .commits: reason = "commits wait"
+        case .bytes: reason = "bytes wait"
+        case .lists: reason = "listed shards"
+        }
+        let last = try #require(rig.core.shard(ShardRef(stream: wide.stream, shard: ShardNumber(UInt32(shards - 1)))))
+        func put(_ bytes: Int) -> WeirError? {
+            Self.refusal { () throws(WeirError) in
+                try rig.append([String(repeating: "x", count: bytes)], to: last)
+            }
+        }
+        if backlog == .bytes {
+            for bytes in [60_000, 6_000, 600, 60] { while put(bytes) == nil {} }
+        }
+        var refusal: WeirError?
+        for number in 0..<shards - 1 where refusal == nil {
+            refusal = Self.refusal { () throws(WeirError) in
+                _ = try rig.core.submit(
+                    .splitShard(wide.stream, ShardNumber(UInt32(number)), at: nil), nowMillis: rig.now)
+            }
+            // A put behind each change, so that each has a commit of its own.
+            if backlog != .bytes { #expect(put(1) == nil) }
+        }
+        #expect(refusal?.message.contains(reason) == true, "\(refusal?.message ?? "no change was refused")")
+    }
+
     /// Streams, and what belongs to them, have one bound together.
     @Test func theAttributesOfANodeHaveOneBound() throws {
         var configuration = LogRig.small

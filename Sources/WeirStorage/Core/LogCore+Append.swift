@@ -71,6 +71,17 @@ extension LogCore {
                     + "\(self.streams.weight) listed shards and attributes together; \(Self.waitingShardsMax) may wait",
                 verdict: .init(maybeStored: false, retry: .after(20)))
         }
+        return try self.log(command, nowMillis: nowMillis)
+    }
+
+    /// What a maximum size takes of a stream goes, however much waits for the disk: clients may keep that at its bounds
+    /// for as long as they like, and the stream would grow all the while. Nothing piles up of it: a look at all caps
+    /// closes one commit at most, and on a disk that stands still no segment fills up, so nothing more is taken.
+    func cap(_ stream: StreamID, upTo position: LSN, nowMillis: Int64) throws(WeirError) {
+        _ = try self.log(.capStream(stream, upTo: position.rawValue), nowMillis: nowMillis)
+    }
+
+    private func log(_ command: CatalogCommand, nowMillis: Int64) throws(WeirError) -> Submitted {
         let now = self.stamp(nowMillis)
         let events = try self.catalog.plan(
             command, nowMillis: now, destroyMillis: self.retention.time.destroying(nowMillis),

@@ -75,7 +75,7 @@ extension LogCore {
             }
             guard let taken, let segment = self.segment(order: taken) else { continue }
             do throws(WeirError) {
-                _ = try self.submit(.capStream(id, upTo: segment.last.lsn.rawValue), nowMillis: nowMillis)
+                try self.cap(id, upTo: segment.last.lsn, nowMillis: nowMillis)
                 self.retention.capped.take(id, upTo: taken)
             } catch {
                 self.retention.capped.retry(id)

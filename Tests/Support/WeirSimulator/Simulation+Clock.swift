@@ -100,11 +100,12 @@ extension Simulation {
         return max(shown, self.trueTime.error < 0 ? self.kept(stream) : self.trueTime.givenUp(stream.id))
     }
 
-    /// Size caps hold whatever the clock says, as far as full segments go: without the oldest of them a stream takes
-    /// less than its cap. And a cap that took something left what fills it, or half of it in a full log.
+    /// Size caps hold whatever the clock says and however much waits for the disk, as far as full segments go: without
+    /// the oldest of them a stream takes less than its cap. And a cap that took something left what fills it, or half
+    /// of it in a full log.
     func judgeCaps() throws(Violation) {
-        // A disk that stands still takes no change of a cap either.
-        guard self.core.unavailable() == nil, (try? self.core.checkMayLog()) != nil else { return }
+        // Clients may keep the queue for the disk full for as long as they like.
+        guard self.core.unavailable() == nil else { return }
         for stream in self.core.catalog.streams(after: nil, limit: .max) {
             let capped = stream.cappedPosition
             guard let cap = stream.settings.maxBytes else { continue }
