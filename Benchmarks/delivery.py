@@ -59,7 +59,8 @@ def main():
             def taken(process):
                 while process.poll() is None:
                     with open(status) as reports:
-                        reports = [json.loads(line) for line in reports.read().splitlines() if line.endswith("}")]
+                        lines = reports.read().splitlines()
+                    reports = [json.loads(line) for line in lines if line.endswith("}")]
                     # Keys and data without the ends of lines: keys are longer than those.
                     if reports and reports[-1]["bufferedBytes"] + reports[-1]["inputBytes"] >= size - count:
                         return
