@@ -72,7 +72,8 @@ def main():
             text = subprocess.run({"zstd": ["zstd", "-dcq"], "gzip": ["gzip", "-dc"], "lz4": ["true"],
                                    "none": ["cat"]}[name] + files, check=True, stdout=subprocess.PIPE).stdout
             assert name == "lz4" or text.count(b"\n") == count, (name, text.count(b"\n"))
-            print(f"weir {name:5} {seconds:6.2f} s {size / 1e6 / seconds:7.0f} MB/s {memory:5.0f} MB {len(files)} files")
+            speed = size / 1e6 / seconds
+            print(f"weir {name:5} {seconds:6.2f} s {speed:7.0f} MB/s {memory:5.0f} MB {len(files)} files")
             if tool:
                 alone, _ = cpu(tool)
                 print(f"{' '.join(tool[:2]):10} {alone:6.2f} s {size / 1e6 / alone:7.0f} MB/s; "
