@@ -209,6 +209,10 @@ package actor ShardDelivery {
     package func finish() async throws {
         try await self.running {
             try await self.nameRest()
+            if !self.machine.open.isEmpty {
+                let reason = "files of an earlier run have to be made again first, and not all of them could be read"
+                self.board.count { $0.unfinished[self.shard] = reason }
+            }
             self.end(ProcessorStops())
         }
     }
@@ -235,11 +239,16 @@ package actor ShardDelivery {
 
     private func tick() async {
         self.timer = nil
-        try? await self.running {
-            guard case .running = self.phase else { return }
-            try await self.nameDue()
-            self.show()
-        }
+        do {
+            try await self.running {
+                guard case .running = self.phase else { return }
+                try await self.nameDue()
+                self.show()
+            }
+        } catch let error as WeirError where error.code != .leaseLost {
+            // No call of the processor would tell it while nothing comes. The others have been told by then.
+            self.board.beginAnew(error.message)
+        } catch {}
     }
 
     /// Looks again when a file may be due although nothing comes.
