@@ -53,7 +53,8 @@ import WeirModel
         }
     }
 
-    @Test func `What a file cannot be named for is told, though no records come`() async throws {
+    @Test(.timeLimit(.minutes(1)))
+    func `What a file cannot be named for is told, though no records come`() async throws {
         let settings = DeliverySettings(
             stream: try StreamName("s"), streamTag: "1.a", application: try ApplicationName("deliver"),
             pattern: try PrefixPattern("a/"), compression: .none,
