@@ -8,9 +8,13 @@ extension ShardFilter {
         case .fromTrimHorizon: true
         case .atLatest: shard.isOpen
         case .atTrimHorizon: Self.wasOpen(shard, at: stream.firstVisibleMillis)
-        case .atTimestamp(let millis): Self.wasOpen(shard, at: max(millis, stream.firstVisibleMillis))
-        case .fromTimestamp(let millis):
-            if let closed = shard.closed { closed.atMillis >= max(millis, stream.horizonMillis) } else { true }
+        case .at(let time): Self.wasOpen(shard, at: max(time.millisecondsSince1970, stream.firstVisibleMillis))
+        case .from(let time):
+            if let closed = shard.closed {
+                closed.atMillis >= max(time.millisecondsSince1970, stream.horizonMillis)
+            } else {
+                true
+            }
         }
     }
 

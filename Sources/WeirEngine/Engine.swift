@@ -96,7 +96,7 @@ package final class Engine: Sendable {
             throw WeirError(
                 .limitExceeded,
                 "the node holds \(old) subscriptions and long polls; \(self.limits.waitersMax) are allowed",
-                verdict: .init(maybeStored: false, retry: .after(1000)))
+                verdict: .init(maybeStored: false, retry: .after(millis: 1000)))
         }
     }
 

@@ -26,16 +26,19 @@ public enum Limits {
     /// something else counts as the nearest of these. Sequence numbers hold times to the year 4147, so whatever such a
     /// clock stamped, there are seconds left to count up.
     package static let clockMillis: ClosedRange<Int64> = 0...7_258_118_399_999
-    /// Retention in milliseconds: 1 h to 8,760 h, default 24 h.
-    public static let retentionMillis: ClosedRange<Int64> = 3_600_000...31_536_000_000
-    public static let retentionMillisDefault: Int64 = 86_400_000
+    /// Retention: 1 h to 8,760 h, default 24 h.
+    public static let retention: ClosedRange<Duration> = .seconds(3_600)...(.seconds(31_536_000))
+    public static let retentionDefault: Duration = .seconds(86_400)
+    package static let retentionMillis = Self.retention.lowerBound.millis...Self.retention.upperBound.millis
+    package static let retentionMillisDefault = Self.retentionDefault.millis
     /// Smallest size cap of a stream, in bytes.
     public static let streamBytesMin: Int64 = 1 << 20
     /// One answer to GetRecords (docs/kinesis-semantics.md, Limits).
     public static let getRecordsMax = 10_000
     public static let getBytesMax = 10_485_760
-    /// How long a GetRecords may wait for records, in milliseconds.
-    public static let longPollMillisMax = 60_000
+    /// How long a GetRecords may wait for records.
+    public static let longPollMax: Duration = .seconds(60)
+    package static let longPollMillisMax = Int(Self.longPollMax.millis)
     /// How long a shard iterator is valid (docs/kinesis-semantics.md, Limits).
     package static let iteratorMillis: Int64 = 300_000
     package static let iteratorBytesMax = 512
@@ -45,9 +48,12 @@ public enum Limits {
     package static let leasesMax = 200_000
     /// Workers of one application.
     public static let workersMax = 1024
-    /// How long a worker may be silent before its shards go to others, in milliseconds.
-    public static let sessionTimeoutMillis = 1_000...300_000
-    public static let sessionTimeoutMillisDefault = 5_000
+    /// How long a worker may be silent before its shards go to others.
+    public static let sessionTimeout: ClosedRange<Duration> = .seconds(1)...(.seconds(300))
+    public static let sessionTimeoutDefault: Duration = .seconds(5)
+    package static let sessionTimeoutMillis =
+        Int(Self.sessionTimeout.lowerBound.millis)...Int(Self.sessionTimeout.upperBound.millis)
+    package static let sessionTimeoutMillisDefault = Int(Self.sessionTimeoutDefault.millis)
     /// Why a lease was reset, in bytes of UTF-8.
     public static let reasonBytesMax = 256
     /// What a worker keeps with a lease, and what all leases of a node keep so, in bytes.

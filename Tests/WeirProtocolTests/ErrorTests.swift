@@ -12,13 +12,14 @@ import WeirProtocol
     func `Every code arrives with its verdict and sentence`(_ code: WeirError.Code) throws {
         let error = WeirError(code, "a sentence about \(code.name)")
         #expect(try self.recode(ErrorAnswer(error: error).encode()) == error)
-        let verdict = WeirError.Verdict(maybeStored: true, retry: .after(.max))
+        let verdict = WeirError.Verdict(maybeStored: true, retry: .after(millis: .max))
         let other = WeirError(code, "", verdict: verdict)
         #expect(try self.recode(ErrorAnswer(error: other).encode()) == other)
     }
 
     @Test func `A code of a later version keeps its number, with the verdict that was sent`() throws {
-        let sent = WeirError(.throughputExceeded, "slowly", verdict: .init(maybeStored: false, retry: .after(7)))
+        let sent = WeirError(
+            .throughputExceeded, "slowly", verdict: .init(maybeStored: false, retry: .after(millis: 7)))
         let error = try self.recode(ErrorAnswer(error: sent).encode().replacing(0, little(UInt16(900))))
         #expect(error == WeirError(.init(rawValue: 900), "slowly", verdict: sent.verdict))
         #expect(error.code.name == "Error900" && "\(error.code)" == "Error900")

@@ -42,7 +42,7 @@ import WeirProtocol
     @Test(arguments: WeirError.Code.allCases)
     func `Every refusal arrives with its verdict, and a sentence that names the shard`(_ code: WeirError.Code) throws {
         for verdict in [
-            code.usualVerdict, .init(maybeStored: true, retry: .after(12)),
+            code.usualVerdict, .init(maybeStored: true, retry: .after(millis: 12)),
             .init(maybeStored: false, retry: .refreshShardMap),
         ] {
             let entry = PutEntry(shard: ShardNumber(7), count: 9, refused: code, verdict: verdict)

@@ -43,7 +43,7 @@ import WeirProtocol
             let retry =
                 switch code.usualVerdict.retry {
                 case .never: "never"
-                case .after(let millis): "after \(millis) ms"
+                case .after(let pause): "after \(pause.millis) ms"
                 case .refreshShardMap: "refresh"
                 }
             #expect(row[3] == retry, "\(code.name)")

@@ -27,7 +27,7 @@ import WeirModel
             taken += 1
         }
         let error = try #require(refusal)
-        #expect(error.code == .unavailable && error.verdict.retry == .after(20), "\(error.message)")
+        #expect(error.code == .unavailable && error.verdict.retry == .after(millis: 20), "\(error.message)")
         // Before it are as many as the bound has room for, or as many commits as may wait. Each keeps the open shards
         // and two pieces of the list.
         #expect(rig.core.streams.weight <= most + 2 * shards)

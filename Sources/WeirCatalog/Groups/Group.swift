@@ -121,7 +121,7 @@ package struct Group: Sendable {
                 "a worker '\(owner.worker)' of another life is in the application, heard of \(silent / 1_000_000) ms "
                     + "ago: worker ids are used once; it counts as gone after \(known.timeoutNanos / 1_000_000) ms of "
                     + "silence",
-                verdict: .init(maybeStored: false, retry: .after(UInt32(clamping: left / 1_000_000 + 100))))
+                verdict: .init(maybeStored: false, retry: .after(millis: UInt32(clamping: left / 1_000_000 + 100))))
         }
         guard self.members[owner.worker] != nil || self.members.count < Limits.workersMax else {
             throw WeirError(

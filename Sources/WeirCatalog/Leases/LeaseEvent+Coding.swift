@@ -226,9 +226,9 @@ extension ByteWriter {
 
     mutating func write(checkpoint: LeaseCheckpoint) {
         switch checkpoint {
-        case .atTimestamp(let millis):
+        case .at(let time):
             self.write(UInt8(0))
-            self.write(millis)
+            self.write(time.millisecondsSince1970)
         case .trimHorizon: self.write(UInt8(1))
         case .sequenceNumber(let number, let subSequence):
             self.write(UInt8(2))

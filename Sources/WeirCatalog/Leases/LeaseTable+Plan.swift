@@ -169,14 +169,15 @@ extension LeaseTable {
         case .latest:
             let next = shard.closed?.endIndex ?? around.nextIndex(shard.number)
             return Self.before(next, shard, around)
-        case .atTimestamp(let millis):
+        case .at(let time):
+            let millis = time.millisecondsSince1970
             guard millis >= 0, millis <= around.nowMillis else {
                 throw WeirError(
                     .invalidArgument,
                     "a start at \(millis) ms is not allowed: now is \(around.nowMillis) ms, and it lies between 0 and "
                         + "now")
             }
-            return .atTimestamp(millis)
+            return .at(time)
         }
     }
 
@@ -204,7 +205,7 @@ extension LeaseTable {
             throw WeirError(.leaseLost, "\(hold.shard) of stream '\(around.stream.name)' has expired")
         }
         switch checkpoint {
-        case .atTimestamp, .trimHorizon:
+        case .at, .trimHorizon:
             throw WeirError(
                 .invalidArgument, "a checkpoint is a sequence number or SHARD_END, not \(checkpoint)")
         case .sequenceNumber(let number, _): try Self.check(number, shard, around)

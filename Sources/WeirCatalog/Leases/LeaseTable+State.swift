@@ -27,7 +27,7 @@ extension LeaseTable {
             throw WeirError(
                 .limitExceeded,
                 "the node would keep \(bytes) bytes with its leases; \(Limits.leaseStateBytesOfNodeMax) are allowed",
-                verdict: .init(maybeStored: false, retry: .after(1000)))
+                verdict: .init(maybeStored: false, retry: .after(millis: 1000)))
         }
         return .stateSaved(LeaseStateSaved(application: ref, shard: hold.shard, state: state))
     }

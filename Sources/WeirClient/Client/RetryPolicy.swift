@@ -59,9 +59,8 @@ public struct RetryPolicy: Hashable, Sendable {
         if error.verdict.maybeStored && !isRepeatable { return .giveUp }
         switch error.verdict.retry {
         case .never, .refreshShardMap: return .giveUp
-        case .after(let millis):
-            let pause = self.pauseNanos(attempt: attempt, dice: dice)
-            return .again(after: max(UInt64(millis) * 1_000_000, pause))
+        case .after(let asked):
+            return .again(after: max(asked.nanos, self.pauseNanos(attempt: attempt, dice: dice)))
         }
     }
 }

@@ -315,7 +315,7 @@ extension ClientConnection {
         if self.opening.deadline <= now, !self.isOpen {
             let error = WeirError(
                 .timedOut, "the server did not answer Hello in time",
-                verdict: .init(maybeStored: false, retry: .after(100)))
+                verdict: .init(maybeStored: false, retry: .after(millis: 100)))
             self.opening.finish(.failure(error))
             self.close(error)
         }

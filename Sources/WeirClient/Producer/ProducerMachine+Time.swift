@@ -186,7 +186,7 @@ extension ProducerMachine {
         let why = self.silence.reason.map { ": \($0.message)" } ?? ""
         let error = WeirError(
             .timedOut, "the server has not answered for \(timeout / 1_000_000) ms\(why)",
-            verdict: .init(maybeStored: false, retry: .after(100)))
+            verdict: .init(maybeStored: false, retry: .after(millis: 100)))
         if self.unanswered > 0 {
             // What is under way can only be given up together with its connection.
             self.lose(error, now: now)

@@ -26,7 +26,7 @@ extension RetryPolicy {
         }
         if verdict.maybeStored && unknown == .fail { return .fail }
         switch verdict.retry {
-        case .after(let millis): return .again(afterMillis: millis)
+        case .after(let pause): return .again(afterMillis: UInt32(clamping: pause.millis))
         case .refreshShardMap: return .refreshMap
         case .never: return .fail
         }

@@ -48,7 +48,7 @@ struct PutObstacles {
                 WeirError(
                     .unavailable,
                     "\(times == 1 ? "a connection" : "\(times) connections") ended before puts were answered: "
-                        + error.message, verdict: .init(maybeStored: false, retry: .after(100)))
+                        + error.message, verdict: .init(maybeStored: false, retry: .after(millis: 100)))
             }
         }
 

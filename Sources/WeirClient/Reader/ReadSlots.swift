@@ -51,7 +51,7 @@ final class PollSlot: ReadSlot {
             return try await connection.exchange(request, deadline: client.deadline(nil))
         } catch let error as WeirError where error.code == .timedOut {
             // A read does no harm when it is repeated.
-            throw WeirError(.timedOut, error.message, verdict: .init(maybeStored: false, retry: .after(100)))
+            throw WeirError(.timedOut, error.message, verdict: .init(maybeStored: false, retry: .after(millis: 100)))
         }
     }
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
-import Logging
 import NIOCore
 import NIOPosix
 import Synchronization
@@ -33,26 +32,13 @@ struct ConsumeCommand: AsyncParsableCommand {
         help: ArgumentHelp("The application: who shares its name shares the work.", valueName: "name"),
         transform: Arguments.application)
     var app: ApplicationName
-    @Option(
-        help: ArgumentHelp("What this worker is called (default: host, process and a random number).", valueName: "id"),
-        transform: Arguments.worker)
-    var worker: WorkerID?
-    @Option(
-        help: ArgumentHelp(
-            "Where a new application begins: trim-horizon (the default), latest, a time (RFC 3339, or seconds or "
-                + "milliseconds since 1970), or how long ago, such as 10m.", valueName: "position"),
-        transform: ReadPosition.parseFrom)
-    var from: ReadPosition?
+    @OptionGroup var worker: WorkerOptions
     @Option(help: ArgumentHelp("Give the records to this program.", valueName: "program"))
     var exec: String?
     @Argument(parsing: .postTerminator, help: ArgumentHelp("Arguments of the program.", valueName: "arguments"))
     var arguments: [String] = []
     @Flag(help: "Print one JSON object a record, its data in base64.")
     var json = false
-    @Option(
-        help: ArgumentHelp("How long this worker may be silent before others take over, 1s to 5m.", valueName: "time"),
-        transform: Arguments.sessionTimeout)
-    var sessionTimeout: Duration = .milliseconds(Limits.sessionTimeoutMillisDefault)
     @Option(
         help: ArgumentHelp("Put records that fail all attempts there, and go on.", valueName: "stream"),
         transform: Arguments.stream)
@@ -97,22 +83,10 @@ struct ConsumeCommand: AsyncParsableCommand {
         if self.polling, self.consumer != nil {
             throw ValidationError("--consumer has a budget for what is sent to it; it and --polling exclude each other")
         }
-        if case .sequence? = self.from {
-            throw ValidationError("--from with a sequence number is not possible here: it belongs to one shard")
-        }
     }
 
-    func initialPosition(serverMillis: Int64) -> StreamStart {
-        // Without --from, and never with a sequence number: `validate` refuses it.
-        guard case .start(let start) = self.from?.shardStart(serverMillis: serverMillis) else { return .trimHorizon }
-        return start
-    }
-
-    func workerConfiguration(serverMillis: Int64) -> WorkerConfiguration {
-        var configuration = WorkerConfiguration(application: self.app)
-        if let worker { configuration.worker = worker }
-        configuration.sessionTimeout = self.sessionTimeout
-        configuration.initialPosition = self.initialPosition(serverMillis: serverMillis)
+    func workerConfiguration(serverMillis: Int64) throws -> WorkerConfiguration {
+        var configuration = try self.worker.configuration(self.app, serverMillis: serverMillis)
         configuration.retry.attempts = self.retries + 1
         if let deadLetter { configuration.retry.exhausted = .deadLetter(deadLetter) }
         configuration.consumer = self.consumer
@@ -122,17 +96,14 @@ struct ConsumeCommand: AsyncParsableCommand {
             if let maxRecords { polling.recordsPerRead = maxRecords }
             configuration.retrieval = .polled(polling)
         }
-        var logger = Logger(label: "weir", factory: { _ in LineLogHandler() })
-        logger.logLevel = .warning
-        configuration.logger = logger
         return configuration
     }
 
     func run() async throws {
         let program = try self.exec.map { try ProgramCommand($0, self.arguments) }
         let status = try await self.connection.withClient(trying: "until it is there or this is ended") { client in
-            let configuration = self.workerConfiguration(
-                serverMillis: try await client.serverMillis(for: self.from))
+            let configuration = try self.workerConfiguration(
+                serverMillis: try await client.serverMillis(for: self.worker.from))
             if let program { return try await self.run(program, client, configuration) }
             return try await self.print(client, configuration)
         }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
-import Logging
 import WeirClient
 import WeirConsumer
 import WeirDelivery
@@ -39,16 +38,7 @@ struct DeliverRunCommand: AsyncParsableCommand {
         help: ArgumentHelp("The application: who shares its name shares the work.", valueName: "name"),
         transform: Arguments.application)
     var app: ApplicationName?
-    @Option(
-        help: ArgumentHelp("What this worker is called (default: host, process and a random number).", valueName: "id"),
-        transform: Arguments.worker)
-    var worker: WorkerID?
-    @Option(
-        help: ArgumentHelp(
-            "Where a new application begins: trim-horizon (the default), latest, a time (RFC 3339, or seconds or "
-                + "milliseconds since 1970), or how long ago, such as 10m.", valueName: "position"),
-        transform: ReadPosition.parseFrom)
-    var from: ReadPosition?
+    @OptionGroup var worker: WorkerOptions
     @Option(help: ArgumentHelp("zstd, gzip, lz4 or none.", valueName: "name"))
     var compression = "zstd"
     @Option(
@@ -68,18 +58,11 @@ struct DeliverRunCommand: AsyncParsableCommand {
     @OptionGroup var naming: PrefixOptions
     @Option(help: ArgumentHelp("How records stand in files: lines, json or raw.", valueName: "format"))
     var format = DeliveryFormat.lines
-    @Option(
-        help: ArgumentHelp("How long this worker may be silent before others take over, 1s to 5m.", valueName: "time"),
-        transform: Arguments.sessionTimeout)
-    var sessionTimeout: Duration = .milliseconds(Limits.sessionTimeoutMillisDefault)
     @Flag(help: "Print the status as one JSON object a line: each second in which it changes, and at the end.")
     var json = false
     @OptionGroup var connection: ConnectionOptions
 
     func validate() throws {
-        if case .sequence? = self.from {
-            throw ValidationError("--from with a sequence number is not possible here: it belongs to one shard")
-        }
         _ = try self.pattern()
     }
 
@@ -100,23 +83,6 @@ struct DeliverRunCommand: AsyncParsableCommand {
                 fileNanos: UInt64(self.age) * 1_000_000), form: self.format.form)
     }
 
-    private func workerConfiguration(
-        _ application: ApplicationName, serverMillis: Int64
-    ) -> WorkerConfiguration {
-        var configuration = WorkerConfiguration(application: application)
-        if let worker { configuration.worker = worker }
-        configuration.sessionTimeout = self.sessionTimeout
-        switch self.from {
-        case .latest: configuration.initialPosition = .latest
-        case .time(let time): configuration.initialPosition = .atTimestamp(time.millis(serverMillis: serverMillis))
-        case nil, .trimHorizon, .sequence: configuration.initialPosition = .trimHorizon
-        }
-        var logger = Logger(label: "weir", factory: { _ in LineLogHandler() })
-        logger.logLevel = .warning
-        configuration.logger = logger
-        return configuration
-    }
-
     func run() async throws {
         let application = try self.app ?? ApplicationName("deliver")
         // Each shard writes some files at a time.
@@ -132,10 +98,10 @@ struct DeliverRunCommand: AsyncParsableCommand {
             let stream = try await client.describeStream(self.stream)
             let settings = try self.settings(
                 FileName.tag(stream.id, createdMillis: stream.createdAtMillis), application)
+            let serverMillis = try await client.serverMillis(for: self.worker.from)
             let delivery = Delivery(
-                client, settings,
-                self.workerConfiguration(application, serverMillis: try await client.serverMillis(for: self.from)),
-                into: folder, told: Self.told)
+                client, settings, try self.worker.configuration(application, serverMillis: serverMillis), into: folder,
+                told: Self.told)
             return try await self.run(delivery)
         }
         Messages.write(

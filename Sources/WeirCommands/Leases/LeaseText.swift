@@ -41,7 +41,9 @@ enum LeaseText {
     }
 
     static func describe(_ checkpoint: LeaseCheckpoint) -> String {
-        if case .atTimestamp(let millis) = checkpoint { return "AT_TIMESTAMP(\(TimeText.describe(millis)))" }
+        if case .at(let time) = checkpoint {
+            return "AT_TIMESTAMP(\(TimeText.describe(time.millisecondsSince1970)))"
+        }
         return checkpoint.description
     }
 
@@ -76,7 +78,7 @@ enum LeaseText {
     private static func set(_ checkpoint: LeaseCheckpoint, in object: inout JSONObject) {
         var (text, subSequence, time) = (checkpoint.description, Int64?.none, JSONObject.Value.null)
         switch checkpoint {
-        case .atTimestamp(let millis): (text, time) = ("AT_TIMESTAMP", .time(millis))
+        case .at(let moment): (text, time) = ("AT_TIMESTAMP", .time(moment.millisecondsSince1970))
         case .sequenceNumber(let number, let sub): (text, subSequence) = ("\(number)", sub.map { Int64(clamping: $0) })
         case .trimHorizon, .shardEnd: break
         }

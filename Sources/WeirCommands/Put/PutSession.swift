@@ -49,7 +49,7 @@ struct PutSession: Sendable {
 
     private static let interrupted = WeirError(
         .unavailable, "the put was interrupted before the record was stored",
-        verdict: .init(maybeStored: false, retry: .after(0)))
+        verdict: .init(maybeStored: false, retry: .after(millis: 0)))
 
     /// The first signal ends the input; what was taken is finished. The second one, or the end of patience, gives that
     /// up: every record has a result then.

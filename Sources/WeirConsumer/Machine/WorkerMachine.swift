@@ -161,7 +161,7 @@ package struct WorkerMachine: Sendable {
             self.mustJoin = true
             return
         }
-        guard case .after(let millis) = error.verdict.retry else { return self.finish(error, &actions) }
+        guard case .after(let pause) = error.verdict.retry else { return self.finish(error, &actions) }
         self.failures += 1
         let since = self.failingSince ?? now
         self.failingSince = since
@@ -170,7 +170,7 @@ package struct WorkerMachine: Sendable {
             patience = min(patience ?? .max, Settings.idPatience * self.settings.sessionTimeout)
         }
         if let patience, now - since >= patience { return self.finish(error, &actions) }
-        self.retryAt = now + max(UInt64(millis) * 1_000_000, self.pause(self.failures))
+        self.retryAt = now + max(pause.nanos, self.pause(self.failures))
     }
 
     private func pause(_ attempt: Int) -> UInt64 {

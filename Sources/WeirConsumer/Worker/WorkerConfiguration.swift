@@ -88,7 +88,8 @@ public struct WorkerConfiguration: Sendable {
     public var logger: Logger?
 
     public init(
-        application: ApplicationName, worker: WorkerID = .generated(), sessionTimeout: Duration = .seconds(5),
+        application: ApplicationName, worker: WorkerID = .generated(),
+        sessionTimeout: Duration = Limits.sessionTimeoutDefault,
         initialPosition: StreamStart = .trimHorizon, checkpoints: Checkpoints = .automatic,
         recordsPerCall: Int = 10_000, prefetchBytes: Int = 1 << 20, retry: ProcessorRetry = ProcessorRetry(),
         consumer: ConsumerName? = nil, drainTimeout: Duration = .seconds(30), patience: Duration? = nil,

@@ -19,11 +19,11 @@ package enum RetryAfter {
 
     /// The verdict that nothing was stored and that the caller may put it again after `nanos`, or a little later.
     package static func putVerdict(nanos: UInt64) -> WeirError.Verdict {
-        WeirError.Verdict(maybeStored: false, retry: .after(max(Self.putMillisMin, Self.millis(nanos: nanos))))
+        WeirError.Verdict(maybeStored: false, retry: .after(millis: max(Self.putMillisMin, Self.millis(nanos: nanos))))
     }
 
     /// The verdict that nothing was stored and that the caller may come again after `nanos`.
     package static func verdict(nanos: UInt64) -> WeirError.Verdict {
-        WeirError.Verdict(maybeStored: false, retry: .after(Self.millis(nanos: nanos)))
+        WeirError.Verdict(maybeStored: false, retry: .after(millis: Self.millis(nanos: nanos)))
     }
 }

@@ -70,7 +70,7 @@ package final class Applications: Sendable {
     static let neverStill = WeirError(
         .unavailable,
         "the shards of the stream changed \(draftsMax) times while a change of its leases was drawn up; try again",
-        verdict: .init(maybeStored: false, retry: .after(1_000)))
+        verdict: .init(maybeStored: false, retry: .after(millis: 1_000)))
 
     /// Asks for what a draft must know, in short stays under the log's lock, and finishes it outside.
     func drawUp(_ begun: LogDraft) -> LogDraft {

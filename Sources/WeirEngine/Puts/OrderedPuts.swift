@@ -16,18 +16,8 @@ import WeirModel
 ///
 /// What is kept is bounded by what was refused and not yet seen.
 package struct OrderedPuts: Hashable, Sendable {
-    package struct Shard: Hashable, Sendable {
-        package let stream: StreamID
-        package let number: ShardNumber
-
-        package init(_ stream: StreamID, _ number: ShardNumber) {
-            self.stream = stream
-            self.number = number
-        }
-    }
-
     /// The highest refused sequence of a shard.
-    private var refusals: [Shard: UInt64] = [:]
+    private var refusals: [ShardRef: UInt64] = [:]
     private var highestRefused: UInt64 = 0
     /// The highest sequence that a put may have had which nobody looked at: it counts for every shard.
     private var skippedThrough: UInt64 = 0
@@ -81,19 +71,21 @@ package struct OrderedPuts: Hashable, Sendable {
     /// handed their keys down to this one; a refusal there counts here, or a split would let a later record of a key
     /// overtake an earlier one. They are asked for only when something is refused at all.
     package func mayAdmit(
-        _ shard: Shard, sequence: UInt64, seenThrough: UInt64, ancestors: () -> [ShardNumber] = { [] }
+        _ shard: ShardRef, sequence: UInt64, seenThrough: UInt64, ancestors: () -> [ShardNumber] = { [] }
     ) -> Bool {
         guard self.skippedThrough <= seenThrough else { return false }
         if self.refusals.isEmpty { return true }
         if let refused = self.refusals[shard], refused > seenThrough { return false }
         for ancestor in ancestors() {
-            if let refused = self.refusals[Shard(shard.stream, ancestor)], refused > seenThrough { return false }
+            if let refused = self.refusals[ShardRef(stream: shard.stream, shard: ancestor)], refused > seenThrough {
+                return false
+            }
         }
         return true
     }
 
     /// Records of the put with `sequence` for the shard were not admitted, or were lost with their commit.
-    package mutating func refused(_ shard: Shard, sequence: UInt64) {
+    package mutating func refused(_ shard: ShardRef, sequence: UInt64) {
         self.highestRefused = max(sequence, self.highestRefused)
         if self.refusals.count >= Self.shardsMax, self.refusals[shard] == nil {
             // Who is refused in so many shards goes on in none before it has seen why: that keeps every order too.

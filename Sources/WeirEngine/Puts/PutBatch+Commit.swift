@@ -188,7 +188,7 @@ extension PutBatch {
         }
         if header.sequence > 0 {
             let mayAdmit = ordered.mayAdmit(
-                OrderedPuts.Shard(commit.ref.stream, commit.ref.shard), sequence: header.sequence,
+                commit.ref, sequence: header.sequence,
                 seenThrough: header.seenThrough,
                 ancestors: { Lineage.ancestors(of: commit.ref.shard, in: stream) })
             guard mayAdmit else { return self.refuse(commit, from: 0, .behind, nil, header, &ordered) }

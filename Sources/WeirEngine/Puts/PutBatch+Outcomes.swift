@@ -32,7 +32,7 @@ extension PutBatch {
         _ header: PutHeader, _ ordered: inout OrderedPuts
     ) {
         if header.sequence > 0 {
-            ordered.refused(OrderedPuts.Shard(commit.ref.stream, commit.ref.shard), sequence: header.sequence)
+            ordered.refused(commit.ref, sequence: header.sequence)
         }
         self.entries.append(
             PutEntry(

@@ -68,14 +68,14 @@ extension Lane {
     private static var writeFailed: WeirError {
         WeirError(
             .unavailable, "a write failed before this could be answered; try again",
-            verdict: .init(maybeStored: true, retry: .after(200)))
+            verdict: .init(maybeStored: true, retry: .after(millis: 200)))
     }
 
     private func tooManyWait(_ count: Int) -> WeirError {
         WeirError(
             .limitExceeded,
             "\(count) requests of this connection wait; \(self.engine.limits.readsPerCallerMax) may",
-            verdict: .init(maybeStored: false, retry: .after(100)))
+            verdict: .init(maybeStored: false, retry: .after(millis: 100)))
     }
 
     /// Reads once from `index` on. `then` gets records, or none when `deadlineNanos` has come without any.
@@ -267,7 +267,7 @@ extension Lane {
             .unavailable,
             "no memory for this read: \(memory.reservedBytes) of \(memory.bytesMax) bytes are in use for others, which "
                 + "read slowly",
-            verdict: .init(maybeStored: false, retry: .after(500)))
+            verdict: .init(maybeStored: false, retry: .after(millis: 500)))
     }
 
     /// The memory that a read waited for has been reserved for it.
@@ -300,7 +300,7 @@ extension Lane {
     private func look(_ request: ReadRequest, _ task: ReadTask, _ log: LogCore) -> Look {
         if let error = log.unavailable() {
             var retry: UInt32?
-            if case .after(let millis) = error.verdict.retry { retry = millis }
+            if case .after(let pause) = error.verdict.retry { retry = UInt32(clamping: pause.millis) }
             return Look(sight: .unavailable(retryMillis: retry), error: error)
         }
         if let error = log.unreadable(request.shard) { return self.refused(error, log.catalogMark, log) }
@@ -405,8 +405,8 @@ extension Lane {
         switch result {
         case .success(let result): look = self.found(result, .none, isSure: false)
         case .failure(let error):
-            if case .after(let millis) = error.verdict.retry {
-                look = Look(sight: .unavailable(retryMillis: millis), error: error)
+            if case .after(let pause) = error.verdict.retry {
+                look = Look(sight: .unavailable(retryMillis: UInt32(clamping: pause.millis)), error: error)
             } else {
                 look = Look(sight: .refused(mayTell: true), error: error)
             }

@@ -6,9 +6,11 @@
 public struct WeirError: Error, Hashable, Sendable, CustomStringConvertible {
     public enum Retry: Hashable, Sendable {
         case never
-        /// Not before so many milliseconds.
-        case after(UInt32)
+        /// Not before so long. Servers say it in whole milliseconds.
+        case after(Duration)
         case refreshShardMap
+
+        package static func after(millis: UInt32) -> Retry { .after(.milliseconds(Int64(millis))) }
     }
 
     public struct Verdict: Hashable, Sendable {

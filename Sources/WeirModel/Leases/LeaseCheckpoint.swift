@@ -4,8 +4,8 @@
 /// of the shard. LATEST is no checkpoint: it is resolved to a number when the lease is made, so that a worker which
 /// starts late misses nothing.
 public enum LeaseCheckpoint: Hashable, Sendable {
-    /// From the first record that arrived at or after this time, in milliseconds since 1970.
-    case atTimestamp(Int64)
+    /// From the first record that arrived at or after this time.
+    case at(Timestamp)
     /// From the oldest record that is still there.
     case trimHorizon
     /// Processed through this record. Of an aggregated record only through the user record `subSequence`, counted from
@@ -16,7 +16,7 @@ public enum LeaseCheckpoint: Hashable, Sendable {
 
     private var rank: Int {
         switch self {
-        case .atTimestamp: 0
+        case .at: 0
         case .trimHorizon: 1
         case .sequenceNumber: 2
         case .shardEnd: 3
@@ -34,11 +34,16 @@ public enum LeaseCheckpoint: Hashable, Sendable {
 }
 
 extension LeaseCheckpoint {
+    /// As `at`, in milliseconds since 1970.
+    package static func atTimestamp(_ millis: Int64) -> LeaseCheckpoint {
+        .at(Timestamp(millisecondsSince1970: millis))
+    }
+
     /// Where who has come so far reads on; `nil` at the end of a shard. A record of which only the first user records
     /// are processed is read again.
     package var readingStart: ShardIteratorType? {
         switch self {
-        case .atTimestamp(let millis): .atTimestamp(millis)
+        case .at(let time): .at(time)
         case .trimHorizon: .trimHorizon
         case .sequenceNumber(let number, nil): .afterSequenceNumber(number)
         case .sequenceNumber(let number, .some): .atSequenceNumber(number)
@@ -51,7 +56,7 @@ extension LeaseCheckpoint: CustomStringConvertible {
     /// As KCL's table shows it.
     public var description: String {
         switch self {
-        case .atTimestamp(let millis): "AT_TIMESTAMP(\(millis))"
+        case .at(let time): "AT_TIMESTAMP(\(time.millisecondsSince1970))"
         case .trimHorizon: "TRIM_HORIZON"
         case .sequenceNumber(let number, nil): "\(number)"
         case .sequenceNumber(let number, let sub?): "\(number)/\(sub)"

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Which shards a listing shows (docs/kinesis-semantics.md, Listing shards). Times are milliseconds since 1970; one
-/// before the stream's horizon or its creation counts as that. `at...` answers always cover every hash key exactly
-/// once.
+/// Which shards a listing shows (docs/kinesis-semantics.md, Listing shards). A time before the stream's horizon or its
+/// creation counts as that. `at...` answers always cover every hash key exactly once.
 public enum ShardFilter: Hashable, Sendable {
     /// Every shard that has not expired.
     case fromTrimHorizon
@@ -11,7 +10,14 @@ public enum ShardFilter: Hashable, Sendable {
     /// The open shards.
     case atLatest
     /// The shards that were open at the time. A shard closed in that very millisecond is not: its children are.
-    case atTimestamp(Int64)
+    case at(Timestamp)
     /// The open shards, and those closed at the time or later.
-    case fromTimestamp(Int64)
+    case from(Timestamp)
+
+    /// As `at`, in milliseconds since 1970.
+    package static func atTimestamp(_ millis: Int64) -> ShardFilter { .at(Timestamp(millisecondsSince1970: millis)) }
+    /// As `from`, in milliseconds since 1970.
+    package static func fromTimestamp(_ millis: Int64) -> ShardFilter {
+        .from(Timestamp(millisecondsSince1970: millis))
+    }
 }

@@ -15,7 +15,7 @@ public struct StreamSettings: Hashable, Sendable {
     public var recordBytesMax: Int
 
     public init(
-        retention: Duration = .milliseconds(Limits.retentionMillisDefault), maxBytes: Int64? = nil,
+        retention: Duration = Limits.retentionDefault, maxBytes: Int64? = nil,
         limits: LimitsProfile = .kinesis, recordBytesMax: Int = Limits.recordBytesDefault
     ) {
         self.init(

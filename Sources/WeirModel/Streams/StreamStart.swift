@@ -6,18 +6,18 @@ public enum StreamStart: Hashable, Sendable {
     case trimHorizon
     /// What arrives from the moment on in which reading begins, or the lease table is made.
     case latest
-    /// The first records that arrived at or after this time, in milliseconds since 1970; not in the future.
-    case atTimestamp(Int64)
+    /// The first records that arrived at or after this time; not in the future.
+    case at(Timestamp)
 
-    /// As `atTimestamp`.
-    public static func at(_ time: Timestamp) -> StreamStart { .atTimestamp(time.millisecondsSince1970) }
+    /// As `at`, in milliseconds since 1970.
+    package static func atTimestamp(_ millis: Int64) -> StreamStart { .at(Timestamp(millisecondsSince1970: millis)) }
 
     /// The shards in which there is something to read from there on.
     public var shards: ShardFilter {
         switch self {
         case .trimHorizon: .fromTrimHorizon
         case .latest: .atLatest
-        case .atTimestamp(let millis): .fromTimestamp(millis)
+        case .at(let time): .from(time)
         }
     }
 

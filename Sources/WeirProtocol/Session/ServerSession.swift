@@ -240,7 +240,7 @@ extension ServerSession {
     /// Why to send `Closing` and close, when it is time. The state is then `closing`.
     package mutating func deadlineReached(now: Int64) -> WeirError? {
         guard let deadline = self.nextDeadline, now >= deadline else { return nil }
-        let verdict = WeirError.Verdict(maybeStored: false, retry: .after(100))
+        let verdict = WeirError.Verdict(maybeStored: false, retry: .after(millis: 100))
         let message =
             self.state == .awaitingHello
             ? "no Hello within \(self.configuration.helloTimeoutMillis) ms"

@@ -17,9 +17,9 @@ extension LeaseCheckpoint {
 
     func encode(into writer: inout ByteWriter) {
         switch self {
-        case .atTimestamp(let millis):
+        case .at(let time):
             writer.write(Kind.atTimestamp.rawValue)
-            writer.write(millis)
+            writer.write(time.millisecondsSince1970)
         case .trimHorizon: writer.write(Kind.trimHorizon.rawValue)
         case .sequenceNumber(let number, let subSequence):
             writer.write(Kind.sequenceNumber.rawValue)

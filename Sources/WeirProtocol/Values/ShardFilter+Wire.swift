@@ -19,12 +19,12 @@ extension ShardFilter {
         case .fromTrimHorizon: writer.write(Kind.fromTrimHorizon.rawValue)
         case .atTrimHorizon: writer.write(Kind.atTrimHorizon.rawValue)
         case .atLatest: writer.write(Kind.atLatest.rawValue)
-        case .atTimestamp(let millis):
+        case .at(let time):
             writer.write(Kind.atTimestamp.rawValue)
-            writer.write(millis)
-        case .fromTimestamp(let millis):
+            writer.write(time.millisecondsSince1970)
+        case .from(let time):
             writer.write(Kind.fromTimestamp.rawValue)
-            writer.write(millis)
+            writer.write(time.millisecondsSince1970)
         }
     }
 

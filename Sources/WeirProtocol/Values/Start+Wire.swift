@@ -29,7 +29,7 @@ private enum Start {
         switch self {
         case .iterator(.start(.trimHorizon)): .trimHorizon
         case .iterator(.start(.latest)): .latest
-        case .iterator(.start(.atTimestamp)): .atTimestamp
+        case .iterator(.start(.at)): .atTimestamp
         case .iterator(.atSequenceNumber): .atSequenceNumber
         case .iterator(.afterSequenceNumber): .afterSequenceNumber
         case .index: .index
@@ -43,7 +43,7 @@ private enum Start {
         writer.write(UInt8(number))
         switch self {
         case .iterator(.start(.trimHorizon)), .iterator(.start(.latest)): break
-        case .iterator(.start(.atTimestamp(let millis))): writer.write(millis)
+        case .iterator(.start(.at(let time))): writer.write(time.millisecondsSince1970)
         case .iterator(.atSequenceNumber(let number)), .iterator(.afterSequenceNumber(let number)):
             number.encode(into: &writer)
         case .index(let index): writer.write(index)

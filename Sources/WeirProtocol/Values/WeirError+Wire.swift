@@ -21,7 +21,7 @@ struct VerdictFields {
         self.maybeStored = verdict.maybeStored ? 1 : 0
         switch verdict.retry {
         case .never: (self.retryKind, self.retryAfterMillis) = (Self.never, 0)
-        case .after(let millis): (self.retryKind, self.retryAfterMillis) = (Self.after, millis)
+        case .after(let pause): (self.retryKind, self.retryAfterMillis) = (Self.after, UInt32(clamping: pause.millis))
         case .refreshShardMap: (self.retryKind, self.retryAfterMillis) = (Self.refreshShardMap, 0)
         }
     }
@@ -31,7 +31,7 @@ struct VerdictFields {
         let retry: WeirError.Retry
         switch (self.retryKind, self.retryAfterMillis) {
         case (Self.never, 0): retry = .never
-        case (Self.after, let millis): retry = .after(millis)
+        case (Self.after, let millis): retry = .after(millis: millis)
         case (Self.refreshShardMap, 0): retry = .refreshShardMap
         default: throw MalformedBytes("a verdict's retry kind \(self.retryKind) with \(self.retryAfterMillis) ms")
         }

@@ -54,7 +54,7 @@ extension Connection {
         WeirError(
             .limitExceeded,
             "\(count) requests of this connection wait; \(self.node.configuration.waitingRequestsMax) may",
-            verdict: .init(maybeStored: false, retry: .after(100)))
+            verdict: .init(maybeStored: false, retry: .after(millis: 100)))
     }
 
     var noMemoryToWait: WeirError {
@@ -63,7 +63,7 @@ extension Connection {
             .unavailable,
             "requests and answers of all connections hold \(memory.reservedBytes) bytes while they wait; "
                 + "\(memory.bytesMax) are allowed",
-            verdict: .init(maybeStored: false, retry: .after(100)))
+            verdict: .init(maybeStored: false, retry: .after(millis: 100)))
     }
 
     /// There may be room again.

@@ -127,6 +127,6 @@ package struct PendingAnswers {
         }
         return WeirError(
             .unavailable, "whether this was done is not known: \(reason)",
-            verdict: WeirError.Verdict(maybeStored: true, retry: .after(200)))
+            verdict: WeirError.Verdict(maybeStored: true, retry: .after(millis: 200)))
     }
 }

@@ -69,7 +69,7 @@ extension LogCore {
                 .unavailable,
                 "\(self.streams.changes.count) changes of streams wait for the disk, and have changed lists of "
                     + "\(self.streams.weight) listed shards and attributes together; \(Self.waitingShardsMax) may wait",
-                verdict: .init(maybeStored: false, retry: .after(20)))
+                verdict: .init(maybeStored: false, retry: .after(millis: 20)))
         }
         return try self.log(command, nowMillis: nowMillis)
     }
@@ -196,7 +196,7 @@ extension LogCore {
         guard pending + bytes <= self.configuration.pendingBytesMax else {
             throw WeirError(
                 .unavailable, "\(pending) bytes wait for the disk, at most \(self.configuration.pendingBytesMax) may",
-                verdict: .init(maybeStored: false, retry: .after(20)))
+                verdict: .init(maybeStored: false, retry: .after(millis: 20)))
         }
         if let reason = self.noSpace(for: bytes) { throw WeirError(.storageFull, reason) }
     }
@@ -220,7 +220,7 @@ extension LogCore {
             .unavailable,
             "\(what) wait for the disk; a change is taken while at most \(self.configuration.pendingBytesMax) bytes "
                 + "and \(Self.waitingCommitsMax) commits do",
-            verdict: .init(maybeStored: false, retry: .after(20)))
+            verdict: .init(maybeStored: false, retry: .after(millis: 20)))
     }
 
     /// Why the log has no room for a request of so many parts and bytes of records, in a sentence that says what helps;

@@ -58,7 +58,7 @@ extension LogCore {
                     .unavailable,
                     "\(self.commits.waitingEvents.count) changes of leases wait for the disk, at most "
                         + "\(self.commits.waitingEvents.bytesMax) bytes of them may; try again",
-                    verdict: .init(maybeStored: false, retry: .after(20)))
+                    verdict: .init(maybeStored: false, retry: .after(millis: 20)))
             }
             // One that is too large to wait is not put off for ever.
         }
@@ -75,11 +75,13 @@ extension LogCore {
         switch row.checkpoint {
         case .shardEnd: return .none
         case .sequenceNumber(let number, let sub): next = sub == nil ? number.index + 1 : number.index
-        case .trimHorizon, .atTimestamp: break
+        case .trimHorizon, .at: break
         }
         var hidden = Hidden(arrivedBefore: 0, upTo: .none)
         if let visible = self.catalog.stream(stream) { hidden = self.hidden(of: visible, nowMillis: nowMillis) }
-        if case .atTimestamp(let millis) = row.checkpoint { hidden.arrivedBefore = max(hidden.arrivedBefore, millis) }
+        if case .at(let time) = row.checkpoint {
+            hidden.arrivedBefore = max(hidden.arrivedBefore, time.millisecondsSince1970)
+        }
         // What was hidden since is no lag. Where the index is not in memory the stretch of the segment says enough.
         guard let run = state.runs.first(where: { $0.endIndex > next && !hidden.hides($0) }) else {
             return .none

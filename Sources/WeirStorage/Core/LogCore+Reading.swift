@@ -177,7 +177,8 @@ extension LogCore {
         switch type {
         case .start(.trimHorizon): return try self.visibleStart(of: shard, stream, nowMillis: nowMillis)
         case .start(.latest): return .at(shard.durableEnd)
-        case .start(.atTimestamp(let millis)):
+        case .start(.at(let time)):
+            let millis = time.millisecondsSince1970
             guard millis <= max(nowMillis, self.retention.time.lastStampMillis) else {
                 throw WeirError(.invalidArgument, "the timestamp \(millis) ms lies in the future")
             }

@@ -103,7 +103,7 @@ package final class LogCore {
         case .recovering:
             WeirError(
                 .unavailable, "the node is recovering from a failed write; try again",
-                verdict: .init(maybeStored: false, retry: .after(200)))
+                verdict: .init(maybeStored: false, retry: .after(millis: 200)))
         case .stopped(let reason): WeirError(.unavailable, "the node has stopped: \(reason)")
         case .closing: WeirError(.unavailable, "the node is shutting down")
         }

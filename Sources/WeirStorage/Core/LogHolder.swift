@@ -31,7 +31,7 @@ extension LogHolder {
                         throw WeirError(
                             .unavailable,
                             "no memory for a batch of \(read.bytes) bytes: others have not taken what they read yet",
-                            verdict: .init(maybeStored: false, retry: .after(100)))
+                            verdict: .init(maybeStored: false, retry: .after(millis: 100)))
                     }
                     if let result = try self.answer(read, term) { return .success(result) }
                 }
@@ -104,7 +104,7 @@ extension LogHolder {
         guard self.withCore({ $0.term }) == term else { return }
         throw WeirError(
             .unavailable, "a segment cannot be opened for reading: \(error)",
-            verdict: .init(maybeStored: false, retry: .after(1_000)))
+            verdict: .init(maybeStored: false, retry: .after(millis: 1_000)))
     }
 
     /// `nil` when it is not there any more.

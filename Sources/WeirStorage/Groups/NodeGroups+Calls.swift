@@ -24,7 +24,7 @@ extension NodeGroups {
         guard try self.draftToJoin(ref, from: start, log, moment) == nil else {
             throw WeirError(
                 .unavailable, "application '\(ref.name)' was deleted while the worker joined it; try again",
-                verdict: .init(maybeStored: false, retry: .after(100)))
+                verdict: .init(maybeStored: false, retry: .after(millis: 100)))
         }
         try log.submit(.createApplication(ref, from: start), nowMillis: moment.wallMillis)
         if self.groups[ref] == nil { self.beginGroup(ref, log, moment) }

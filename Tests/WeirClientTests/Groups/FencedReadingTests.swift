@@ -97,7 +97,7 @@ import WeirProtocol
 
     @Test func aLostLeaseIsFinalWhateverItsVerdict() {
         var cursor = ShardCursor(start: .index(0), limit: .max, creditBytes: 1, now: 0)
-        let lost = WeirError(.leaseLost, "lost", verdict: .init(maybeStored: false, retry: .after(1)))
+        let lost = WeirError(.leaseLost, "lost", verdict: .init(maybeStored: false, retry: .after(millis: 1)))
         #expect(cursor.ended(lost, retry: RetryPolicy(), now: 0, dice: 0) == .fail(lost))
     }
 

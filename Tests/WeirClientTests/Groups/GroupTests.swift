@@ -92,7 +92,7 @@ import WeirTestKit
     @Test func joiningWaitsWhileTheIdIsAliveElsewhere() async throws {
         let node = FakeNode()
         let client = try node.client()
-        let alive = WeirError(.resourceInUse, "w1 is alive", verdict: .init(maybeStored: false, retry: .after(1)))
+        let alive = WeirError(.resourceInUse, "w1 is alive", verdict: .init(maybeStored: false, retry: .after(millis: 1)))
         node.state.withLock { $0.groups.refusals[.joinGroup] = [alive, alive] }
         _ = try await client.joinGroup(try self.member(), sessionTimeoutMillis: 5000, from: .latest)
         #expect(self.groups(node).asked == [.joinGroup, .joinGroup, .joinGroup])
@@ -102,7 +102,7 @@ import WeirTestKit
     @Test func aHeartbeatIsNotRepeatedWhateverTheServerSays() async throws {
         let node = FakeNode()
         let client = try node.client()
-        let busy = WeirError(.unavailable, "not now", verdict: .init(maybeStored: false, retry: .after(0)))
+        let busy = WeirError(.unavailable, "not now", verdict: .init(maybeStored: false, retry: .after(millis: 0)))
         node.state.withLock { $0.groups.refusals[.heartbeat] = [busy] }
         await self.expect(.unavailable) {
             _ = try await client.heartbeat(try self.member(), seen: 0, wait: .seconds(1))
@@ -218,7 +218,7 @@ import WeirTestKit
                     stream: self.stream, application: "billing", shard: ShardNumber(2),
                     target: .sequenceNumber(self.number), isForced: true, reason: "replay")
             ])
-        let unknown = WeirError(.timedOut, "too long", verdict: .init(maybeStored: true, retry: .after(0)))
+        let unknown = WeirError(.timedOut, "too long", verdict: .init(maybeStored: true, retry: .after(millis: 0)))
         node.state.withLock { $0.groups.refusals[.resetLeases] = [unknown, unknown] }
         await self.expect(.timedOut) {
             try await client.resetLeases(self.stream, application: application, to: .latest, reason: "r")

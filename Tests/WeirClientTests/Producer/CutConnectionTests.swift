@@ -89,7 +89,7 @@ import WeirTestKit
 
     /// It is tried again after the pauses that grow, whatever the server says in between.
     @Test func aMixtureOfRefusalsAndCutsIsNoProgress() async throws {
-        let full = WeirError(.storageFull, "full", verdict: .init(maybeStored: false, retry: .after(0)))
+        let full = WeirError(.storageFull, "full", verdict: .init(maybeStored: false, retry: .after(millis: 0)))
         let outcome = try await self.put(timeout: .seconds(10), progress: .seconds(5)) { number in
             number % 2 == 0 ? .refuse(full) : .cut(storing: true)
         }

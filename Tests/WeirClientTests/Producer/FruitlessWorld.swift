@@ -152,7 +152,7 @@ struct FruitlessWorld {
     }
 
     private mutating func refuse(_ request: PutRequest, _ code: WeirError.Code, after millis: UInt32?) {
-        let verdict = millis.map { WeirError.Verdict(maybeStored: code == .outcomeUnknown, retry: .after($0)) }
+        let verdict = millis.map { WeirError.Verdict(maybeStored: code == .outcomeUnknown, retry: .after(millis: $0)) }
         self.machine.refused(request.sequence, WeirError(code, "\(code)", verdict: verdict), now: self.now)
     }
 

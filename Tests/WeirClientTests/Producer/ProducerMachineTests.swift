@@ -63,7 +63,7 @@ private struct Bench {
         var writer = PutRecordsAnswerWriter(mapVersion: self.machine.map?.version ?? 0, entries: refusals.count)
         for (group, refusal) in zip(request.groups, refusals) {
             if let refusal {
-                let verdict = retryAfter.map { WeirError.Verdict(maybeStored: false, retry: .after($0)) }
+                let verdict = retryAfter.map { WeirError.Verdict(maybeStored: false, retry: .after(millis: $0)) }
                 writer.append(
                     PutEntry(shard: group.shard, count: UInt32(group.count), refused: refusal, verdict: verdict))
             } else {
@@ -190,7 +190,7 @@ private struct Bench {
             }, shards: 1)
         let start = bench.now
         let full = WeirError(
-            .storageFull, "the log is full: raise it", verdict: .init(maybeStored: false, retry: .after(7)))
+            .storageFull, "the log is full: raise it", verdict: .init(maybeStored: false, retry: .after(millis: 7)))
         let first = bench.submit([Bench.low])
         var second: RecordChunk?
         var failedAt: [UInt64] = []

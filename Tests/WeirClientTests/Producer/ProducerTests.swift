@@ -121,7 +121,7 @@ import WeirTestKit
             switch number {
             case 2: .cut(storing: false)
             case 5: .cut(storing: true)
-            case 9: .refuse(WeirError(.unavailable, "busy", verdict: .init(maybeStored: false, retry: .after(1))))
+            case 9: .refuse(WeirError(.unavailable, "busy", verdict: .init(maybeStored: false, retry: .after(millis: 1))))
             default: .store
             }
         }

@@ -113,7 +113,7 @@ import WeirTestKit
         let node = FakeNode()
         let client = try await self.fill(node)
         let throttled = WeirError(
-            .throughputExceeded, "the read rate is used up", verdict: .init(maybeStored: false, retry: .after(1)))
+            .throughputExceeded, "the read rate is used up", verdict: .init(maybeStored: false, retry: .after(millis: 1)))
         node.state.withLock { $0.groups.refusals[.getRecords] = Array(repeating: throttled, count: 20) }
         var count = 0
         for try await batch in client.records(

@@ -116,7 +116,7 @@ extension FakeConnection {
         into answer: inout Answer
     ) {
         func refuse(_ count: Int, _ code: WeirError.Code, _ verdict: WeirError.Verdict? = nil) {
-            self.state.withLock { $0.ordered.refused(.init(put.stream, number), sequence: put.sequence) }
+            self.state.withLock { $0.ordered.refused(ShardRef(stream: put.stream, shard: number), sequence: put.sequence) }
             answer.entries.append(PutEntry(shard: number, count: UInt32(count), refused: code, verdict: verdict))
         }
         let stream = self.node.state.withLock { $0.streams[put.stream] }
@@ -124,7 +124,7 @@ extension FakeConnection {
         guard stream.shards[Int(number.rawValue)].description.isOpen else { return refuse(records.count, .wrongShard) }
         let mayAdmit = self.state.withLock {
             $0.ordered.mayAdmit(
-                .init(put.stream, number), sequence: put.sequence, seenThrough: put.seenThrough,
+                ShardRef(stream: put.stream, shard: number), sequence: put.sequence, seenThrough: put.seenThrough,
                 ancestors: { stream.shards[Int(number.rawValue)].description.parents })
         }
         guard mayAdmit else { return refuse(records.count, .behind) }
@@ -133,7 +133,7 @@ extension FakeConnection {
         if stored.count < records.count {
             refuse(
                 records.count - stored.count, .throughputExceeded,
-                .init(maybeStored: false, retry: .after(retryAfter)))
+                .init(maybeStored: false, retry: .after(millis: retryAfter)))
         }
     }
 

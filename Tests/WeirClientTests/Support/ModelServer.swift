@@ -124,7 +124,7 @@ struct ModelServer {
             let put = try PutRecordsView(payload: raw.slice(FrameHeader.bytes, header.length))
             if self.faults.refuseWholeOneIn > 0, dice.oneIn(self.faults.refuseWholeOneIn) {
                 self.ordered.skipped()
-                let error = WeirError(.unavailable, "no memory", verdict: .init(maybeStored: false, retry: .after(1)))
+                let error = WeirError(.unavailable, "no memory", verdict: .init(maybeStored: false, retry: .after(millis: 1)))
                 return (header.correlation, ErrorAnswer(error: error).frame(correlation: header.correlation))
             }
             try self.ordered.begin(sequence: put.header.sequence, seenThrough: put.header.seenThrough)
@@ -179,7 +179,7 @@ struct ModelServer {
         guard
             self.faults.forgetsOrder
                 || self.ordered.mayAdmit(
-                    .init(Self.stream, number), sequence: put.sequence, seenThrough: put.seenThrough,
+                    ShardRef(stream: Self.stream, shard: number), sequence: put.sequence, seenThrough: put.seenThrough,
                     ancestors: { shard.ancestors })
         else { return self.refuse(number, ids.count, .behind, put, &round) }
         if self.faults.poisonOneIn > 0, dice.oneIn(self.faults.poisonOneIn) {
@@ -203,8 +203,8 @@ struct ModelServer {
         }
         if admitted < ids.count {
             let code: WeirError.Code = dice.oneIn(5) ? .storageFull : .throughputExceeded
-            let verdict = WeirError.Verdict(maybeStored: false, retry: .after(UInt32(dice.below(5))))
-            self.ordered.refused(.init(Self.stream, number), sequence: put.sequence)
+            let verdict = WeirError.Verdict(maybeStored: false, retry: .after(millis: UInt32(dice.below(5))))
+            self.ordered.refused(ShardRef(stream: Self.stream, shard: number), sequence: put.sequence)
             round.entries.append(
                 PutEntry(shard: number, count: UInt32(ids.count - admitted), refused: code, verdict: verdict))
         }
@@ -218,7 +218,7 @@ struct ModelServer {
     private mutating func refuse(
         _ number: ShardNumber, _ count: Int, _ code: WeirError.Code, _ put: PutRecords.Header, _ round: inout Round
     ) {
-        self.ordered.refused(.init(Self.stream, number), sequence: put.sequence)
+        self.ordered.refused(ShardRef(stream: Self.stream, shard: number), sequence: put.sequence)
         round.entries.append(PutEntry(shard: number, count: UInt32(count), refused: code))
     }
 
@@ -286,7 +286,7 @@ struct ModelServer {
                     writer.append(entry)
                     continue
                 }
-                self.ordered.refused(.init(Self.stream, entry.shard), sequence: put.sequence)
+                self.ordered.refused(ShardRef(stream: Self.stream, shard: entry.shard), sequence: put.sequence)
                 writer.append(PutEntry(shard: entry.shard, count: entry.count, refused: .outcomeUnknown))
             }
             for entry in put.routed { writer.appendRecord(inEntry: entry) }

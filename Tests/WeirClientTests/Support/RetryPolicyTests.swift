@@ -28,7 +28,7 @@ import WeirModel
         #expect(
             policy.decide(WeirError(.unavailable, ""), attempt: 1, isRepeatable: false, dice: 0)
                 == .again(after: 50_000_000))
-        let short = WeirError(.unavailable, "", verdict: .init(maybeStored: false, retry: .after(0)))
+        let short = WeirError(.unavailable, "", verdict: .init(maybeStored: false, retry: .after(millis: 0)))
         #expect(policy.decide(short, attempt: 1, isRepeatable: false, dice: 0) == .again(after: 5_000_000))
     }
 }

@@ -247,6 +247,6 @@ func short(_ checkpoint: LeaseCheckpoint) -> String {
     case .sequenceNumber(let number, let sub): "\(number.index)" + (sub.map { ".\($0)" } ?? "")
     case .shardEnd: "end"
     case .trimHorizon: "horizon"
-    case .atTimestamp(let millis): "at \(millis)"
+    case .at(let time): "at \(time.millisecondsSince1970)"
     }
 }

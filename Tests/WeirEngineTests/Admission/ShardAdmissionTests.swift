@@ -130,8 +130,8 @@ import WeirModel
         ] as [(UInt64, UInt32)])
     func `A wait is told in whole milliseconds, rounded up, at most a minute`(_ nanos: UInt64, _ millis: UInt32) {
         #expect(RetryAfter.millis(nanos: nanos) == millis)
-        #expect(RetryAfter.verdict(nanos: nanos) == .init(maybeStored: false, retry: .after(millis)))
+        #expect(RetryAfter.verdict(nanos: nanos) == .init(maybeStored: false, retry: .after(millis: millis)))
         let later = max(RetryAfter.putMillisMin, millis)
-        #expect(RetryAfter.putVerdict(nanos: nanos) == .init(maybeStored: false, retry: .after(later)))
+        #expect(RetryAfter.putVerdict(nanos: nanos) == .init(maybeStored: false, retry: .after(millis: later)))
     }
 }

@@ -4,11 +4,11 @@ import WeirEngine
 import WeirModel
 
 @Suite struct OrderedPutsTests {
-    private let shard = OrderedPuts.Shard(StreamID(1), ShardNumber(1))
-    private let other = OrderedPuts.Shard(StreamID(1), ShardNumber(2))
+    private let shard = ShardRef(stream: StreamID(1), shard: ShardNumber(1))
+    private let other = ShardRef(stream: StreamID(1), shard: ShardNumber(2))
 
     private func admits(
-        _ puts: inout OrderedPuts, _ shard: OrderedPuts.Shard, _ sequence: UInt64, seenThrough: UInt64,
+        _ puts: inout OrderedPuts, _ shard: ShardRef, _ sequence: UInt64, seenThrough: UInt64,
         ancestors: [ShardNumber] = []
     ) throws(WeirError) -> Bool {
         try puts.begin(sequence: sequence, seenThrough: seenThrough)
@@ -34,7 +34,7 @@ import WeirModel
         try puts.begin(sequence: 1, seenThrough: 0)
         puts.refused(self.shard, sequence: 1)
         #expect(try self.admits(&puts, self.other, 2, seenThrough: 0))
-        #expect(try self.admits(&puts, .init(StreamID(2), self.shard.number), 3, seenThrough: 0))
+        #expect(try self.admits(&puts, .init(stream: StreamID(2), shard: self.shard.shard), 3, seenThrough: 0))
         #expect(!puts.mayAdmit(self.shard, sequence: 3, seenThrough: 0))
     }
 
@@ -49,7 +49,7 @@ import WeirModel
         var puts = OrderedPuts()
         try puts.begin(sequence: 1, seenThrough: 0)
         puts.refused(self.shard, sequence: 1)
-        let parent = [self.shard.number]
+        let parent = [self.shard.shard]
         #expect(try !self.admits(&puts, self.other, 2, seenThrough: 0, ancestors: parent))
         #expect(try self.admits(&puts, self.other, 3, seenThrough: 2, ancestors: parent))
     }
@@ -92,7 +92,7 @@ import WeirModel
         let most = OrderedPuts.shardsMax
         for sequence in 1...UInt64(3 * most) {
             try puts.begin(sequence: sequence, seenThrough: 0)
-            let shard = OrderedPuts.Shard(StreamID(1), ShardNumber(UInt32(sequence)))
+            let shard = ShardRef(stream: StreamID(1), shard: ShardNumber(UInt32(sequence)))
             // Behind the bound all shards wait for the client to see what was refused.
             let isBelow = sequence <= UInt64(most) + 1
             #expect(puts.mayAdmit(shard, sequence: sequence, seenThrough: 0) == isBelow, "\(sequence)")
@@ -101,7 +101,9 @@ import WeirModel
         }
         let last = UInt64(3 * most)
         #expect(try !self.admits(&puts, self.shard, last + 1, seenThrough: UInt64(most)))
-        #expect(try !self.admits(&puts, .init(StreamID(1), ShardNumber(UInt32(last))), last + 2, seenThrough: last - 1))
+        #expect(
+            try !self.admits(
+                &puts, .init(stream: StreamID(1), shard: ShardNumber(UInt32(last))), last + 2, seenThrough: last - 1))
         #expect(try self.admits(&puts, self.other, last + 3, seenThrough: last + 2))
         #expect(try self.admits(&puts, self.shard, last + 4, seenThrough: last + 2))
     }
@@ -110,7 +112,7 @@ import WeirModel
         var puts = OrderedPuts()
         for sequence in UInt64(1)...20_000 {
             try puts.begin(sequence: sequence, seenThrough: sequence - 1)
-            puts.refused(.init(StreamID(1), ShardNumber(UInt32(sequence))), sequence: sequence)
+            puts.refused(.init(stream: StreamID(1), shard: ShardNumber(UInt32(sequence))), sequence: sequence)
             #expect(puts.count <= 128)
         }
     }

@@ -226,7 +226,7 @@ extension OrderedPutsSimulation {
         (self.parents[shard] ?? []).flatMap { [ShardNumber(UInt32($0))] + self.ancestors($0) }
     }
 
-    private static func name(_ shard: Int) -> OrderedPuts.Shard {
-        OrderedPuts.Shard(Self.stream, ShardNumber(UInt32(shard)))
+    private static func name(_ shard: Int) -> ShardRef {
+        ShardRef(stream: Self.stream, shard: ShardNumber(UInt32(shard)))
     }
 }

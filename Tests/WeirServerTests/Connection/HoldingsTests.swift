@@ -73,7 +73,7 @@ import WeirTestKit
             let answer = try client.answer(to: UInt64(10_000 + number))
             if let error = answer.error {
                 #expect(error.code == .limitExceeded || error.code == .unavailable)
-                #expect(error.verdict == .init(maybeStored: false, retry: .after(100)))
+                #expect(error.verdict == .init(maybeStored: false, retry: .after(millis: 100)))
                 refused += 1
             } else {
                 #expect(answer.type == .listShardsAnswer)

@@ -19,11 +19,11 @@ import WeirProtocol
             #expect(outcome.entries[0].error == nil)
             let refusal = try #require(outcome.entries[1].error)
             #expect(refusal.code == .throughputExceeded && !refusal.verdict.maybeStored)
-            guard case .after(let millis) = refusal.verdict.retry else {
+            guard case .after(let pause) = refusal.verdict.retry else {
                 Issue.record("no time to come again")
                 return
             }
-            #expect((1...150).contains(millis))
+            #expect((1...150).contains(pause.millis))
             #expect(try client.readAll(stream).map(\.key) == (0..<7).map { "k\($0)" })
             let status = try client.call(Status(), StatusAnswer.self)
             #expect(status.numbers.first { $0.name == "throttled-records" }?.value == 13)

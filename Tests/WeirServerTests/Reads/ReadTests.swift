@@ -224,11 +224,11 @@ import WeirTestKit
             #expect(try client.read(iterator).records.count == 5)
             let error = try client.refusal(GetRecords(iterator: iterator))
             #expect(error.code == .throughputExceeded)
-            guard case .after(let millis) = error.verdict.retry else {
+            guard case .after(let pause) = error.verdict.retry else {
                 Issue.record("no time to come again")
                 return
             }
-            #expect((4000...5001).contains(millis), "500 KB at 100 KB/s are 5 s, not \(millis) ms")
+            #expect((4000...5001).contains(pause.millis), "500 KB at 100 KB/s are 5 s, not \(pause)")
         }
     }
 }

@@ -228,7 +228,8 @@ import WeirModel
         let held = WeirError(.resourceInUse, "workers hold it", verdict: .init(maybeStored: false, retry: .never))
         #expect(Program.end(running: held) == .failed)
         #expect(Program.end(running: WeirError(.resourceInUse, "another change")) == .tryAgain)
-        let crowded = WeirError(.limitExceeded, "no place", verdict: .init(maybeStored: false, retry: .after(1000)))
+        let crowded = WeirError(
+            .limitExceeded, "no place", verdict: .init(maybeStored: false, retry: .after(millis: 1000)))
         #expect(Program.end(running: crowded) == .tryAgain)
         #expect(Program.end(running: WeirError(.limitExceeded, "too many shards")) == .failed)
     }
@@ -267,17 +268,34 @@ import WeirModel
             "consume s --app a --worker w --from latest --session-timeout 10s --dead-letter d --retries 0 "
                 + "--consumer c --exec prog -- --flag x")
         #expect(command.exec == "prog" && command.arguments == ["--flag", "x"])
-        let configuration = command.workerConfiguration(serverMillis: 0)
+        let configuration = try command.workerConfiguration(serverMillis: 0)
         #expect(configuration.worker.description == "w" && configuration.consumer?.description == "c")
         #expect(configuration.initialPosition == .latest && configuration.sessionTimeout == .seconds(10))
         #expect(configuration.retry.attempts == 1)
         #expect(configuration.retry.exhausted == .deadLetter(try StreamName("d")))
-        #expect(
-            try self.parse("consume s --app a --from 1700000000").initialPosition(serverMillis: 0)
-                == .atTimestamp(1_700_000_000_000))
-        #expect(
-            try self.parse("consume s --app a --from 10s").initialPosition(serverMillis: 25_000)
-                == .atTimestamp(15_000))
+    }
+
+    @Test(arguments: ["consume s --app a", "deliver run s --to f --app a"])
+    func everyCommandThatWorksForAnApplicationTakesTheSameOptions(_ command: String) throws {
+        func worker(_ words: String) throws -> WorkerOptions {
+            let parsed = try WeirCommand.parseAsRoot("\(command) \(words)".split(separator: " ").map(String.init))
+            return try #require((parsed as? ConsumeCommand)?.worker ?? (parsed as? DeliverRunCommand)?.worker)
+        }
+        let application = try ApplicationName("a")
+        let plain = try worker("").configuration(application, serverMillis: 0)
+        #expect(plain.initialPosition == .trimHorizon && plain.sessionTimeout == Limits.sessionTimeoutDefault)
+        let told = try worker("--worker w --session-timeout 10s --from latest")
+            .configuration(application, serverMillis: 0)
+        #expect(told.worker.description == "w" && told.sessionTimeout == .seconds(10))
+        #expect(told.initialPosition == .latest)
+        for (from, start) in [
+            ("1700000000", StreamStart.atTimestamp(1_700_000_000_000)), ("10s", .atTimestamp(15_000)),
+            ("trim-horizon", .trimHorizon),
+        ] {
+            let configuration = try worker("--from \(from)").configuration(application, serverMillis: 25_000)
+            #expect(configuration.initialPosition == start)
+        }
+        #expect(throws: (any Error).self) { try worker("--from \(String(repeating: "4", count: 56))") }
     }
 
     @Test(arguments: [

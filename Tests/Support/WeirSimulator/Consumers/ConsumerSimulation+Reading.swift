@@ -226,7 +226,7 @@ extension ConsumerSimulation {
     func start(of checkpoint: LeaseCheckpoint, in place: ShardRef) -> Result<UInt64, WeirError> {
         switch checkpoint {
         case .trimHorizon: self.node.resolveNow(.trimHorizon, in: place, nowMillis: self.node.now)
-        case .atTimestamp(let millis): self.node.resolveNow(.atTimestamp(millis), in: place, nowMillis: self.node.now)
+        case .at(let time): self.node.resolveNow(.at(time), in: place, nowMillis: self.node.now)
         case .sequenceNumber(let number, _): .success(number.index + 1)
         case .shardEnd: .success(.max)
         }

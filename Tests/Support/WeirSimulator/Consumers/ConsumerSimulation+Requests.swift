@@ -49,7 +49,7 @@ extension ConsumerSimulation {
     /// Its connection has ended before the answer.
     func failed<V>(_ worker: SimWorker, _ answer: @escaping (Result<V, WeirError>) throws(Violation) -> Void) {
         let error = WeirError(
-            .unavailable, "the connection was closed", verdict: .init(maybeStored: true, retry: .after(50)))
+            .unavailable, "the connection was closed", verdict: .init(maybeStored: true, retry: .after(millis: 50)))
         self.sendBack(worker, .session) { () throws(Violation) in try answer(.failure(error)) }
     }
 

@@ -151,7 +151,8 @@ extension ConsumerSimulation {
         guard !settled.isEmpty else { return }
         self.answers.removeAll { watermark.judge($0.mark) != .pending }
         let error = WeirError(
-            .unavailable, "whether this was done is not known", verdict: .init(maybeStored: true, retry: .after(200)))
+            .unavailable, "whether this was done is not known",
+            verdict: .init(maybeStored: true, retry: .after(millis: 200)))
         for answer in settled {
             if watermark.judge(answer.mark) == .reached { try answer.release() } else { answer.fail(error) }
         }
@@ -160,7 +161,7 @@ extension ConsumerSimulation {
     func failAnswers(_ why: String) {
         let failed = self.answers
         self.answers.removeAll()
-        let error = WeirError(.unavailable, why, verdict: .init(maybeStored: true, retry: .after(200)))
+        let error = WeirError(.unavailable, why, verdict: .init(maybeStored: true, retry: .after(millis: 200)))
         for answer in failed { answer.fail(error) }
     }
 

@@ -40,7 +40,8 @@ struct RecordAuditor {
     mutating func skipped(_ shard: ShardNumber, to position: LeaseCheckpoint) {
         switch position {
         case .trimHorizon: break
-        case .atTimestamp(let millis): self.skippedMillis[shard] = max(millis, self.skippedMillis[shard] ?? 0)
+        case .at(let time):
+            self.skippedMillis[shard] = max(time.millisecondsSince1970, self.skippedMillis[shard] ?? 0)
         case .sequenceNumber(let number, _):
             self.skippedIndexes[shard] = max(number.index + 1, self.skippedIndexes[shard] ?? 0)
         case .shardEnd: self.skippedIndexes[shard] = .max
