@@ -129,6 +129,12 @@ let package = Package(
             dependencies: ["CWeir", "WeirIO", "WeirModel", "WeirLog", "WeirCatalog", "WeirStorage"],
             path: "Tests/Support/WeirTestKit", swiftSettings: settings),
         .target(
+            name: "WeirTestNode",
+            dependencies: [
+                "WeirClient", "WeirEngine", "WeirIO", "WeirModel", "WeirProtocol", "WeirServer", "WeirStorage",
+                "WeirTestKit", logging, .product(name: "NIOCore", package: "swift-nio"),
+            ], path: "Tests/Support/WeirTestNode", swiftSettings: settings),
+        .target(
             name: "WeirSimulator",
             dependencies: [
                 "WeirIO", "WeirModel", "WeirLog", "WeirCatalog", "WeirStorage", "WeirEngine", "WeirClient",
@@ -172,8 +178,9 @@ let package = Package(
             ] + nio, swiftSettings: settings),
         .testTarget(
             name: "WeirClientTests",
-            dependencies: ["WeirEngine", "WeirIO", "WeirModel", "WeirProtocol", "WeirClient", "WeirTestKit"] + nio,
-            swiftSettings: settings),
+            dependencies: [
+                "WeirEngine", "WeirIO", "WeirModel", "WeirProtocol", "WeirClient", "WeirTestKit", "WeirTestNode",
+            ] + nio, swiftSettings: settings),
         .testTarget(
             name: "WeirConsumerTests",
             dependencies: ["WeirIO", "WeirModel", "WeirClient", "WeirConsumer", "WeirTestKit"],

@@ -5,17 +5,17 @@ import WeirProtocol
 
 /// Makes whole frames of the bytes as they arrive. A frame that lies whole in what arrived is given out where it lies;
 /// one that comes in pieces is gathered in memory of its own.
-struct FrameAssembler {
+package struct FrameAssembler {
     private var phase = FrameScanner.Phase.beforeHello
     /// The beginning of a frame; with room for all of it once its header is known.
     private var partial = ByteBuffer()
     private var pool = BufferPool()
 
-    init() {}
+    package init() {}
 
     /// Gives out every frame that is complete with `buffer`. Throws when what comes is not a frame: nothing can be
     /// understood any more.
-    mutating func feed(
+    package mutating func feed(
         _ buffer: inout ByteBuffer, _ deliver: (FrameHeader, ByteBuffer, _ isOwned: Bool) -> Void
     ) throws(WeirError) {
         if self.partial.readableBytes > 0 {

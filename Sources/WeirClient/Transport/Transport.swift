@@ -3,7 +3,7 @@ import NIOCore
 import WeirModel
 import WeirProtocol
 
-/// The way to a node: TCP, or a node in the same process. Frames in, frames out; what they mean is not known here.
+/// The way to a node: TCP, or memory in tests. Frames in, frames out; what they mean is not known here.
 package protocol Transport: Sendable {
     /// Opens a connection. `receiver` hears of everything that comes, and at last of its end, in order and one at a
     /// time, never on the stack of `send`. Throws `unavailable` when nobody is there.

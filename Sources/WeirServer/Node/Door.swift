@@ -8,21 +8,18 @@ import WeirModel
 /// Accepts connections and gives each its handler.
 struct Door: Sendable {
     private let core: NodeCore
-    private let loops: [LoopHandle]
-    private let places: Places
+    let loops: [LoopHandle]
 
-    init(_ core: NodeCore, _ loops: [LoopHandle], _ places: Places) {
+    init(_ core: NodeCore, _ loops: [LoopHandle]) {
         self.core = core
         self.loops = loops
-        self.places = places
     }
 
-    func bootstrap(_ group: any EventLoopGroup) -> ServerBootstrap {
+    func bootstrap(_ group: any EventLoopGroup, _ places: Places) -> ServerBootstrap {
         // Grows while reads fill it, so that an idle connection costs little and a busy one reads in large pieces.
         let receive = self.core.configuration.receiveBytes
         let smallest = min(8192, receive)
         let buffers = AdaptiveRecvByteBufferAllocator(minimum: smallest, initial: smallest, maximum: receive)
-        let places = self.places
         return ServerBootstrap(group: group)
             .serverChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
@@ -43,7 +40,8 @@ struct Door: Sendable {
             .childChannelInitializer { channel in self.welcome(channel) }
     }
 
-    private func welcome(_ channel: any Channel) -> EventLoopFuture<Void> {
+    /// Gives a channel on one of the node's loops its handler. On that loop.
+    func welcome(_ channel: any Channel) -> EventLoopFuture<Void> {
         guard let loop = self.loops.first(where: { $0.eventLoop === channel.eventLoop }) else {
             return channel.eventLoop.makeFailedFuture(NodeError("a connection on an unknown event loop"))
         }
@@ -69,6 +67,6 @@ struct Door: Sendable {
         return WeirError(
             .limitExceeded,
             "the node has \(before) connections; \(core.configuration.connectionsMax) are allowed",
-            verdict: .init(maybeStored: false, retry: .after(1000)))
+            verdict: .init(maybeStored: false, retry: .after(millis: 1000)))
     }
 }

@@ -24,6 +24,7 @@ package final class Node: Sendable {
     /// The first of them.
     package var address: SocketAddress { self.addresses[0] }
     let core: NodeCore
+    private let door: Door
     private let group: MultiThreadedEventLoopGroup
     private let listeners: [any Channel]
     private let ending: Ending
@@ -31,10 +32,11 @@ package final class Node: Sendable {
     private let isShuttingDown = Atomic<Bool>(false)
 
     private init(
-        _ core: NodeCore, group: MultiThreadedEventLoopGroup, listeners: [any Channel], ending: Ending,
+        _ core: NodeCore, door: Door, group: MultiThreadedEventLoopGroup, listeners: [any Channel], ending: Ending,
         housekeeping: [RepeatedTask]
     ) {
         self.core = core
+        self.door = door
         self.group = group
         self.listeners = listeners
         self.addresses = listeners.compactMap(\.localAddress)
@@ -57,10 +59,11 @@ package final class Node: Sendable {
     ///
     /// `disk`: the data folder when it is open already; by default it is opened by its path. `openFilesMax`: files that
     /// this process may have open; `nil` is without a limit. Where they are too few for the connections that are
-    /// configured, fewer are allowed.
+    /// configured, fewer are allowed. `listens`: clients come over sockets; otherwise only those come that this process
+    /// brings to the door itself.
     package static func start(
         _ configuration: NodeConfiguration, on disk: (any FileSystem)? = nil, clock: any Clock = SystemClock(),
-        openFilesMax: Int? = nil, logger: Logger
+        openFilesMax: Int? = nil, listens: Bool = true, logger: Logger
     ) async throws(NodeError) -> Node {
         try configuration.validate()
         let plan = try DescriptorPlan(
@@ -69,12 +72,13 @@ package final class Node: Sendable {
         var configuration = configuration
         configuration.connectionsMax = plan.connections
         configuration.storage.readFilesMax = plan.readFiles
-        return try await Self.start(
-            configuration, on: disk, clock: clock, places: Places(plan.connections + plan.turnedAway), logger: logger)
+        let places = listens ? Places(plan.connections + plan.turnedAway) : nil
+        return try await Self.start(configuration, on: disk, clock: clock, places: places, logger: logger)
     }
 
+    /// `places`: `nil` for a node that does not listen.
     private static func start(
-        _ configuration: NodeConfiguration, on disk: (any FileSystem)?, clock: any Clock, places: Places,
+        _ configuration: NodeConfiguration, on disk: (any FileSystem)?, clock: any Clock, places: Places?,
         logger: Logger
     ) async throws(NodeError) -> Node {
         let relay = ProgressRelay(logger: logger)
@@ -94,7 +98,7 @@ package final class Node: Sendable {
         let core = NodeCore(configuration, storage: storage, clock: clock, relay: relay, logger: logger)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: configuration.loops)
         do {
-            return try await Self.listen(core, group, places)
+            return try await Self.open(core, group, places)
         } catch {
             await Self.end(core, group)
             throw error as? NodeError
@@ -107,8 +111,8 @@ package final class Node: Sendable {
         (error as? IOError).map { String(cString: strerror($0.errnoCode)) } ?? "\(error)"
     }
 
-    private static func listen(
-        _ core: NodeCore, _ group: MultiThreadedEventLoopGroup, _ places: Places
+    private static func open(
+        _ core: NodeCore, _ group: MultiThreadedEventLoopGroup, _ places: Places?
     ) async throws -> Node {
         let ending = Ending()
         var loops: [LoopHandle] = []
@@ -137,10 +141,14 @@ package final class Node: Sendable {
         // it, and not how often something was reported.
         let now = core.storage.withLog { $0.watermark }
         for inbox in inboxes { inbox.post(.durable(now, shards: [])) }
-        let door = Door(core, loops, places)
-        let listeners = try await Listening.bind(
-            door.bootstrap(group), ListenAddress.all(core.configuration.host), port: core.configuration.port)
-        return Node(core, group: group, listeners: listeners, ending: ending, housekeeping: housekeeping)
+        let door = Door(core, loops)
+        var listeners: [any Channel] = []
+        if let places {
+            listeners = try await Listening.bind(
+                door.bootstrap(group, places), ListenAddress.all(core.configuration.host),
+                port: core.configuration.port)
+        }
+        return Node(core, door: door, group: group, listeners: listeners, ending: ending, housekeeping: housekeeping)
     }
 
     // MARK: Ending
@@ -179,6 +187,19 @@ package final class Node: Sendable {
             core.logger.error("stopping the event loops failed", metadata: ["reason": "\(error)"])
         }
     }
+}
+
+// MARK: - In the same process
+
+extension Node {
+    package var engine: Engine { self.core.engine }
+    /// The first of its event loops.
+    package var loop: any EventLoop { self.door.loops[0].eventLoop }
+    /// The lane of `loop`; on that loop only.
+    package var lane: Lane { self.door.loops[0].onLoop.lane }
+
+    /// Takes a connection that came over no listener: gives the channel, which is on `loop`, its handler. On that loop.
+    package func welcome(_ channel: any Channel) { _ = self.door.welcome(channel) }
 }
 
 /// Runs what blocks on a thread that may be blocked.

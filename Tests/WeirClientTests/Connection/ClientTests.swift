@@ -3,13 +3,14 @@ import Synchronization
 import Testing
 import WeirModel
 import WeirTestKit
+import WeirTestNode
 
 @testable import WeirClient
 
-@Suite(.timeLimit(.minutes(2))) struct ClientTests {
+@Suite(.timeLimit(.minutes(2)), .nodes) struct ClientTests {
     @Test func streamsAreDescribedByNameAndById() async throws {
-        let node = FakeNode()
-        let made = try node.makeStream("orders", shards: 7)
+        let node = try await InProcessNode.start()
+        let made = try await node.makeStream("orders", shards: 7)
         let client = try node.client()
         #expect(try await client.describeStream(try StreamName("orders")) == made)
         #expect(try await client.describeStream(made.id) == made)
@@ -20,41 +21,44 @@ import WeirTestKit
     }
 
     @Test func shardsComeTogetherFromManyPages() async throws {
-        let node = FakeNode()
-        let made = try node.makeStream("s", shards: 8)
+        let node = try await InProcessNode.start()
+        let made = try await node.makeStream("s", shards: 8)
+        node.script(.listShards) { _ in .smallPages }
         let client = try node.client()
         #expect(try await client.listShards(made.id).map(\.number.rawValue) == Array(0..<8))
         let map = try await client.shardMap(made.id)
-        #expect(map.shards.count == 8 && map.version == 1)
+        #expect(map.shards.count == 8 && map.version == made.mapVersion)
+        #expect(node.count(of: .listShards) == 6)
         await client.close()
     }
 
     @Test func aServerThatIsNotThereIsReportedAtOnce() async throws {
-        let node = FakeNode()
-        node.state.withLock { $0.refusals = .max }
+        let node = try await InProcessNode.start(clock: ManualClock())
+        node.refuseConnections(.max)
         let client = try node.client()
         await #expect { _ = try await client.ping() } throws: { ($0 as? WeirError)?.code == .unavailable }
-        node.state.withLock { $0.refusals = 0 }
-        #expect(try await client.ping().serverTimeMillis == 5000)
-        #expect(try await client.server().name == "fake 1")
+        node.refuseConnections(0)
+        #expect(try await client.ping().serverTimeMillis == ManualClock.start)
+        #expect(try await client.server().name == "a node in memory")
         await client.close()
         await #expect { _ = try await client.ping() } throws: { ($0 as? WeirError)?.code == .unavailable }
     }
 
     @Test func aLostConnectionIsMadeAnew() async throws {
-        let node = FakeNode()
+        let node = try await InProcessNode.start()
         let client = try node.client()
         _ = try await client.ping()
         node.cutAll()
         for _ in 0..<3 { _ = try await client.ping() }
-        #expect(node.state.withLock { $0.sessions.count } == 2)
+        #expect(node.count(of: .hello) == 2)
         await client.close()
     }
 
     @Test func aCallWithoutAnAnswerTimesOut() async throws {
         let clock = ManualClock()
-        let silent = InProcessTransport { _ throws(WeirError) in DeafServer() }
-        let client = try WeirClient(ClientConfiguration(), transport: silent, clock: clock)
+        let node = try await InProcessNode.start()
+        node.script { _, _ in .silence(carriedOut: false) }
+        let client = try node.client(clock: clock) { $0.callTimeout = .seconds(10) }
         let isDone = Mutex(false)
         let ping = Task {
             defer { isDone.withLock { $0 = true } }
@@ -66,34 +70,35 @@ import WeirTestKit
     }
 
     @Test func aCancelledCallEndsAtOnce() async throws {
-        let silent = InProcessTransport { _ throws(WeirError) in DeafServer() }
-        let client = try WeirClient(ClientConfiguration(), transport: silent, clock: ManualClock())
+        let node = try await InProcessNode.start()
+        node.script { _, _ in .silence(carriedOut: false) }
+        let client = try node.client(clock: ManualClock())
         let ping = Task { try await client.ping() }
-        for _ in 0..<20 { await Task.yield() }
+        await eventually { node.count(of: .hello) == 1 }
         ping.cancel()
         await #expect(throws: CancellationError.self) { _ = try await ping.value }
         await client.close()
     }
 
     @Test func aConnectionOnWhichNothingIsHeardIsClosed() async throws {
-        let node = FakeNode()
+        let node = try await InProcessNode.start()
         let clock = ManualClock()
         let client = try node.client(clock: clock) { $0.pingInterval = .seconds(1) }
         let connection = try await client.controlConnection()
         // Answered pings keep it.
         for _ in 0..<10 {
             clock.advance(millis: 600)
-            for _ in 0..<30 { await Task.yield() }
+            await eventually { node.isQuiet }
         }
         #expect(connection.isOpen)
-        node.state.withLock { $0.answersPings = false }
+        node.script(.ping) { _ in .silence(carriedOut: false) }
         await clock.advance(stepMillis: 100) { !connection.isOpen }
         await client.close()
     }
 
     @Test func producersAreBoundedByTheConnections() async throws {
-        let node = FakeNode()
-        let made = try node.makeStream("s", shards: 1)
+        let node = try await InProcessNode.start()
+        let made = try await node.makeStream("s", shards: 1)
         let client = try node.client {
             $0.connectionsMax = 4
             $0.readerConnections = 1

@@ -3,15 +3,16 @@ import Synchronization
 import Testing
 import WeirModel
 import WeirTestKit
+import WeirTestNode
 
 @testable import WeirClient
 
 /// How long a client lives, and what it leaves behind.
-@Suite(.timeLimit(.minutes(2))) struct RunningTests {
+@Suite(.timeLimit(.minutes(2)), .nodes) struct RunningTests {
     private let stream = StreamID(1)
 
     @Test func runningEndsWhenTheClientIsClosed() async throws {
-        let node = FakeNode()
+        let node = try await InProcessNode.start()
         let client = try node.client()
         let running = Task { await client.run() }
         await eventually { client.isRun }
@@ -22,8 +23,8 @@ import WeirTestKit
     }
 
     @Test func aRunThatIsCancelledStoresWhatProducersHoldAndCloses() async throws {
-        let node = FakeNode()
-        try node.makeStream("s", shards: 1)
+        let node = try await InProcessNode.start()
+        try await node.makeStream("s", shards: 1)
         let client = try node.client()
         // It would wait for a minute for more.
         let producer = try await client.producer(try StreamName("s"), .init(linger: .seconds(60)))
@@ -34,19 +35,23 @@ import WeirTestKit
         running.cancel()
         await running.value
         _ = try await put.value
-        #expect(node.texts(self.stream).values.reduce(0) { $0 + $1.count } == 1)
+        #expect(try await node.texts(self.stream).values.reduce(0) { $0 + $1.count } == 1)
         await #expect(throws: WeirError.self) { _ = try await client.describeStream(try StreamName("s")) }
     }
 
     @Test func aDrainThatTakesTooLongIsCutOff() async throws {
-        let node = FakeNode()
-        try node.makeStream("s", shards: 1)
-        node.script { _ in .silence }
+        let node = try await InProcessNode.start()
+        try await node.makeStream("s", shards: 1)
+        node.script(.putRecords) { _ in .silence(carriedOut: true) }
         let clock = ManualClock()
         let client = try node.client(clock: clock) { $0.callTimeout = .seconds(5) }
         let producer = try await client.producer(try StreamName("s"), .init(linger: .zero, timeout: nil))
         let put = Task { try await producer.put(key: "k", data: [1]) }
-        await clock.advance { node.state.withLock { $0.putCount } > 0 }
+        await clock.advance {
+            node.putCount > 0
+        } mayAdvance: {
+            node.isQuiet
+        }
         let drained = Mutex(false)
         let draining = Task {
             await client.drain()

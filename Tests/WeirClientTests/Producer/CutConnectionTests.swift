@@ -2,12 +2,14 @@
 import Synchronization
 import Testing
 import WeirModel
+import WeirProtocol
 import WeirTestKit
+import WeirTestNode
 
 @testable import WeirClient
 
 /// A producer whose connections are made and then end, each time, before a put is answered.
-@Suite(.timeLimit(.minutes(2))) struct CutConnectionTests {
+@Suite(.timeLimit(.minutes(2)), .nodes) struct CutConnectionTests {
     private struct Outcome {
         let error: WeirError
         let millis: UInt64
@@ -19,11 +21,11 @@ import WeirTestKit
 
     private func put(
         timeout: Duration?, progress: Duration?, unknown: ProducerConfiguration.UnknownOutcome = .resend,
-        _ script: @escaping @Sendable (Int) -> FakeNode.PutScript
+        _ script: @escaping @Sendable (Int) -> RequestFate
     ) async throws -> Outcome {
-        let node = FakeNode()
+        let node = try await InProcessNode.start()
         let clock = ManualClock()
-        try node.makeStream("s", shards: 1)
+        try await node.makeStream("s", shards: 1)
         // As far as pauses go, what a client has without being told.
         let client = try node.client(clock: clock) { $0.retry = RetryPolicy() }
         let notices = Mutex<[ProducerNotice]>([])
@@ -32,7 +34,7 @@ import WeirTestKit
             ProducerConfiguration(
                 linger: .zero, timeout: timeout, progressTimeout: progress,
                 onNotice: { notice in notices.withLock { $0.append(notice) } }, unknownOutcome: unknown))
-        node.script(script)
+        node.script(.putRecords, script)
         let result = Mutex<Result<PutReceipt, any Error>?>(nil)
         let begin = clock.monotonicNanos
         let put = Task {
@@ -43,6 +45,8 @@ import WeirTestKit
         // A minute without an end is no end.
         await clock.advance(stepMillis: 10) {
             result.withLock { $0 != nil } || clock.monotonicNanos - begin > 60_000_000_000
+        } mayAdvance: {
+            node.isQuiet
         }
         let millis = (clock.monotonicNanos - begin) / 1_000_000
         producer.cancel()
@@ -52,8 +56,8 @@ import WeirTestKit
             throw WeirError(.internalFailure, "the put did not fail")
         }
         return Outcome(
-            error: error, millis: millis, copies: node.texts(StreamID(1)).values.flatMap { $0 }.count,
-            connections: node.state.withLock { $0.connectionNumbers.count }, notices: notices.withLock { $0 })
+            error: error, millis: millis, copies: try await node.texts(StreamID(1)).values.flatMap { $0 }.count,
+            connections: node.requests(Hello.self).count { $0.sessionID != 0 }, notices: notices.withLock { $0 })
     }
 
     private func expectEnded(_ outcome: Outcome, _ code: WeirError.Code, _ bound: UInt64, _ why: String) {
@@ -69,12 +73,12 @@ import WeirTestKit
     }
 
     @Test func itFailsWhenNoRecordIsAcknowledged() async throws {
-        let outcome = try await self.put(timeout: nil, progress: .seconds(5)) { _ in .cut(storing: true) }
+        let outcome = try await self.put(timeout: nil, progress: .seconds(5)) { _ in .cut(carriedOut: true) }
         self.expectEnded(outcome, .unavailable, 5_000, "nothing was acknowledged for 5")
     }
 
     @Test func itFailsWhenTheServerAnswersWithNothingButItsGreeting() async throws {
-        let outcome = try await self.put(timeout: .seconds(5), progress: nil) { _ in .cut(storing: true) }
+        let outcome = try await self.put(timeout: .seconds(5), progress: nil) { _ in .cut(carriedOut: true) }
         self.expectEnded(outcome, .timedOut, 5_000, "has not answered for 5000 ms: ")
     }
 
@@ -91,7 +95,7 @@ import WeirTestKit
     @Test func aMixtureOfRefusalsAndCutsIsNoProgress() async throws {
         let full = WeirError(.storageFull, "full", verdict: .init(maybeStored: false, retry: .after(millis: 0)))
         let outcome = try await self.put(timeout: .seconds(10), progress: .seconds(5)) { number in
-            number % 2 == 0 ? .refuse(full) : .cut(storing: true)
+            number % 2 == 0 ? .refuse(full) : .cut(carriedOut: true)
         }
         #expect((5_000...7_500).contains(outcome.millis), "after \(outcome.millis) ms")
         #expect(outcome.copies <= 20 && outcome.error.verdict.maybeStored)

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
+import Synchronization
 import Testing
 import WeirIO
 import WeirModel
 import WeirProtocol
 import WeirTestKit
+import WeirTestNode
 
 @testable import WeirClient
 
 /// Reading by asking again and again.
-@Suite(.timeLimit(.minutes(2))) struct PollingTests {
+@Suite(.timeLimit(.minutes(2)), .nodes) struct PollingTests {
     private let id = StreamID(1)
     private let shard = ShardNumber(0)
 
@@ -18,14 +20,11 @@ import WeirTestKit
         ReaderConfiguration(timeout: timeout, retrieval: .polled(polling))
     }
 
-    private func lease(_ counter: UInt64) throws -> Reader {
-        Reader(lease: .init(application: try ApplicationName("billing"), counter: counter))
-    }
-
     private func fill(
-        _ node: FakeNode, shards: Int = 1, clock: any Clock = SystemClock()
+        _ node: InProcessNode, shards: Int = 1, readsPerSecond: Int64? = nil, clock: any Clock = SystemClock()
     ) async throws -> WeirClient {
-        try node.makeStream("s", shards: shards)
+        let limits = RateLimits(bytesIn: nil, recordsIn: nil, bytesOut: nil, readsOut: readsPerSecond)
+        try await node.makeStream("s", shards: shards, StreamSettings(limits: .explicit(limits)))
         let filler = try node.client()
         let producer = try await filler.producer(
             try StreamName("s"), .init(batchRecords: 10, linger: .milliseconds(1), timeout: nil, groupRecordsMin: 1))
@@ -36,47 +35,51 @@ import WeirTestKit
         return try node.client(clock: clock)
     }
 
-    private func reads(_ node: FakeNode) -> [GetRecords] { node.state.withLock { $0.groups.reads } }
+    /// Those that name a place.
+    private func reads(_ node: InProcessNode) -> [GetRecords] {
+        node.requests(GetRecords.self).filter { if case .place = $0.from { true } else { false } }
+    }
 
     @Test func pollingGivesWhatPushingGivesAlsoBehindACut() async throws {
-        let node = FakeNode()
+        let node = try await InProcessNode.start()
         let client = try await self.fill(node, shards: 3)
-        node.state.withLock { $0.batchesPerPush = 1 }
         var pushed: [ShardNumber: [SequenceNumber]] = [:]
         for try await batch in client.records(self.id, from: .trimHorizon, until: .tip) {
             pushed[batch.shard, default: []] += batch.records.map(\.sequenceNumber)
         }
-        let subscribes = node.state.withLock { $0.groups.subscribes.count }
+        let subscribes = node.count(of: .subscribe)
         var polled: [ShardNumber: [SequenceNumber]] = [:]
         var batches = 0
-        for try await batch in client.records(self.id, from: .trimHorizon, until: .tip, self.polled()) {
+        let few = self.polled(Polling(idle: .milliseconds(10), recordsPerRead: 10))
+        for try await batch in client.records(self.id, from: .trimHorizon, until: .tip, few) {
             polled[batch.shard, default: []] += batch.records.map(\.sequenceNumber)
             batches += 1
             if batches == 3 { node.cutAll() }
         }
         #expect(polled == pushed && polled.values.reduce(0) { $0 + $1.count } == 100)
-        #expect(node.state.withLock { $0.groups.subscribes.count } == subscribes, "it has subscribed")
+        #expect(node.count(of: .subscribe) == subscribes, "it has subscribed")
         await client.close()
     }
 
     @Test func everyReadQuotesTheLeaseAndTheBounds() async throws {
-        let node = FakeNode()
+        let node = try await InProcessNode.start()
         let client = try await self.fill(node)
-        node.state.withLock { $0.groups.counter = 3 }
+        let lease = try await HeldLease(client, self.id)
         let polling = Polling(idle: .milliseconds(10), recordsPerRead: 17, bytesPerRead: 100_000)
         var reader = client.records(
-            self.id, shard: self.shard, from: .trimHorizon, as: try self.lease(3), self.polled(polling)
+            self.id, shard: self.shard, from: .trimHorizon, as: lease.reader(), self.polled(polling)
         ).makeAsyncIterator()
         var count = 0
         while count < 100 { count += try #require(try await reader.next()).count }
+        #expect(self.reads(node).count >= 6)
         for read in self.reads(node) {
-            #expect(read.lease == ReadLease(application: "billing", counter: 3))
+            #expect(read.lease == ReadLease(application: "billing", counter: lease.counter))
             #expect(read.limit == 17 && read.maxBytes == 100_000 && read.waitMillis == 0)
         }
         // A lease that is lost is final.
-        node.loseLease(newCounter: 4)
+        try await lease.lose()
         let error = await #expect(throws: WeirError.self) { _ = try await reader.next() }
-        #expect(error == FakeConnection.leaseLost(4))
+        #expect(error?.code == .leaseLost)
         let asked = self.reads(node).count
         #expect(try await reader.next() == nil)
         #expect(self.reads(node).count == asked)
@@ -84,11 +87,12 @@ import WeirTestKit
     }
 
     @Test func betweenTwoReadsOfAShardLiesTheIdleTime() async throws {
-        let node = FakeNode()
+        let node = try await InProcessNode.start()
         let clock = ManualClock()
         let client = try await self.fill(node, clock: clock)
         let records = client.records(
-            self.id, shard: self.shard, from: .trimHorizon, self.polled(Polling(idle: .milliseconds(700))))
+            self.id, shard: self.shard, from: .trimHorizon,
+            self.polled(Polling(idle: .milliseconds(700), recordsPerRead: 20)))
         let reading = Task {
             var count = 0
             for try await batch in records {
@@ -96,9 +100,9 @@ import WeirTestKit
                 if count == 100 { break }
             }
         }
-        // The node gives two batches a read: five reads.
+        // 100 records in five reads.
         for number in 1...5 {
-            await eventually { self.reads(node).count == number }
+            await eventually { self.reads(node).count == number && node.isQuiet }
             clock.advance(millis: 690)
             for _ in 0..<500 { await Task.yield() }
             #expect(self.reads(node).count == number, "read again before its time")
@@ -110,19 +114,32 @@ import WeirTestKit
     }
 
     @Test func ratesThatAreUsedUpAreWaitedForHoweverShortThePatience() async throws {
-        let node = FakeNode()
-        let client = try await self.fill(node)
-        let throttled = WeirError(
-            .throughputExceeded, "the read rate is used up", verdict: .init(maybeStored: false, retry: .after(millis: 1)))
-        node.state.withLock { $0.groups.refusals[.getRecords] = Array(repeating: throttled, count: 20) }
-        var count = 0
-        for try await batch in client.records(
-            self.id, from: .trimHorizon, until: .tip, self.polled(timeout: .nanoseconds(1)))
-        {
-            count += batch.count
+        // While time stands still at the node, its rates stay used up.
+        let (nodesClock, clock) = (ManualClock(), ManualClock())
+        let node = try await InProcessNode.start(clock: nodesClock)
+        let client = try await self.fill(node, readsPerSecond: 1, clock: clock)
+        let count = Mutex(0)
+        let reading = Task {
+            let polled = self.polled(
+                Polling(idle: .milliseconds(10), recordsPerRead: 50), timeout: .nanoseconds(1))
+            for try await batch in client.records(self.id, from: .trimHorizon, until: .tip, polled) {
+                count.withLock { $0 += batch.count }
+            }
         }
-        #expect(count == 100)
-        #expect(node.state.withLock { $0.groups.refusals[.getRecords]?.isEmpty == true })
+        await clock.advance(stepMillis: 50) {
+            self.reads(node).count > 20
+        } mayAdvance: {
+            node.isQuiet
+        }
+        #expect(count.withLock { $0 } <= 50)
+        await clock.advance(stepMillis: 50) {
+            count.withLock { $0 } == 100
+        } mayAdvance: {
+            guard node.isQuiet else { return false }
+            nodesClock.advance(millis: 50)
+            return true
+        }
+        try await reading.value
         await client.close()
     }
 
@@ -138,12 +155,20 @@ import WeirTestKit
     }
 
     @Test func whatHasExpiredIsToldAndTheEndOfAShardIsToo() async throws {
-        let node = FakeNode()
+        let clock = ManualClock()
+        let node = try await InProcessNode.start(clock: clock)
         let client = try await self.fill(node)
-        node.state.withLock { $0.streams[self.id]?.shards[0].horizon = 30 }
-        node.split(self.id, self.shard)
+        clock.advance(millis: 10)
+        let producer = try await client.producer(try StreamName("s"), .init(linger: .zero, timeout: nil))
+        _ = try await producer.putBatch((0..<70).map { _ in ProducerRecord(partitionKey: "k", data: [7]) })
+        try await producer.finish()
+        let id = self.id
+        try await node.settle { $0.trimStream(id, beforeMillis: ManualClock.start + 5) }
+        try node.split(self.id, self.shard)
         // From index 0 on, as somebody who has read nothing since.
-        let first = SequenceNumber(shardCreationSecond: 1, shard: self.shard, index: 0, arrivalSecond: 1)
+        let shard = try #require(try node.shards(self.id).first)
+        let first = SequenceNumber(
+            shardCreationSecond: shard.creationSecond, shard: self.shard, index: 0, arrivalSecond: 1)
         var (count, missed, ends) = (0, UInt64(0), 0)
         for try await batch in client.records(
             self.id, shard: self.shard, from: .atSequenceNumber(first), self.polled())
@@ -152,15 +177,18 @@ import WeirTestKit
             missed += batch.missedRecords
             ends += batch.endOfShard?.count ?? 0
         }
-        #expect(count == 70 && missed == 30 && ends == 2)
+        #expect(count == 70 && missed == 100 && ends == 2)
         await client.close()
     }
 
     @Test func aServerThatCannotBePolledSoIsNamed() async throws {
-        let node = FakeNode(features: Wire.features & ~Wire.Features.quotedReads)
+        // One from before there were reads that quote a lease.
+        let node = try await InProcessNode.start()
+        node.script(.hello) { _ in .features(Wire.features & ~Wire.Features.quotedReads) }
         let client = try await self.fill(node)
+        let lease = try await HeldLease(client, self.id)
         var reader = client.records(
-            self.id, shard: self.shard, from: .trimHorizon, as: try self.lease(3), self.polled()
+            self.id, shard: self.shard, from: .trimHorizon, as: lease.reader(), self.polled()
         ).makeAsyncIterator()
         let error = await #expect(throws: WeirError.self) { _ = try await reader.next() }
         #expect(error?.code == .unsupportedVersion)
@@ -169,7 +197,7 @@ import WeirTestKit
     }
 
     @Test func wrongPollingIsRefused() async throws {
-        let node = FakeNode()
+        let node = try await InProcessNode.start()
         let client = try await self.fill(node)
         let consumer = Reader(consumer: try ConsumerName("fraud"))
         let wrong: [(Reader, Polling)] = [

@@ -124,7 +124,8 @@ struct ModelServer {
             let put = try PutRecordsView(payload: raw.slice(FrameHeader.bytes, header.length))
             if self.faults.refuseWholeOneIn > 0, dice.oneIn(self.faults.refuseWholeOneIn) {
                 self.ordered.skipped()
-                let error = WeirError(.unavailable, "no memory", verdict: .init(maybeStored: false, retry: .after(millis: 1)))
+                let error = WeirError(
+                    .unavailable, "no memory", verdict: .init(maybeStored: false, retry: .after(millis: 1)))
                 return (header.correlation, ErrorAnswer(error: error).frame(correlation: header.correlation))
             }
             try self.ordered.begin(sequence: put.header.sequence, seenThrough: put.header.seenThrough)
