@@ -32,10 +32,14 @@ let package = Package(
         .library(name: "WeirKit", targets: ["WeirKit"]),
         .library(name: "WeirClient", targets: ["WeirClient", "WeirModel"]),
         .library(name: "WeirConsumer", targets: ["WeirConsumer", "WeirClient", "WeirModel"]),
+        .library(name: "WeirServices", targets: ["WeirServices"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        // Only for the product WeirServices: who does not use that does not build them.
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         // Queues of what waits for the disk.
         .package(url: "https://github.com/apple/swift-collections", from: "1.1.0"),
         // The command line: arguments, weir.yaml, latencies of `weir bench`.
@@ -84,6 +88,14 @@ let package = Package(
             swiftSettings: settings),
         // One import for one program
         .target(name: "WeirKit", dependencies: ["WeirModel", "WeirClient", "WeirConsumer"], swiftSettings: settings),
+        // Clients and workers as services of a program that has others too
+        .target(
+            name: "WeirServices",
+            dependencies: [
+                "WeirIO", "WeirClient", "WeirConsumer",
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "CoreMetrics", package: "swift-metrics"),
+            ], swiftSettings: settings),
         .target(
             name: "WeirDelivery",
             dependencies: ["CWeir", "CWeirCodecs", "WeirIO", "WeirJSON", "WeirModel", "WeirClient", "WeirConsumer"],
@@ -105,8 +117,11 @@ let package = Package(
             swiftSettings: settings),
         // The snippets of the article "Getting started"
         .executableTarget(
-            name: "getting-started", dependencies: ["WeirKit"], path: "Examples/getting-started",
-            swiftSettings: settings),
+            name: "getting-started",
+            dependencies: [
+                "WeirKit", "WeirServices", logging,
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ], path: "Examples/getting-started", swiftSettings: settings),
         // For tests: the real process under load, faults and kills
         // What is preloaded into a program under test is compiled when it is needed
         .target(
@@ -184,6 +199,14 @@ let package = Package(
         .testTarget(
             name: "WeirConsumerTests",
             dependencies: ["WeirIO", "WeirModel", "WeirClient", "WeirConsumer", "WeirTestKit"],
+            swiftSettings: settings),
+        .testTarget(
+            name: "WeirServicesTests",
+            dependencies: [
+                "WeirClient", "WeirConsumer", "WeirModel", "WeirServices", "WeirTestKit", "WeirTestNode", logging,
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "MetricsTestKit", package: "swift-metrics"),
+            ],
             swiftSettings: settings),
         .testTarget(
             name: "WeirDeliveryTests",

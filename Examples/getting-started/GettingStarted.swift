@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+import Logging
+import ServiceLifecycle
 import WeirKit
+import WeirServices
 
 // The program of the article "Getting started": each snippet of it stands here, and a test compares them.
 
@@ -42,6 +45,13 @@ func work(for time: Duration) async throws {
             try await group.waitForAll()
         }
     }
+}
+
+func serve(_ client: WeirClient, _ worker: Worker) async throws {
+    let group = ServiceGroup(
+        services: [ClientService(client), WorkerService(worker)], gracefulShutdownSignals: [.sigterm, .sigint],
+        logger: Logger(label: "printer"))
+    try await group.run()
 }
 
 @main

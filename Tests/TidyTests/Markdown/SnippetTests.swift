@@ -8,7 +8,7 @@ struct SnippetTests {
         let article = try #require(Tree.repository.file("Sources/WeirKit/WeirKit.docc/GettingStarted.md"))
         let program = try #require(Tree.repository.file("Examples/getting-started/GettingStarted.swift"))
         let snippets = Self.swift(in: article.lines)
-        #expect(snippets.count == 4)
+        #expect(snippets.count == 5)
         for snippet in snippets { #expect(program.text.contains(snippet), "\(snippet)") }
     }
 
