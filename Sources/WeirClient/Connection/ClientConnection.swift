@@ -104,6 +104,9 @@ final class ClientConnection: FrameReceiver {
         }
     }
 
+    /// Why it has ended or is about to; `nil` while it is open.
+    var endReason: WeirError? { self.state.withLock { $0.reason } }
+
     /// Subscriptions that are running.
     var subscriptionCount: Int { self.state.withLock { $0.subscriptions.count } }
 

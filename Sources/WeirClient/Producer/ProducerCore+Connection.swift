@@ -127,7 +127,9 @@ extension ProducerCore {
         }
         if !isWanted { return connection.close() }
         // Its end may have come between the answer to Hello and now.
-        if !connection.isOpen { link.connectionClosed(WeirError(.unavailable, "the connection was closed")) }
+        if !connection.isOpen {
+            link.connectionClosed(connection.endReason ?? WeirError(.unavailable, "the connection was closed"))
+        }
     }
 
     /// Lists the shards over the producer's own connection.

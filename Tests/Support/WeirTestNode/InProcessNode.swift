@@ -36,6 +36,7 @@ package final class InProcessNode: Sendable {
         var pushes = 0
         var pushedBytes = 0
         var losesPushes = false
+        var sendsWait = false
     }
 
     private let node: Node
@@ -128,6 +129,11 @@ package final class InProcessNode: Sendable {
 
     /// From here on no push arrives.
     package func losePushes() { self.state.withLock { $0.losesPushes = true } }
+
+    /// From here on whoever sends goes on only when all that was asked is answered, as with a server that is faster
+    /// than its client, and a connection that is closed is heard to end later.
+    package func answerFirst() { self.state.withLock { $0.sendsWait = true } }
+    var sendsWait: Bool { self.state.withLock { $0.sendsWait } }
 
     /// Closes all connections.
     package func cutAll() { for way in self.state.withLock({ Array($0.ways.values) }) { way.close() } }

@@ -99,9 +99,15 @@ final class NodeWay: FrameConnection {
     func send(_ frame: ByteBuffer) {
         if let header = Self.header(of: frame), Self.isAnswered(header) { self.node.began() }
         self.eventLoop.execute { self.forward(frame) }
+        if self.node.sendsWait, !self.eventLoop.inEventLoop { while !self.node.isQuiet {} }
     }
 
-    func close() { self.eventLoop.execute { self.channel.value?.close(promise: nil) } }
+    func close() {
+        guard self.node.sendsWait else {
+            return self.eventLoop.execute { self.channel.value?.close(promise: nil) }
+        }
+        self.eventLoop.scheduleTask(in: .milliseconds(2)) { self.channel.value?.close(promise: nil) }
+    }
 
     // MARK: To the node
 

@@ -21,6 +21,7 @@ import WeirTestNode
 
     private func put(
         timeout: Duration?, progress: Duration?, unknown: ProducerConfiguration.UnknownOutcome = .resend,
+        answersFirst: Bool = false,
         _ script: @escaping @Sendable (Int) -> RequestFate
     ) async throws -> Outcome {
         let node = try await InProcessNode.start()
@@ -35,6 +36,7 @@ import WeirTestNode
                 linger: .zero, timeout: timeout, progressTimeout: progress,
                 onNotice: { notice in notices.withLock { $0.append(notice) } }, unknownOutcome: unknown))
         node.script(.putRecords, script)
+        if answersFirst { node.answerFirst() }
         let result = Mutex<Result<PutReceipt, any Error>?>(nil)
         let begin = clock.monotonicNanos
         let put = Task {
@@ -89,6 +91,12 @@ import WeirTestNode
             let outcome = try await self.put(timeout: timeout, progress: progress) { _ in .wrongAnswer }
             self.expectEnded(outcome, code, 3_000, "does not keep to the protocol")
         }
+    }
+
+    /// The answer is there before the producer has taken the connection for its own.
+    @Test func whyAConnectionEndedIsToldHoweverSoonItEnds() async throws {
+        let outcome = try await self.put(timeout: nil, progress: .seconds(3), answersFirst: true) { _ in .wrongAnswer }
+        self.expectEnded(outcome, .unavailable, 3_000, "does not keep to the protocol")
     }
 
     /// It is tried again after the pauses that grow, whatever the server says in between.
