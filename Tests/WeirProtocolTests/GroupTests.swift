@@ -189,7 +189,8 @@ import WeirProtocol
 
     @Test func `A worker's requests are refused with its name, when that is not allowed`() {
         func member(_ application: String, _ worker: String) -> Member {
-            Member(stream: Samples.stream, application: application, worker: worker, incarnation: 1)
+            Member(
+                stream: Samples.stream, application: SentName(application), worker: SentName(worker), incarnation: 1)
         }
         for (member, part) in [
             (member("", "w"), "application name"), (member("a b", "w"), "a-z, A-Z, 0-9"),
@@ -208,24 +209,39 @@ import WeirProtocol
     @Test func `Names of applications and consumers, with what is allowed`() throws {
         let stream = Samples.stream
         for name in ["", "a b", String(repeating: "a", count: 129), "é"] {
-            self.expectRefusal(ListLeases(stream: stream, application: name), "application name")
+            let (application, consumer) = (SentName<ApplicationName>(name), SentName<ConsumerName>(name))
+            self.expectRefusal(ListLeases(stream: stream, application: application), "application name")
             self.expectRefusal(
-                ResetLeases(stream: stream, application: name, target: .latest, reason: "r"), "application name")
-            self.expectRefusal(DeleteApplication(stream: stream, application: name), "application name")
-            self.expectRefusal(RegisterConsumer(stream: stream, consumer: name), "consumer name")
-            self.expectRefusal(DeregisterConsumer(stream: stream, consumer: name), "consumer name")
+                ResetLeases(stream: stream, application: application, target: .latest, reason: "r"), "application name")
+            self.expectRefusal(DeleteApplication(stream: stream, application: application), "application name")
+            self.expectRefusal(RegisterConsumer(stream: stream, consumer: consumer), "consumer name")
+            self.expectRefusal(DeregisterConsumer(stream: stream, consumer: consumer), "consumer name")
             self.expectRefusal(
                 Subscribe(
                     stream: stream, shard: ShardNumber(1), start: .index(0), creditBytes: 1,
-                    lease: .init(application: name, counter: 1)), "application name")
+                    lease: .init(application: application, counter: 1)), "application name")
             self.expectRefusal(
                 Subscribe(
-                    stream: stream, shard: ShardNumber(1), start: .index(0), creditBytes: 1, consumer: name),
+                    stream: stream, shard: ShardNumber(1), start: .index(0), creditBytes: 1, consumer: consumer),
                 "consumer name")
         }
         let longest = String(repeating: "a", count: 128)
-        let consumer = RegisterConsumer(stream: stream, consumer: longest)
-        #expect(try self.request(consumer).consumerName().description == longest)
+        let consumer = RegisterConsumer(stream: stream, consumer: SentName(longest))
+        #expect(try self.request(consumer).consumer.get().description == longest)
+    }
+
+    @Test func `A name that is not allowed keeps the form of its request, and is refused as a value`() throws {
+        for text in ["", "a b", String(repeating: "a", count: 129), "é"] {
+            let sent = ListLeases(stream: Samples.stream, application: SentName(text))
+            let bytes = sent.encode()
+            let read = try bytes.withUnsafeBytes { try ListLeases(payload: $0) }
+            #expect(read == sent && read.application.text == text)
+            let error = #expect(throws: WeirError.self) { try read.application.get() }
+            #expect(error?.code == .invalidArgument)
+        }
+        let name = try ApplicationName("billing")
+        #expect(SentName(name) == SentName("billing"))
+        #expect(try SentName<ApplicationName>("billing").get() == name)
     }
 
     @Test func `Session timeouts from 1 s to 5 min, waits up to a minute, pages up to 10,000`() throws {

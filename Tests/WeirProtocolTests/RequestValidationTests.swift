@@ -35,10 +35,10 @@ import WeirProtocol
 
     @Test func `Stream names, with what is allowed`() {
         for name in ["", "a b", String(repeating: "a", count: 129), "é"] {
-            self.expectRefusal(CreateStream(name: name, shards: 1, settings: .init()), "a-z, A-Z, 0-9")
-            self.expectRefusal(DescribeStream(stream: .name(name)), "a-z, A-Z, 0-9")
+            self.expectRefusal(CreateStream(name: SentName(name), shards: 1, settings: .init()), "a-z, A-Z, 0-9")
+            self.expectRefusal(DescribeStream(stream: .name(SentName(name))), "a-z, A-Z, 0-9")
         }
-        #expect(self.error(DescribeStream(stream: .name(String(repeating: "a", count: 128)))) == nil)
+        #expect(self.error(DescribeStream(stream: .name(SentName(String(repeating: "a", count: 128))))) == nil)
     }
 
     @Test func `Settings of a stream`() {

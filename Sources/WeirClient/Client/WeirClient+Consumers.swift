@@ -9,14 +9,14 @@ extension WeirClient {
     public func registerConsumer(
         _ stream: StreamID, _ name: ConsumerName, timeout: Duration? = nil
     ) async throws -> ConsumerDescription {
-        let request = RegisterConsumer(stream: stream, consumer: name.description)
+        let request = RegisterConsumer(stream: stream, consumer: SentName(name))
         let answer = try await self.call(request, timeout: timeout, isRepeatable: false)
         return ConsumerDescription(name: name, createdAtMillis: answer.createdAtMillis)
     }
 
     /// Throws `consumerNotFound`.
     public func deregisterConsumer(_ stream: StreamID, _ name: ConsumerName, timeout: Duration? = nil) async throws {
-        let request = DeregisterConsumer(stream: stream, consumer: name.description)
+        let request = DeregisterConsumer(stream: stream, consumer: SentName(name))
         _ = try await self.call(request, timeout: timeout, isRepeatable: false)
     }
 

@@ -13,7 +13,7 @@ extension WeirClient {
         var leases: [LeaseDescription] = []
         while true {
             let request = ListLeases(
-                stream: stream, application: application.description, after: leases.last?.shard)
+                stream: stream, application: SentName(application), after: leases.last?.shard)
             let page = try await self.call(request, timeout: timeout, isRepeatable: true)
             for lease in page.leases {
                 // Otherwise there might be no end of pages.
@@ -40,7 +40,7 @@ extension WeirClient {
         reason: String, isForced: Bool = false, isDryRun: Bool = false, timeout: Duration? = nil
     ) async throws -> LeaseResets {
         let request = ResetLeases(
-            stream: stream, application: application.description, shard: shard, target: target, isForced: isForced,
+            stream: stream, application: SentName(application), shard: shard, target: target, isForced: isForced,
             isDryRun: isDryRun, reason: reason)
         let answer = try await self.call(request, timeout: timeout, isRepeatable: isDryRun)
         return LeaseResets(leases: answer.leases, count: answer.count ?? answer.leases.count)
@@ -57,7 +57,7 @@ extension WeirClient {
         _ stream: StreamID, _ application: ApplicationName, isForced: Bool = false, timeout: Duration? = nil
     ) async throws {
         let request = DeleteApplication(
-            stream: stream, application: application.description, isForced: isForced)
+            stream: stream, application: SentName(application), isForced: isForced)
         _ = try await self.call(request, timeout: timeout, isRepeatable: false)
     }
 }

@@ -10,13 +10,13 @@ extension WeirClient {
         _ name: StreamName, shards: Int = 4, settings: StreamSettings = StreamSettings(), timeout: Duration? = nil
     ) async throws -> StreamDescription {
         try ClientConfiguration.check(shards, Limits.shardsPerStream, "number of shards")
-        let request = CreateStream(name: name.description, shards: UInt32(shards), settings: settings)
+        let request = CreateStream(name: SentName(name), shards: UInt32(shards), settings: settings)
         return try await self.call(request, timeout: timeout, isRepeatable: false).stream
     }
 
     /// Throws `streamNotFound`.
     public func describeStream(_ name: StreamName, timeout: Duration? = nil) async throws -> StreamDescription {
-        try await self.call(DescribeStream(stream: .name(name.description)), timeout: timeout, isRepeatable: true)
+        try await self.call(DescribeStream(stream: .name(SentName(name))), timeout: timeout, isRepeatable: true)
             .stream
     }
 
@@ -30,7 +30,7 @@ extension WeirClient {
         after: StreamName? = nil, limit: Int = 1000, timeout: Duration? = nil
     ) async throws -> StreamPage {
         try ClientConfiguration.check(limit, 1...Wire.pageMax, "number of streams a page")
-        let request = ListStreams(afterName: after?.description, limit: UInt32(limit))
+        let request = ListStreams(afterName: after.map { SentName($0) }, limit: UInt32(limit))
         let answer = try await self.call(request, timeout: timeout, isRepeatable: true)
         return StreamPage(streams: answer.streams, hasMore: answer.hasMore)
     }

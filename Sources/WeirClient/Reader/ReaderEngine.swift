@@ -188,7 +188,7 @@ final class ReaderEngine {
         self.cursors[shard]?.asks(now: self.client.clock.monotonicNanos)
         self.retrying.remove(shard)
         let lease = self.plan.reader.lease.map {
-            ReadLease(application: $0.application.description, counter: $0.counter)
+            ReadLease(application: SentName($0.application), counter: $0.counter)
         }
         guard let polling else {
             let slot = SubscriptionSlot(shard, self.mailbox)
@@ -197,7 +197,7 @@ final class ReaderEngine {
                 Subscribe(
                     stream: self.plan.stream, shard: shard, start: cursor.start,
                     creditBytes: UInt32(cursor.creditBytes), lease: lease,
-                    consumer: self.plan.reader.consumer?.description),
+                    consumer: self.plan.reader.consumer.map { SentName($0) }),
                 with: self.client)
         }
         let slot = PollSlot(shard, self.mailbox)

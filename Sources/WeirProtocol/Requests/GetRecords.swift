@@ -72,7 +72,7 @@ package struct GetRecords: WireRequest {
                 .invalidArgument,
                 "a wait of \(self.waitMillis) ms is not allowed: 0 to \(Limits.longPollMillisMax)")
         }
-        _ = try self.lease?.applicationName()
+        _ = try self.lease?.application.get()
     }
 
     package func encode(into writer: inout ByteWriter) {

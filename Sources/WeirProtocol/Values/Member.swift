@@ -8,14 +8,14 @@ import WeirModel
 /// ```
 package struct Member: Hashable, Sendable {
     package let stream: StreamID
-    /// As it came: `ApplicationName` judges it.
-    package let application: String
-    /// As it came: `WorkerID` judges it.
-    package let worker: String
+    package let application: SentName<ApplicationName>
+    package let worker: SentName<WorkerID>
     /// Which life of the worker; drawn at its start.
     package let incarnation: UInt64
 
-    package init(stream: StreamID, application: String, worker: String, incarnation: UInt64) {
+    package init(
+        stream: StreamID, application: SentName<ApplicationName>, worker: SentName<WorkerID>, incarnation: UInt64
+    ) {
         self.stream = stream
         self.application = application
         self.worker = worker
@@ -24,31 +24,29 @@ package struct Member: Hashable, Sendable {
 
     package init(stream: StreamID, application: ApplicationName, owner: LeaseOwner) {
         self.init(
-            stream: stream, application: application.description, worker: owner.worker.description,
+            stream: stream, application: SentName(application), worker: SentName(owner.worker),
             incarnation: owner.incarnation)
     }
 
-    package func applicationName() throws(WeirError) -> ApplicationName { try ApplicationName(self.application) }
-
     package func owner() throws(WeirError) -> LeaseOwner {
-        LeaseOwner(worker: try WorkerID(self.worker), incarnation: self.incarnation)
+        LeaseOwner(worker: try self.worker.get(), incarnation: self.incarnation)
     }
 
     func validate() throws(WeirError) {
-        _ = try self.applicationName()
+        _ = try self.application.get()
         _ = try self.owner()
     }
 
     func encode(into writer: inout ByteWriter) {
         writer.write(self.stream.rawValue)
-        writer.write(self.application)
-        writer.write(self.worker)
+        self.application.encode(into: &writer)
+        self.worker.encode(into: &writer)
         writer.write(self.incarnation)
     }
 
     init(reading reader: inout ByteReader) throws(MalformedBytes) {
         self.init(
-            stream: StreamID(try reader.read()), application: try reader.readString(),
-            worker: try reader.readString(), incarnation: try reader.read())
+            stream: StreamID(try reader.read()), application: try SentName(reading: &reader),
+            worker: try SentName(reading: &reader), incarnation: try reader.read())
     }
 }

@@ -7,23 +7,20 @@ import WeirModel
 /// text application | u64 counter
 /// ```
 package struct ReadLease: Hashable, Sendable {
-    /// As it came: `ApplicationName` judges it.
-    package let application: String
+    package let application: SentName<ApplicationName>
     package let counter: UInt64
 
-    package init(application: String, counter: UInt64) {
+    package init(application: SentName<ApplicationName>, counter: UInt64) {
         self.application = application
         self.counter = counter
     }
 
-    package func applicationName() throws(WeirError) -> ApplicationName { try ApplicationName(self.application) }
-
     func encode(into writer: inout ByteWriter) {
-        writer.write(self.application)
+        self.application.encode(into: &writer)
         writer.write(self.counter)
     }
 
     init(reading reader: inout ByteReader) throws(MalformedBytes) {
-        self.init(application: try reader.readString(), counter: try reader.read())
+        self.init(application: try SentName(reading: &reader), counter: try reader.read())
     }
 }

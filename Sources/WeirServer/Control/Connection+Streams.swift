@@ -78,21 +78,21 @@ extension Connection {
 
     private func create(_ request: CreateStream) throws(WeirError) -> Told<StreamAnswer> {
         self.lane.createStream(
-            try StreamName(request.name), shards: Int(request.shards), settings: request.settings
+            try request.name.get(), shards: Int(request.shards), settings: request.settings
         ).map { StreamAnswer(stream: $0) }
     }
 
     private func describe(_ request: DescribeStream) throws(WeirError) -> Told<StreamAnswer> {
         switch request.stream {
         case .id(let id): self.lane.describeStream(id).map { StreamAnswer(stream: $0) }
-        case .name(let text): self.lane.describeStream(try StreamName(text)).map { StreamAnswer(stream: $0) }
+        case .name(let name): self.lane.describeStream(try name.get()).map { StreamAnswer(stream: $0) }
         }
     }
 
     private func list(_ request: ListStreams) throws(WeirError) -> Told<ListStreamsAnswer> {
         // The name need not be one of a stream, but it has to be a name.
         var after: StreamName?
-        if let name = request.afterName { after = try StreamName(name) }
+        if let name = request.afterName { after = try name.get() }
         return self.lane.listStreams(after: after, limit: min(Int(request.limit), Wire.answerRowsMax))
             .map { ListStreamsAnswer(streams: $0.streams, hasMore: $0.hasMore) }
     }

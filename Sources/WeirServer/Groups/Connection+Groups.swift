@@ -81,12 +81,12 @@ extension Connection {
             }
         case .registerConsumer:
             self.call(correlation, payload) { (request: RegisterConsumer) throws(WeirError) in
-                applications.register(try request.consumerName(), of: request.stream)
+                applications.register(try request.consumer.get(), of: request.stream)
                     .map { RegisterConsumerAnswer(createdAtMillis: $0) }
             }
         case .deregisterConsumer:
             self.call(correlation, payload) { (request: DeregisterConsumer) throws(WeirError) in
-                let name = try request.consumerName()
+                let name = try request.consumer.get()
                 let told = applications.deregister(name, of: request.stream)
                 if case .success = told.value { self.node.engine.deregistered(name, of: request.stream, told.mark) }
                 return told.map { Empty() }
@@ -105,14 +105,14 @@ extension Connection {
         switch type {
         case .listLeases:
             self.call(correlation, payload) { (request: ListLeases) throws(WeirError) in
-                let ref = ApplicationRef(stream: request.stream, name: try request.applicationName())
+                let ref = ApplicationRef(stream: request.stream, name: try request.application.get())
                 return applications.leases(
                     of: ref, after: request.after, limit: min(Int(request.limit), Wire.answerRowsMax)
                 ).map { ListLeasesAnswer(leases: $0.leases, hasMore: $0.hasMore) }
             }
         case .resetLeases:
             self.call(correlation, payload) { (request: ResetLeases) throws(WeirError) in
-                let ref = ApplicationRef(stream: request.stream, name: try request.applicationName())
+                let ref = ApplicationRef(stream: request.stream, name: try request.application.get())
                 let features = self.session.features
                 return applications.reset(
                     ref,
@@ -127,7 +127,7 @@ extension Connection {
             }
         case .deleteApplication:
             self.call(correlation, payload) { (request: DeleteApplication) throws(WeirError) in
-                let ref = ApplicationRef(stream: request.stream, name: try request.applicationName())
+                let ref = ApplicationRef(stream: request.stream, name: try request.application.get())
                 return applications.delete(ref, isForced: request.isForced).map { Empty() }
             }
         default: return false
@@ -246,7 +246,7 @@ extension Connection {
 extension Member {
     func ref() throws(WeirError) -> WorkerRef {
         WorkerRef(
-            application: ApplicationRef(stream: self.stream, name: try self.applicationName()),
+            application: ApplicationRef(stream: self.stream, name: try self.application.get()),
             owner: try self.owner())
     }
 }

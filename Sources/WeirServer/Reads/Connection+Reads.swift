@@ -124,7 +124,7 @@ extension Reader {
             self.init(consumer: consumer)
             return
         }
-        let application = ApplicationRef(stream: stream, name: try lease.applicationName())
+        let application = ApplicationRef(stream: stream, name: try lease.application.get())
         self.init(lease: Lease(application: application, counter: lease.counter), consumer: consumer)
     }
 }

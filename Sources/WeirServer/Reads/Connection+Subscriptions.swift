@@ -54,7 +54,7 @@ extension Connection {
             request = try Subscribe(request: payload)
             call = .pushed(
                 ShardRef(stream: request.stream, shard: request.shard),
-                try Reader(quoting: request.lease, of: request.stream, consumer: try request.consumerName()))
+                try Reader(quoting: request.lease, of: request.stream, consumer: try request.consumer?.get()))
         } catch {
             return self.answer(.none, error, correlation)
         }

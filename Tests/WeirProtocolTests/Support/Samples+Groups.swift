@@ -3,7 +3,7 @@ import WeirModel
 import WeirProtocol
 
 extension Samples {
-    static let application = "billing"
+    static let application: SentName<ApplicationName> = "billing"
     static let member = Member(
         stream: Self.stream, application: Self.application, worker: "host-a:1", incarnation: 0x0a0b_0c0d_0e0f_1011)
     static let number = SequenceNumber(
@@ -153,7 +153,7 @@ extension Samples {
     }
 
     static let applicationDescription: ApplicationDescription = {
-        guard let name = try? ApplicationName(Self.application) else { preconditionFailure("not a name") }
+        guard let name = try? Self.application.get() else { preconditionFailure("not a name") }
         return ApplicationDescription(
             name: name, createdAtMillis: Self.time, workers: 2, leases: 6, lag: .init(records: 12, millis: 1500))
     }()

@@ -44,7 +44,8 @@ import WeirProtocol
                 try client.hello(features: features)
                 for (number, profile) in profiles.enumerated() {
                     let name = "s-\(features)-\(number)"
-                    let create = CreateStream(name: name, shards: 1, settings: StreamSettings(limits: profile))
+                    let create = CreateStream(
+                        name: SentName(name), shards: 1, settings: StreamSettings(limits: profile))
                     let made = try client.call(create.told(to: features), StreamAnswer.self)
                     #expect(made.namesProfile == isNamed)
                     let known = isNamed ? profile : LimitsProfile(named: profile.rates)
@@ -67,7 +68,7 @@ import WeirProtocol
             let client = try node.connect()
             for name in ["c", "a", "e", "b", "d"] {
                 _ = try client.call(
-                    CreateStream(name: name, shards: 1, settings: StreamSettings()), StreamAnswer.self)
+                    CreateStream(name: SentName(name), shards: 1, settings: StreamSettings()), StreamAnswer.self)
             }
             let first = try client.call(ListStreams(limit: 2), ListStreamsAnswer.self)
             #expect(first.streams.map(\.name.description) == ["a", "b"] && first.hasMore)
@@ -101,7 +102,7 @@ import WeirProtocol
         try await TestNode.run { node in
             let (client, stream) = try node.stream("taken", shards: 3)
             func create(_ name: String, _ shards: UInt32 = 1) throws -> WeirError {
-                try client.refusal(CreateStream(name: name, shards: shards, settings: StreamSettings()))
+                try client.refusal(CreateStream(name: SentName(name), shards: shards, settings: StreamSettings()))
             }
             #expect(try create("taken").code == .streamExists)
             #expect(try create("no spaces").code == .invalidArgument)
@@ -149,8 +150,9 @@ import WeirProtocol
             for number in UInt64(0)..<200 {
                 let name = "s\(number)"
                 try client.send(
-                    CreateStream(name: name, shards: 2, settings: StreamSettings()).frame(correlation: 1000 + number))
-                try client.send(DescribeStream(stream: .name(name)).frame(correlation: 2000 + number))
+                    CreateStream(name: SentName(name), shards: 2, settings: StreamSettings()).frame(
+                        correlation: 1000 + number))
+                try client.send(DescribeStream(stream: .name(SentName(name))).frame(correlation: 2000 + number))
             }
             var answered: Set<UInt64> = []
             while answered.count < 400 {

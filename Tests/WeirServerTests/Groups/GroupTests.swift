@@ -22,7 +22,7 @@ struct TestWorker {
         from: StreamStart = .trimHorizon
     ) throws {
         self.client = try node.connect()
-        self.member = Member(stream: stream, application: "billing", worker: worker, incarnation: incarnation)
+        self.member = Member(stream: stream, application: "billing", worker: SentName(worker), incarnation: incarnation)
         self.take(try self.client.call(Self.join(self.member, timeout, from), JoinGroupAnswer.self).assignment)
     }
 

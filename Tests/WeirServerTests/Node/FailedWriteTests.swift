@@ -126,7 +126,8 @@ import WeirTestKit
                 let others = try node.connect()
                 for number in 0..<Int.random(in: 0...3, using: &random) {
                     let name = "o\(round)-\(number)"
-                    _ = try self.send(others, CreateStream(name: name, shards: 1, settings: StreamSettings()), name)
+                    _ = try self.send(
+                        others, CreateStream(name: SentName(name), shards: 1, settings: StreamSettings()), name)
                 }
                 try self.isSeen(others)
                 disk.letGo(fault)

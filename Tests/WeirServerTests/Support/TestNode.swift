@@ -94,7 +94,7 @@ struct TestNode {
         let client = try self.connect()
         let settings = StreamSettings(limits: limits, recordBytesMax: recordBytesMax)
         let answer = try client.call(
-            CreateStream(name: name, shards: shards, settings: settings), StreamAnswer.self)
+            CreateStream(name: SentName(name), shards: shards, settings: settings), StreamAnswer.self)
         return (client, answer.stream.id)
     }
 

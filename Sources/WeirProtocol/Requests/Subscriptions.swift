@@ -18,12 +18,12 @@ package struct Subscribe: WireCall {
     package let start: ReadStart
     /// The lease that a worker reads under: the subscription ends with `leaseLost` when it is no more that one.
     package let lease: ReadLease?
-    /// A registered consumer, whose read budget is used; as it came: `ConsumerName` judges it.
-    package let consumer: String?
+    /// A registered consumer, whose read budget is used.
+    package let consumer: SentName<ConsumerName>?
 
     package init(
         stream: StreamID, shard: ShardNumber, start: ReadStart, creditBytes: UInt32, lease: ReadLease? = nil,
-        consumer: String? = nil
+        consumer: SentName<ConsumerName>? = nil
     ) {
         self.stream = stream
         self.shard = shard
@@ -33,14 +33,9 @@ package struct Subscribe: WireCall {
         self.consumer = consumer
     }
 
-    package func consumerName() throws(WeirError) -> ConsumerName? {
-        guard let consumer else { return nil }
-        return try ConsumerName(consumer)
-    }
-
     package func validate() throws(WeirError) {
-        _ = try self.lease?.applicationName()
-        _ = try self.consumerName()
+        _ = try self.lease?.application.get()
+        _ = try self.consumer?.get()
     }
 
     package func encode(into writer: inout ByteWriter) {
@@ -51,7 +46,7 @@ package struct Subscribe: WireCall {
         writer.write(self.lease != nil)
         self.lease?.encode(into: &writer)
         writer.write(self.consumer != nil)
-        if let consumer { writer.write(consumer) }
+        self.consumer?.encode(into: &writer)
     }
 
     package init(reading reader: inout ByteReader) throws(MalformedBytes) {
@@ -60,7 +55,7 @@ package struct Subscribe: WireCall {
         self.creditBytes = try reader.read()
         self.start = try ReadStart(reading: &reader)
         self.lease = try reader.readBool() ? try ReadLease(reading: &reader) : nil
-        self.consumer = try reader.readBool() ? try reader.readString() : nil
+        self.consumer = try reader.readBool() ? try SentName(reading: &reader) : nil
     }
 }
 
@@ -69,6 +64,57 @@ package struct Subscribe: WireCall {
 /// ```
 package struct SubscribeAnswer: WireMessage {
     /// Of this connection, never used twice on it.
+    package let subscription: UInt32
+
+    package init(subscription: UInt32) {
+        self.subscription = subscription
+    }
+
+    package func encode(into writer: inout ByteWriter) {
+        writer.write(self.subscription)
+    }
+
+    package init(reading reader: inout ByteReader) throws(MalformedBytes) {
+        self.subscription = try reader.read()
+    }
+}
+
+/// More bytes that may be pushed to a subscription. Not answered; for one that has ended it means nothing.
+///
+/// ```
+/// u32 subscription id | u32 bytes
+/// ```
+package struct Credit: WirePush {
+    package static let type = FrameType.credit
+
+    package let subscription: UInt32
+    package let bytes: UInt32
+
+    package init(subscription: UInt32, bytes: UInt32) {
+        self.subscription = subscription
+        self.bytes = bytes
+    }
+
+    package func encode(into writer: inout ByteWriter) {
+        writer.write(self.subscription)
+        writer.write(self.bytes)
+    }
+
+    package init(reading reader: inout ByteReader) throws(MalformedBytes) {
+        self.subscription = try reader.read()
+        self.bytes = try reader.read()
+    }
+}
+
+/// Pushes that were under way may still come before the answer, none after it.
+///
+/// ```
+/// u32 subscription id
+/// ```
+package struct Unsubscribe: WireCall {
+    package typealias Answer = Empty
+    package static let type = FrameType.unsubscribe
+
     package let subscription: UInt32
 
     package init(subscription: UInt32) {
