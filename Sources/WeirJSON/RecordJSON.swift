@@ -50,7 +50,8 @@ package enum RecordJSON {
 }
 
 /// Reads the objects that `weir get --json` prints: `partitionKey`, `data` in base64, and `explicitHashKey` if there is
-/// one. Other members are skipped, whatever they are. Of members with one name the last one counts.
+/// one; and those of error files, in which `rawData` stands for `data`. Other members are skipped, whatever they are.
+/// Of members with one name the last one counts.
 package struct RecordJSONReader {
     /// As it stands there: whether it is a hash key, the caller sees.
     package private(set) var explicitHashKey: String?
@@ -78,7 +79,7 @@ package struct RecordJSONReader {
                 self.keyBytes.removeAll()
                 try scanner.string("a string as partitionKey").append(to: self.keyBytes)
                 hasKey = true
-            case "data":
+            case "data", "rawData":
                 self.dataBytes.removeAll()
                 try self.readData(try scanner.string("a string as data"))
                 hasData = true

@@ -43,9 +43,13 @@ final class DeliveryReporter: Sendable {
         object.set("lateRecords", Int(clamping: status.remarkable.late))
         object.set("recordsWithoutTime", Int(clamping: status.remarkable.withoutTime))
         object.set("recordsWithoutField", Int(clamping: status.remarkable.withoutField))
-        object.set("passedOver", Int(clamping: status.passedOver))
+        object.set("filesThere", Int(clamping: status.passed.files))
+        object.set("missedRecords", Int(clamping: status.passed.missed))
+        object.set("passedOver", Int(clamping: status.passed.records))
         object.set("filesRecovered", Int(clamping: status.filesRecovered))
         object.set("filesMadeAgain", Int(clamping: status.filesMadeAgain))
+        object.set("completeThrough", status.manifests.completeThrough.map { .time($0) } ?? .null)
+        object.set("manifestsWaitFor", status.manifests.waiting)
         object.set("waitsFor", .texts(status.waiting.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }))
         return object
     }

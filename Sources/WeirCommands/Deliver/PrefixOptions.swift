@@ -4,6 +4,7 @@ import WeirDelivery
 import WeirModel
 
 extension EventTime.Form: ExpressibleByArgument {}
+extension ErrorForm: ExpressibleByArgument {}
 
 /// Where files of a delivery go.
 struct PrefixOptions: ParsableArguments {
@@ -19,6 +20,11 @@ struct PrefixOptions: ParsableArguments {
     var errorPrefix = PrefixPattern.usualErrorText
     @Option(
         help: ArgumentHelp(
+            "How these stand in files: json, one object a line with errorCode, errorMessage and the record as "
+                + "rawData in base64, or raw, as --format has it.", valueName: "format"))
+    var errorFormat = ErrorForm.json
+    @Option(
+        help: ArgumentHelp(
             "Take !{timestamp:...} from this field of records that are JSON objects, such as .time, and not from their "
                 + "arrival.", valueName: "field"))
     var eventTime: String?
@@ -28,6 +34,10 @@ struct PrefixOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp("The time zone of the prefix: UTC, or as +02:00.", valueName: "zone"))
     var timeZone = "UTC"
+    @Flag(
+        help:
+            "Give each folder whose time is over a manifest, and a marker _SUCCESS, when all of its records are there.")
+    var manifest = false
 
     /// Throws `invalidArgument` with what is wrong.
     func pattern(_ stream: StreamName, _ compression: Compression) throws(WeirError) -> PrefixPattern {

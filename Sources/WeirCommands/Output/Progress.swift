@@ -22,6 +22,12 @@ final class Progress: Sendable {
         self.bytes.add(bytes, ordering: .relaxed)
     }
 
+    /// For figures that are counted elsewhere.
+    func set(records: Int, bytes: Int) {
+        self.records.store(records, ordering: .relaxed)
+        self.bytes.store(bytes, ordering: .relaxed)
+    }
+
     /// For bytes that are counted elsewhere.
     func setBytes(_ bytes: Int) {
         self.bytes.store(bytes, ordering: .relaxed)

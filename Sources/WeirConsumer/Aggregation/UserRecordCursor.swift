@@ -10,7 +10,7 @@ import WeirModel
 /// record says where all of it goes. KCL drops the whole aggregate then and relies on its producer library having
 /// stored these records a second time; aggregates of other producers it loses. Delivering them loses nothing, and where
 /// a producer does store them again, that is a duplicate, which at-least-once allows.
-struct UserRecordCursor {
+package struct UserRecordCursor {
     private let records: SourceBatch.Records
     private var next = 0
     private var aggregate: Aggregate?
@@ -21,7 +21,7 @@ struct UserRecordCursor {
     /// `checkpoint`: where the lease began.
     init(_ records: [Record], after checkpoint: LeaseCheckpoint) { self.init(.own(records), after: checkpoint) }
 
-    init(_ records: SourceBatch.Records, after checkpoint: LeaseCheckpoint) {
+    package init(_ records: SourceBatch.Records, after checkpoint: LeaseCheckpoint) {
         self.records = records
         if case .sequenceNumber(let number, let subSequence?) = checkpoint {
             self.processed = (number.index, subSequence)
@@ -31,7 +31,7 @@ struct UserRecordCursor {
     }
 
     /// Up to `max` user records; none at the end.
-    mutating func take(_ max: Int) -> [UserRecord] {
+    package mutating func take(_ max: Int) -> [UserRecord] {
         var taken: [UserRecord] = []
         taken.reserveCapacity(Swift.min(max, self.records.count - self.next))
         while taken.count < max {

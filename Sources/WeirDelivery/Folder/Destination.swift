@@ -10,6 +10,8 @@ package protocol Destination: Sendable {
     /// Gives the file its name, unless something has it. The unfinished one is gone then, whichever it was.
     func publish(_ unfinished: String, as path: String) throws(DestinationError) -> Published
     func exists(_ path: String) throws(DestinationError) -> Bool
+    /// What stands behind `prefix` in the paths of files that begin with it, as far as the next slash.
+    func names(behind prefix: String) throws(DestinationError) -> [String]
     /// The names at these paths survive a crash when it returns.
     func settle(_ paths: [String]) throws(DestinationError)
     /// The same for the names of unfinished files.
@@ -17,6 +19,17 @@ package protocol Destination: Sendable {
     func discard(_ unfinished: String) throws(DestinationError)
     /// Names of unfinished files that begin with `prefix`.
     func unfinished(_ prefix: String) throws(DestinationError) -> [String]
+    /// What is in a file that has its name; `nil`: there is none.
+    func read(_ path: String) throws(DestinationError) -> [UInt8]?
+    /// Of a file that has its name; `nil`: there is none.
+    func measure(_ path: String) throws(DestinationError) -> Stored?
+    /// Keeps a note, in the place of an earlier one of this name. It survives a crash when it returns.
+    func keep(_ note: String, _ bytes: [UInt8]) throws(DestinationError)
+    /// Names of notes that begin with `prefix`.
+    func notes(_ prefix: String) throws(DestinationError) -> [String]
+    /// `nil`: there is none.
+    func note(_ name: String) throws(DestinationError) -> [UInt8]?
+    func forget(_ note: String) throws(DestinationError)
 }
 
 package enum Published: Hashable, Sendable {

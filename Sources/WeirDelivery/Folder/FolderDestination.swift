@@ -17,8 +17,8 @@ import Darwin
 /// moment it has one of them at least.
 package final class FolderDestination: Destination {
     package static let hidden = ".weir"
-    private let root: String
-    private var staging: String { "\(self.root)/\(Self.hidden)" }
+    let root: String
+    var staging: String { "\(self.root)/\(Self.hidden)" }
 
     /// Throws when the folder is not there, or cannot be written to.
     package init(_ root: String) throws(DestinationError) {
@@ -77,20 +77,27 @@ package final class FolderDestination: Destination {
     }
 
     package func look(at unfinished: String) throws(DestinationError) -> Stored? {
-        let path = self.unfinishedPath(unfinished)
+        // Whoever wrote it may have died before it was on the disk.
+        try Self.measure(self.unfinishedPath(unfinished), syncing: true)
+    }
+
+    package func measure(_ path: String) throws(DestinationError) -> Stored? {
+        try Self.measure("\(self.root)/\(path)", syncing: false)
+    }
+
+    private static func measure(_ path: String, syncing: Bool) throws(DestinationError) -> Stored? {
         let file = open(path, O_RDONLY | O_CLOEXEC)
         guard file >= 0 else {
             if errno == ENOENT { return nil }
             throw Self.error("open", path)
         }
         defer { close(file) }
-        // Whoever wrote it may have died before it was on the disk.
-        guard fsync(file) == 0 else { return nil }
+        if syncing { guard fsync(file) == 0 else { return nil } }
         let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 18, alignment: 16)
         defer { memory.deallocate() }
         var (bytes, checksum): (UInt64, UInt32) = (0, 0)
         while true {
-            let count = read(file, memory.baseAddress, memory.count)
+            let count = system_read(file, memory.baseAddress, memory.count)
             if count == 0 { return Stored(bytes: bytes, checksum: checksum) }
             if count < 0 {
                 if errno == EINTR { continue }
@@ -164,7 +171,7 @@ package final class FolderDestination: Destination {
         try Self.syncFolder(self.staging)
     }
 
-    private static func syncFolder(_ path: String) throws(DestinationError) {
+    static func syncFolder(_ path: String) throws(DestinationError) {
         let folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard folder >= 0 else { throw Self.error("open", path) }
         defer { close(folder) }
@@ -177,44 +184,33 @@ package final class FolderDestination: Destination {
     }
 
     package func unfinished(_ prefix: String) throws(DestinationError) -> [String] {
-        guard let folder = opendir(self.staging) else {
-            if errno == ENOENT { return [] }
-            throw Self.error("list", self.staging)
+        try Self.list(self.staging, "." + prefix).map { prefix + $0 }
+    }
+
+    package func names(behind prefix: String) throws(DestinationError) -> [String] {
+        let slash = prefix.lastIndex(of: "/")
+        let folder = slash.map { "\(self.root)/\(prefix[..<$0])" } ?? self.root
+        return try Self.list(folder, String(slash.map { prefix[prefix.index(after: $0)...] } ?? prefix[...]))
+    }
+
+    /// What stands behind `prefix` in the names of a folder, in order; none when it is not there.
+    static func list(_ path: String, _ prefix: String) throws(DestinationError) -> [String] {
+        guard let folder = opendir(path) else {
+            if errno == ENOENT || errno == ENOTDIR { return [] }
+            throw Self.error("list", path)
         }
         defer { closedir(folder) }
         var names: [String] = []
-        while let entry = readdir(folder) {
+        while true {
+            errno = 0
+            guard let entry = readdir(folder) else {
+                guard errno == 0 else { throw Self.error("list", path) }
+                return names.sorted()
+            }
             let name = withUnsafePointer(to: &entry.pointee.d_name) {
                 $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
             }
-            guard name.hasPrefix("."), name.dropFirst().hasPrefix(prefix) else { continue }
-            names.append(String(name.dropFirst()))
-        }
-        return names.sorted()
-    }
-
-    // MARK: Whose it is
-
-    /// Notes that files of this stream come from one application, so that two do not write each record twice. Throws
-    /// when it is another one's.
-    package func claim(_ stream: StreamName, by application: ApplicationName) throws(DestinationError) {
-        let path = "\(self.staging)/\(stream)"
-        let file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o666)
-        guard file >= 0 else { throw Self.error("write", path) }
-        defer { close(file) }
-        var memory = [UInt8](repeating: 0, count: 256)
-        let count = read(file, &memory, memory.count)
-        let name = String(decoding: memory.prefix(max(0, count)).prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self)
-        if name.isEmpty {
-            let text = Array("\(application)\n".utf8)
-            guard pwrite(file, text, text.count, 0) == text.count, fsync(file) == 0 else {
-                throw Self.error("write", path)
-            }
-        } else if name != application.description {
-            throw DestinationError(
-                .later,
-                "\(self.root) receives stream '\(stream)' by application '\(name)': each record would be there twice. "
-                    + "Say --app \(name) to take part, or deliver into another folder")
+            if name.hasPrefix(prefix) { names.append(String(name.dropFirst(prefix.count))) }
         }
     }
 }

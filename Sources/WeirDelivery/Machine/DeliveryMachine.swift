@@ -58,6 +58,8 @@ package struct DeliveryMachine: Sendable {
         package fileprivate(set) var inputBytes: UInt64 = 0
         package fileprivate(set) var storedBytes: UInt64 = 0
         package let sinceNanos: UInt64
+        /// As of `IntendedFile`.
+        package fileprivate(set) var ends: Int64 = 0
         /// When it was used last, and whether it holds a compressor.
         fileprivate var use: UInt64
         package fileprivate(set) var isActive = true
@@ -150,9 +152,11 @@ package struct DeliveryMachine: Sendable {
         }
     }
 
-    /// Consecutive records are written into one file. `first` is the first of them and `last` the last.
+    /// Consecutive records are written into one file. `first` is the first of them and `last` the last; `ends` as of
+    /// `IntendedFile`.
     package mutating func take(
-        _ slot: Slot, first: SequenceNumber, last: SequenceNumber, records: UInt64, bytes: UInt64, now: UInt64
+        _ slot: Slot, first: SequenceNumber, last: SequenceNumber, records: UInt64, bytes: UInt64, now: UInt64,
+        ends: Int64 = 0
     ) -> Turn {
         self.uses += 1
         var file =
@@ -165,6 +169,7 @@ package struct DeliveryMachine: Sendable {
         file.inputBytes += bytes
         file.use = self.uses
         file.isActive = true
+        file.ends = max(file.ends, ends)
         self.open[slot] = file
         self.position = last
         var rests: Slot?

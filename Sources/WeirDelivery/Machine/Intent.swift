@@ -15,10 +15,13 @@ package struct IntendedFile: Hashable, Sendable {
     package let first: SequenceNumber
     package let last: SequenceNumber
     package let records: UInt64
+    /// When its folder ends, in milliseconds since 1970; 0 when that does not matter, the last moment when it never
+    /// does.
+    package let ends: Int64
 
     package init(
         partition: String, path: String, unfinished: String, bytes: UInt64, checksum: UInt32, first: SequenceNumber,
-        last: SequenceNumber, records: UInt64
+        last: SequenceNumber, records: UInt64, ends: Int64 = 0
     ) {
         self.partition = partition
         self.path = path
@@ -28,6 +31,7 @@ package struct IntendedFile: Hashable, Sendable {
         self.first = first
         self.last = last
         self.records = records
+        self.ends = ends
     }
 }
 
@@ -70,20 +74,22 @@ package struct DeliveryState: Hashable, Sendable {
     }
 }
 
-// The form, little-endian; format 1 has no event time and no prefix for errors:
+// The form, little-endian; format 1 has no event time and no prefix for errors, format 2 no ends of folders, and is
+// written where there are none:
 //
-// u8 format (2) | u64 life | pattern | u8 earlier patterns: u64 through | pattern
+// u8 format (3) | u64 life | pattern | u8 earlier patterns: u64 through | pattern
 // u16 partitions: text partition | u64 through
 // u8 has an intent: number cut | u16 files: text partition | text path | text unfinished | u64 bytes | u32 checksum
-//                   | number first | number last | u64 records
+//                   | number first | number last | u64 records | i64 end of the folder
 // pattern: text | u16 minutes east of UTC, plus 1,080 | text for errors | text form of the event time, empty: none |
 // text field number: u64 creation second | u32 shard | u64 index | u64 arrival second
 extension DeliveryState {
-    private static let format: UInt8 = 2
+    private static let format: UInt8 = 3
 
     package func encode() -> [UInt8] {
         var writer = ByteWriter(capacity: 256)
-        writer.write(Self.format)
+        let hasEnds = self.intent?.files.contains { $0.ends != 0 } ?? false
+        writer.write(hasEnds ? Self.format : 2)
         writer.write(self.life)
         writer.write(pattern: self.patterns.current)
         writer.write(UInt8(clamping: self.patterns.earlier.count))
@@ -109,6 +115,7 @@ extension DeliveryState {
             writer.write(number: file.first)
             writer.write(number: file.last)
             writer.write(file.records)
+            if hasEnds { writer.write(file.ends) }
         }
         return writer.bytes
     }
@@ -156,7 +163,8 @@ extension DeliveryState {
                 IntendedFile(
                     partition: try reader.readString(), path: try reader.readString(),
                     unfinished: try reader.readString(), bytes: try reader.read(), checksum: try reader.read(),
-                    first: try reader.readNumber(), last: try reader.readNumber(), records: try reader.read()))
+                    first: try reader.readNumber(), last: try reader.readNumber(), records: try reader.read(),
+                    ends: format > 2 ? try reader.read() : 0))
         }
         self.intent = Intent(cut: cut, files: files)
     }

@@ -30,6 +30,40 @@ package enum FileName {
         return name.utf8.count + 1 + 20 + 2 * 57 + 3 + compression.suffix.utf8.count
     }
 
+    /// First and last number in a name that `of` has made; `nil`: it is another one's, or of another shard.
+    package static func numbers(
+        in name: String, _ stream: StreamName, _ shard: ShardNumber
+    ) -> (first: SequenceNumber, last: SequenceNumber)? {
+        let beginning = "\(stream)-\(shard)-"
+        guard name.hasPrefix(beginning) else { return nil }
+        let rest = name.dropFirst(beginning.count)
+        let parts = rest.split(separator: "-", maxSplits: 1, omittingEmptySubsequences: false)
+        guard parts.count == 2, let first = try? SequenceNumber(parsing: String(parts[0])),
+            let last = try? SequenceNumber(parsing: String(parts[1].prefix { $0.isASCII && $0.isNumber })),
+            first.shard == shard, last.shard == shard, first.index <= last.index
+        else { return nil }
+        return (first, last)
+    }
+
+    /// The beginning of the names of all notes of a stream: a note is called as the first of its files was before.
+    static func notePrefix(_ stream: String) -> String { "\(stream)-" }
+
+    /// A manifest that is being written.
+    static func unfinishedManifest(_ stream: String, _ draw: UInt64) -> String {
+        Self.unfinishedManifests(stream) + String(draw, radix: 16)
+    }
+
+    /// The beginning of the names of all unfinished manifests of a stream.
+    static func unfinishedManifests(_ stream: String) -> String { "\(stream)-manifest!-" }
+
+    /// A file that a backfill is writing.
+    package static func unfinishedOfBackfill(_ stream: String, _ shard: ShardNumber, number: UInt64) -> String {
+        Self.unfinishedOfBackfill(stream) + "\(shard)-\(number)"
+    }
+
+    /// The beginning of the names of all unfinished files of backfills of a stream.
+    package static func unfinishedOfBackfill(_ stream: String) -> String { "\(stream)-backfill!-" }
+
     /// What tells a stream from all others, also from those of other servers: its number there and when it was made.
     package static func tag(_ id: StreamID, createdMillis: Int64) -> String {
         "\(id.rawValue).\(String(createdMillis, radix: 36))"

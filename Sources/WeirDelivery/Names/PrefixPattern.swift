@@ -36,6 +36,8 @@ package struct PrefixPattern: Hashable, Sendable {
     package let eventTime: EventTime?
     private let parts: [Part]
     private let errorParts: [Part]
+    private let unit: FolderPeriod.Unit?
+    private let errorUnit: FolderPeriod.Unit?
 
     /// `fileNameBytes`: of the names that will stand behind it. Throws `invalidArgument` with what is wrong.
     package init(
@@ -51,6 +53,8 @@ package struct PrefixPattern: Hashable, Sendable {
         self.eventTime = eventTime
         self.parts = try Self.parse(text, Self.textBytesMax, isForErrors: false)
         self.errorParts = try Self.parse(errorText, Self.errorTextBytesMax, isForErrors: true)
+        self.unit = Self.unit(self.parts)
+        self.errorUnit = Self.unit(self.errorParts)
         let value = String(repeating: "v", count: Self.valueBytesMax)
         for (text, parts) in [(text, self.parts), (errorText, self.errorParts)] {
             try Self.check(
@@ -61,6 +65,11 @@ package struct PrefixPattern: Hashable, Sendable {
     /// Whether it takes the data of a record to know where it belongs.
     package var readsData: Bool {
         self.eventTime != nil || self.parts.contains { if case .field = $0 { true } else { false } }
+    }
+
+    /// Whether something in it is drawn for each file.
+    package var hasChance: Bool {
+        (self.parts + self.errorParts).contains { if case .random = $0 { true } else { false } }
     }
 
     private static func wrong(_ text: String, _ what: String) -> WeirError {
@@ -143,12 +152,15 @@ package struct PrefixPattern: Hashable, Sendable {
     /// Where a record belongs: files of one partition have the same prefix, but for what is drawn.
     package struct Partition: Hashable, Sendable {
         package let text: String
+        /// Of the time in its path, in milliseconds since 1970.
+        package let millis: Int64
         /// It came long after its event time.
         package let isLate: Bool
         /// It has no event time, and counts by its arrival.
         package let lacksTime: Bool
-        /// It has not got a field, or an empty or too long one, and goes to the error prefix.
-        package let lacksField: Bool
+        /// It has not got this field, or an empty or too long one, and goes to the error prefix.
+        package let missing: RecordField?
+        package var lacksField: Bool { self.missing != nil }
     }
 
     /// Of a record that arrived then, in milliseconds since 1970. `data` is looked at only when `readsData`.
@@ -156,12 +168,42 @@ package struct PrefixPattern: Hashable, Sendable {
         let event = self.eventTime?.millis(of: data)
         let isLate = event.map { $0 <= millis - Self.lateMillis } ?? false
         let lacksTime = self.eventTime != nil && event == nil
+        var missing: RecordField?
         let text = self.path(self.parts, millis: event ?? millis) { field in
-            field.value(in: data).flatMap(Self.pathText)
+            let value = field.value(in: data).flatMap(Self.pathText)
+            if value == nil { missing = field }
+            return value
         }
         let errors = text == nil ? self.path(self.errorParts, millis: millis) { _ in nil } : nil
         return Partition(
-            text: text ?? errors ?? "", isLate: isLate, lacksTime: lacksTime, lacksField: text == nil)
+            text: text ?? errors ?? "", millis: text == nil ? millis : event ?? millis, isLate: isLate,
+            lacksTime: lacksTime, missing: missing)
+    }
+
+    /// From when to when records go into the folder of a partition. `nil`: it does not end, because its path does not
+    /// say the year, or because no slash stands behind it.
+    package func period(of partition: Partition) -> FolderPeriod? {
+        let unit = partition.lacksField ? self.errorUnit : self.unit
+        return unit.map { FolderPeriod(of: partition.millis, $0, offsetMinutes: self.offsetMinutes) }
+    }
+
+    /// Whether all folders end.
+    package var hasPeriods: Bool { self.unit != nil && self.errorUnit != nil }
+
+    private static func unit(_ parts: [Part]) -> FolderPeriod.Unit? {
+        var units: Set<FolderPeriod.Unit> = []
+        var isBeforeSlash = false
+        for part in parts.reversed() {
+            switch part {
+            case .literal(let text): isBeforeSlash = isBeforeSlash || text.contains("/")
+            case .time(let pattern):
+                let found = pattern.units(isBeforeSlash: isBeforeSlash)
+                units.formUnion(found.units)
+                isBeforeSlash = found.hasSlash
+            case .field, .random: break
+            }
+        }
+        return FolderPeriod.unit(units)
     }
 
     private func path(_ parts: [Part], millis: Int64, _ value: (RecordField) -> String?) -> String? {
@@ -216,6 +258,15 @@ package struct PrefixPattern: Hashable, Sendable {
             }
         }
         return text
+    }
+
+    /// The same from one random number.
+    package static func filled(_ partition: String, draw: UInt64) -> String {
+        var state = draw
+        return Self.filled(partition) {
+            defer { state = (state ^ state >> 29) &* 0xbf58_476d_1ce4_e5b9 &+ 0x9e37_79b9_7f4a_7c15 }
+            return state
+        }
     }
 
     private static let letters = Array("abcdefghijklmnopqrstuvwxyz0123456789")

@@ -24,6 +24,9 @@ package struct RecordField: Hashable, Sendable {
         self.names = Array(names)
     }
 
+    /// As it was given.
+    package var text: String { self.names.map { "." + $0 }.joined() }
+
     package enum Value: Hashable, Sendable {
         case text(String)
         /// As it is written.

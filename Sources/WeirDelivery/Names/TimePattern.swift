@@ -72,6 +72,33 @@ package struct TimePattern: Hashable, Sendable {
         throw error
     }
 
+    /// What of it stands in the folder, when a slash comes somewhere behind or `isBeforeSlash`: the units of time, and
+    /// whether it has a slash itself.
+    func units(isBeforeSlash: Bool) -> (units: Set<FolderPeriod.Unit>, hasSlash: Bool) {
+        var units: Set<FolderPeriod.Unit> = []
+        var isBeforeSlash = isBeforeSlash
+        let letters = Set(self.parts.compactMap { if case .field(let letter, _) = $0 { letter } else { nil } })
+        for part in self.parts.reversed() {
+            switch part {
+            case .literal(let text): isBeforeSlash = isBeforeSlash || text.contains("/")
+            case .field(let letter, _):
+                guard isBeforeSlash else { continue }
+                switch letter {
+                case "y", "u": units.insert(.year)
+                case "M", "L": units.insert(.month)
+                case "d": units.insert(.day)
+                case "D": units.formUnion([.month, .day])
+                case "H": units.insert(.hour)
+                case "h" where letters.contains("a"): units.insert(.hour)
+                case "m": units.insert(.minute)
+                case "s": units.insert(.second)
+                default: break
+                }
+            }
+        }
+        return (units, isBeforeSlash)
+    }
+
     private static func longest(_ letter: Character) -> Int {
         switch letter {
         case "y", "u", "M", "L", "E": 4

@@ -72,8 +72,39 @@ package final class Delivery: Sendable {
         self.board.stop()
     }
 
-    /// Until it is stopped. Throws what `Worker.run` throws.
-    package func run() async throws {
+    /// Until it is stopped. Throws what `Worker.run` throws. `stream`: for manifests, of the stream of the settings.
+    package func run(_ stream: StreamID) async throws {
+        guard self.settings.manifestsSince != nil else { return try await self.deliver() }
+        let keeper = ManifestKeeper(self.client, stream, self.settings, self.destination, self.configuration.worker)
+        let (clock, board) = (self.settings.clock, self.board)
+        let keeping = Task {
+            while !Task.isCancelled {
+                await Self.look(keeper, board)
+                try await clock.sleep(until: clock.monotonicNanos + ManifestKeeper.intervalNanos)
+            }
+        }
+        defer { keeping.cancel() }
+        try await self.deliver()
+        keeping.cancel()
+        _ = await keeping.result
+        // What was finished just now may have been all of a folder.
+        await Self.look(keeper, board)
+    }
+
+    private static func look(_ keeper: ManifestKeeper, _ board: DeliveryBoard) async {
+        do {
+            let through = try await keeper.look()
+            board.count { status in
+                status.manifests.completeThrough = through
+                status.manifests.waiting = nil
+            }
+        } catch {
+            let reason = (error as? WeirError)?.message ?? "\(error)"
+            board.count { $0.manifests.waiting = error is CancellationError ? nil : reason }
+        }
+    }
+
+    private func deliver() async throws {
         var pause: UInt64 = 1
         var delivered: UInt64 = 0
         while true {

@@ -13,8 +13,8 @@ package struct DeliveryStatus: Hashable, Sendable {
     package internal(set) var bytesInLargeFiles: UInt64 = 0
     /// Records that came long after their event time, have none, or not the field that their prefix asks for.
     package internal(set) var remarkable = Remarkable()
-    /// Records that were in a file when the lease came here, and were passed over.
-    package internal(set) var passedOver: UInt64 = 0
+    package internal(set) var passed = Passed()
+    package internal(set) var manifests = Manifests()
     /// Files of another holder's intent that were finished, and of those the ones that had to be made again.
     package internal(set) var filesRecovered: UInt64 = 0
     package internal(set) var filesMadeAgain: UInt64 = 0
@@ -31,6 +31,23 @@ package struct DeliveryStatus: Hashable, Sendable {
     /// Why files that were open in the end could not be finished, a sentence for each shard: their records are read
     /// again.
     package internal(set) var unfinished: [ShardNumber: String] = [:]
+
+    /// What was passed over.
+    package struct Passed: Hashable, Sendable {
+        /// That were in a file when the lease came here, or the backfill.
+        package internal(set) var records: UInt64 = 0
+        /// Of a backfill: files that were there.
+        package internal(set) var files: UInt64 = 0
+        /// Of a backfill: records that had expired before they were read, or are damaged on the server's disk.
+        package internal(set) var missed: UInt64 = 0
+    }
+
+    package struct Manifests: Hashable, Sendable {
+        /// What arrived before is delivered, in milliseconds since 1970; told by the worker that writes them.
+        package internal(set) var completeThrough: Int64?
+        /// Why folders that are whole get none.
+        package internal(set) var waiting: String?
+    }
 
     package struct Remarkable: Hashable, Sendable {
         package internal(set) var late: UInt64 = 0
@@ -114,13 +131,16 @@ package final class DeliveryBoard: Sendable {
     func count(_ change: (inout DeliveryStatus) -> Void) { self.state.withLock { change(&$0.status) } }
 
     func shows(_ shard: ShardNumber, _ files: [DeliveryMachine.OpenFile]) {
+        self.shows(
+            shard, openFiles: files.count, bufferedBytes: files.reduce(0) { $0 + $1.inputBytes },
+            sinceNanos: files.map(\.sinceNanos).min())
+    }
+
+    func shows(_ shard: ShardNumber, openFiles: Int, bufferedBytes: UInt64, sinceNanos: UInt64? = nil) {
         self.state.withLock { state in
             state.shards[shard] =
-                files.isEmpty
-                ? nil
-                : Shard(
-                    openFiles: files.count, bufferedBytes: files.reduce(0) { $0 + $1.inputBytes },
-                    sinceNanos: files.map(\.sinceNanos).min())
+                openFiles == 0
+                ? nil : Shard(openFiles: openFiles, bufferedBytes: bufferedBytes, sinceNanos: sinceNanos)
         }
     }
 

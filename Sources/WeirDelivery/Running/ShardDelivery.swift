@@ -1,96 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-import WeirClient
 import WeirConsumer
-import WeirIO
 import WeirModel
 
-/// What all shards of a delivery have in common.
-package struct DeliverySettings: Sendable {
-    package var stream: StreamName
-    /// Tells the stream from all others whose files may come into the same folder, in names of unfinished files.
-    package var streamTag: String
-    package var application: ApplicationName
-    package var pattern: PrefixPattern
-    package var compression: Compression
-    package var files: DeliveryMachine.Settings
-    package var form: RecordForm
-    package var clock: any Clock
-    package var dice: Dice
-    /// For tests: another order is a broken protocol.
-    package var steps = NamingStep.order
-    /// For tests: whoever ignores what its predecessor was about to do breaks the protocol.
-    package var heedsIntents = true
-
-    package init(
-        stream: StreamName, streamTag: String, application: ApplicationName, pattern: PrefixPattern,
-        compression: Compression, files: DeliveryMachine.Settings, form: RecordForm,
-        clock: any Clock = SystemClock(), dice: @escaping Dice = systemDice
-    ) {
-        self.stream = stream
-        self.streamTag = streamTag
-        self.application = application
-        self.pattern = pattern
-        self.compression = compression
-        self.files = files
-        self.form = form
-        self.clock = clock
-        self.dice = dice
-    }
-}
-
-/// How records stand in files.
-package struct RecordForm: Sendable {
-    /// Appends records.
-    package let append: @Sendable (ArraySlice<UserRecord>, inout [UInt8]) -> Void
-
-    package init(_ append: @escaping @Sendable (ArraySlice<UserRecord>, inout [UInt8]) -> Void) {
-        self.append = append
-    }
-
-    /// The data, and `delimiter` behind it.
-    package static func data(delimiter: [UInt8]) -> RecordForm {
-        RecordForm { records, output in
-            for record in records {
-                record.withData { output.append(contentsOf: $0) }
-                output.append(contentsOf: delimiter)
-            }
-        }
-    }
-}
-
-/// The steps in which files get their names (docs/decisions/0013-files-by-intent.md).
-package enum NamingStep: Hashable, Sendable {
-    /// What was written survives a crash.
-    case sync
-    /// Whoever holds the lease next finds out what is about to happen.
-    case intent
-    case names
-    /// Nothing of it has to be done again.
-    case commit
-
-    package static let order: [NamingStep] = [.sync, .intent, .names, .commit]
-}
-
-/// Delivers one shard, for one holding of its lease.
+/// Delivers one shard, for one holding of its lease: runs what `DeliveryProtocol` decides.
 package actor ShardDelivery {
     nonisolated private let thread: FileThread
     package nonisolated var unownedExecutor: UnownedSerialExecutor { self.thread.asUnownedSerialExecutor() }
-
-    enum Phase {
-        case idle
-        case running
-        /// Nothing is written any more; why, and whether records have to be read again for it.
-        case over(any Error)
-    }
-
-    /// What this holding of the lease keeps with it.
-    struct Kept {
-        /// Drawn by each holding, so that nothing of an earlier one can take its place.
-        var life: UInt64 = 0
-        var patterns: PatternEras
-        /// All of it as it is stored, as far as that is known.
-        var stored: [UInt8] = []
-    }
 
     private struct Turns {
         var isBusy = false
@@ -101,14 +16,9 @@ package actor ShardDelivery {
     let destination: any Destination
     let board: DeliveryBoard
     let shard: ShardNumber
-    var phase = Phase.idle
-    var lease: (any LeaseHandle)?
-    var machine: DeliveryMachine
-    var kept: Kept
+    private var lease: (any LeaseHandle)?
+    var state: DeliveryProtocol
     var parts: [DeliveryMachine.Slot: PartFile] = [:]
-    /// Unfinished files that an intent names, or may name: they are its next holder's too.
-    var intended: Set<String> = []
-    private var made: UInt64 = 0
     /// User records of a record that is not here whole: files are cut between records only.
     private var held: [UserRecord] = []
     private var timer: (at: UInt64, task: Task<Void, Never>)?
@@ -123,8 +33,7 @@ package actor ShardDelivery {
         self.destination = destination
         self.board = board
         self.thread = FileThread("weir-deliver-\(shard.rawValue)")
-        self.machine = DeliveryMachine(settings.files, from: nil)
-        self.kept = Kept(patterns: PatternEras(settings.pattern))
+        self.state = DeliveryProtocol(settings.rules(shard))
     }
 
     // MARK: One thing at a time
@@ -148,35 +57,45 @@ package actor ShardDelivery {
     /// What fails half-way cannot go on: files and machine may say different things.
     private func running(_ body: () async throws -> Void) async throws {
         try await self.alone {
-            if case .over(let error) = self.phase { throw error }
+            switch self.state.end {
+            case nil: break
+            case .stopped: throw ProcessorStops()
+            case .beginsAnew(let reason): throw ProcessorGivesUp(reason)
+            case .failed(let error): throw ProcessorGivesUp("\(error)")
+            }
             do {
                 try await body()
             } catch {
                 self.end(error)
-                throw error
+                switch error as? DeliveryProtocol.End {
+                case .stopped: throw ProcessorStops()
+                case .beginsAnew(let reason): throw ProcessorGivesUp(reason)
+                case .failed(let error): throw error
+                case nil: throw error
+                }
             }
+            if self.state.end != nil { self.letGo() }
         }
     }
 
     private func end(_ error: any Error) {
-        self.phase = .over(error is ProcessorStops ? error : ProcessorGivesUp("\(error)"))
+        switch error {
+        case let end as DeliveryProtocol.End: self.state.ends(end)
+        case is ProcessorStops: self.state.ends(.stopped)
+        case let error as WeirError: self.state.ends(.failed(error))
+        default: self.state.ends(.failed(WeirError(.internalFailure, "\(error)")))
+        }
+        self.letGo()
+        if case .beginsAnew(let reason) = self.state.end { self.board.beginAnew(reason) }
+    }
+
+    private func letGo() {
         self.timer?.task.cancel()
         self.timer = nil
-        self.discard()
-        if let again = error as? BeginAnew { self.board.beginAnew(again.reason) }
-    }
-
-    /// Records have to be read again from the checkpoint on.
-    struct BeginAnew: Error, CustomStringConvertible {
-        let reason: String
-        var description: String { self.reason }
-    }
-
-    func discard() {
         for part in self.parts.values {
             part.rest()
             // What cannot be removed now is removed by whoever holds the lease next.
-            if !self.intended.contains(part.unfinished) { try? self.destination.discard(part.unfinished) }
+            if !self.state.intended.contains(part.unfinished) { try? self.destination.discard(part.unfinished) }
         }
         self.parts = [:]
         self.board.shows(self.shard, [])
@@ -188,8 +107,8 @@ package actor ShardDelivery {
     package func begin(from checkpoint: LeaseCheckpoint, _ lease: any LeaseHandle) async throws {
         try await self.running {
             self.lease = lease
-            try await self.takeOver(from: checkpoint)
-            self.phase = .running
+            try await self.reach(
+                .takeOver(from: checkpoint, counter: lease.counter, life: self.settings.dice()))
         }
     }
 
@@ -200,34 +119,15 @@ package actor ShardDelivery {
             let taken = self.held[..<whole]
             defer { self.held.removeFirst(whole) }
             try await self.write(taken)
-            try await self.commitIdle()
+            try await self.reach(.settle)
             self.show()
         }
     }
 
     /// Everything that was given gets its name.
-    package func finish() async throws {
-        try await self.running {
-            try await self.nameRest()
-            if !self.machine.open.isEmpty {
-                let reason = "files of an earlier run have to be made again first, and not all of them could be read"
-                self.board.count { $0.unfinished[self.shard] = reason }
-            }
-            self.end(ProcessorStops())
-        }
-    }
+    package func finish() async throws { try await self.running { try await self.reach(.finish) } }
 
-    package func endShard() async throws {
-        try await self.running {
-            if self.machine.again != nil { try await self.makeAgainEnds() }
-            try await self.nameRest()
-            // Nobody looks for unfinished files of this shard any more, so none may come back after a power cut.
-            let destination = self.destination
-            try await self.stored { () throws(DestinationError) in try destination.settleUnfinished() }
-            try await self.told { try await $0.checkpointEnd() }
-            self.end(ProcessorStops())
-        }
-    }
+    package func endShard() async throws { try await self.running { try await self.reach(.endShard) } }
 
     /// The lease is another's. Returns when nothing of this is under way any more.
     package func lose() async {
@@ -241,7 +141,7 @@ package actor ShardDelivery {
         self.timer = nil
         do {
             try await self.running {
-                guard case .running = self.phase else { return }
+                guard self.state.isReady else { return }
                 try await self.nameDue()
                 self.show()
             }
@@ -251,10 +151,12 @@ package actor ShardDelivery {
         } catch {}
     }
 
+    func nameDue() async throws { try await self.reach(.due(now: self.settings.clock.monotonicNanos)) }
+
     /// Looks again when a file may be due although nothing comes.
     private func show() {
-        self.board.shows(self.shard, Array(self.machine.open.values))
-        guard let deadline = self.machine.nextDeadline else { return }
+        self.board.shows(self.shard, Array(self.state.plan.open.values))
+        guard let deadline = self.state.plan.nextDeadline else { return }
         if let timer, timer.at <= deadline { return }
         self.timer?.task.cancel()
         let clock = self.settings.clock
@@ -267,57 +169,125 @@ package actor ShardDelivery {
         )
     }
 
+    // MARK: Effects
+
+    func reach(_ goal: DeliveryProtocol.Goal) async throws {
+        var step = self.state.begin(goal)
+        while case .perform(let effect) = step { step = self.state.handle(try await self.perform(effect)) }
+        if case .over(let end) = step { throw end }
+    }
+
+    private func perform(_ effect: DeliveryProtocol.Effect) async throws -> DeliveryProtocol.Event {
+        let destination = self.destination
+        switch effect {
+        case .readState: return .state(try await self.told { try await $0.state() })
+        case .saveState(let bytes, let before):
+            do {
+                try await self.told { try await $0.saveState(bytes, replacing: before) }
+            } catch DeliveryProtocol.End.failed(let error) where error.code == .invalidArgument {
+                return .displaced(error)
+            }
+        case .checkpoint(let number): try await self.told { try await $0.checkpoint(at: number) }
+        case .checkpointEnd: try await self.told { try await $0.checkpointEnd() }
+        case .exists(let path):
+            return .exists(try await self.stored { () throws(DestinationError) in try destination.exists(path) })
+        case .look(let name):
+            return .found(try await self.stored { () throws(DestinationError) in try destination.look(at: name) })
+        case .publish(let name, let path):
+            return .published(
+                try await self.stored { () throws(DestinationError) in try destination.publish(name, as: path) })
+        case .discard(let name):
+            try await self.stored { () throws(DestinationError) in try destination.discard(name) }
+        case .settle(let paths):
+            try await self.stored { () throws(DestinationError) in try destination.settle(paths) }
+        case .settleUnfinished:
+            try await self.stored { () throws(DestinationError) in try destination.settleUnfinished() }
+        case .note(let name, let files):
+            let bytes = FileNote.encode(files)
+            try await self.stored { () throws(DestinationError) in try destination.keep(name, bytes) }
+        case .list(let prefix):
+            return .names(try await self.stored { () throws(DestinationError) in try destination.unfinished(prefix) })
+        case .seal(let slot): return .sealed(try await self.seal(slot))
+        case .tell(let news): self.tell(news)
+        }
+        return .done
+    }
+
+    private func seal(_ slot: DeliveryMachine.Slot) async throws -> DeliveryProtocol.Sealed? {
+        guard let part = self.parts[slot] else { return nil }
+        try part.endFrame()
+        try await self.stored { () throws(DestinationError) in try part.write(isAll: true) }
+        let stored = try await self.stored { () throws(DestinationError) in try part.sync() }
+        part.rest()
+        return DeliveryProtocol.Sealed(unfinished: part.unfinished, stored: stored, draw: self.settings.dice())
+    }
+
+    private func tell(_ news: DeliveryProtocol.News) {
+        switch news {
+        case .leaves(let reason): self.board.count { $0.unfinished[self.shard] = reason }
+        case .recovered(let finished, let toMakeAgain):
+            self.board.count { status in
+                status.filesRecovered += UInt64(finished)
+                status.filesMadeAgain += UInt64(toMakeAgain)
+            }
+        case .delivered(let files, let open):
+            for file in open { self.parts[file.slot] = nil }
+            let large = self.settings.files.fileBytes / 5 * 4
+            self.board.count { status in
+                status.files += UInt64(files.count)
+                status.records += open.reduce(0) { $0 + $1.records }
+                status.inputBytes += open.reduce(0) { $0 + $1.inputBytes }
+                for file in files {
+                    status.bytes += file.bytes
+                    if file.bytes >= large { status.bytesInLargeFiles += file.bytes }
+                    status.lastFile = file.path
+                }
+            }
+        }
+    }
+
     // MARK: Trying again
 
-    /// Pauses between attempts, in nanoseconds.
-    private static let firstPause: UInt64 = 50_000_000
-    private static let longestPause: UInt64 = 1_000_000_000
-
-    /// Until it works. A full disk is told and waited for; what was lost has to be read again.
+    /// Until it works, or nothing is done any more.
     func stored<R>(_ body: () throws(DestinationError) -> R) async throws -> R {
-        var pause = Self.firstPause
+        var attempts = Attempts()
         while true {
             do throws(DestinationError) {
                 let result = try body()
-                if pause > Self.firstPause { self.board.waits(self.shard, nil) }
+                if attempts.hasWaited { self.board.waits(self.shard, nil) }
                 return result
             } catch {
-                guard error.kind == .later else { throw BeginAnew(reason: error.description) }
-                try await self.pause(&pause, error.description)
+                try await self.failed(.destination(error), &attempts)
             }
         }
     }
 
-    /// Until the server has answered. What it refuses for good ends this holding of the lease.
-    func told<R>(_ body: (any LeaseHandle) async throws -> R) async throws -> R {
-        guard let lease = self.lease else { throw BeginAnew(reason: "\(self.shard) has no lease") }
-        var pause = Self.firstPause
+    /// The same, asked of the server.
+    private func told<R>(_ body: (any LeaseHandle) async throws -> R) async throws -> R {
+        guard let lease = self.lease else { throw DeliveryProtocol.End.beginsAnew("\(self.shard) has no lease") }
+        var attempts = Attempts()
         while true {
             do {
                 let result = try await body(lease)
-                if pause > Self.firstPause { self.board.waits(self.shard, nil) }
+                if attempts.hasWaited { self.board.waits(self.shard, nil) }
                 return result
-            } catch let error as WeirError where error.code == .leaseLost || error.verdict.retry == .never {
-                throw error
             } catch {
-                try await self.pause(&pause, (error as? WeirError)?.message ?? "\(error)")
+                try await self.failed((error as? WeirError).map { .server($0) } ?? .other("\(error)"), &attempts)
             }
         }
     }
 
-    private func pause(_ nanos: inout UInt64, _ reason: String) async throws {
-        self.board.waits(self.shard, reason)
-        if self.board.isStopping { self.board.count { $0.unfinished[self.shard] = reason } }
-        guard !self.isLost, !Task.isCancelled, !self.board.isStopping else { throw ProcessorStops() }
-        let clock = self.settings.clock
-        try? await clock.sleep(until: clock.monotonicNanos + nanos)
-        nanos = min(nanos * 2, Self.longestPause)
-    }
-
-    func nextUnfinished() -> String {
-        self.made += 1
-        return FileName.unfinished(
-            self.settings.streamTag, self.settings.application, self.shard, counter: self.lease?.counter ?? 0,
-            number: self.made, life: self.kept.life)
+    private func failed(_ refusal: Attempts.Refusal, _ attempts: inout Attempts) async throws {
+        let wanted: Attempts.Wanted =
+            self.isLost || Task.isCancelled ? .not : self.board.isStopping ? .ending : .still
+        switch attempts.failed(refusal, wanted: wanted) {
+        case .again(let nanos, let reason):
+            self.board.waits(self.shard, reason)
+            let clock = self.settings.clock
+            try? await clock.sleep(until: clock.monotonicNanos + nanos)
+        case .ends(let end, let leaves):
+            if let leaves { self.board.count { $0.unfinished[self.shard] = leaves } }
+            throw end
+        }
     }
 }

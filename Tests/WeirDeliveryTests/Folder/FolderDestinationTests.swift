@@ -141,14 +141,67 @@ import WeirModel
     @Test func `Two applications do not deliver one stream into one folder`() throws {
         try self.withFolder { _, folder in
             let (stream, other) = (try StreamName("s"), try StreamName("t"))
-            try folder.claim(stream, by: try ApplicationName("one"))
-            try folder.claim(stream, by: try ApplicationName("one"))
-            try folder.claim(other, by: try ApplicationName("two"))
+            try folder.claim(stream, .application(try ApplicationName("one")))
+            try folder.claim(stream, .application(try ApplicationName("one")))
+            try folder.claim(other, .application(try ApplicationName("two")))
             #expect {
-                try folder.claim(stream, by: try ApplicationName("two"))
+                try folder.claim(stream, .application(try ApplicationName("two")))
             } throws: {
                 "\($0)".contains("--app one")
             }
+        }
+    }
+
+    @Test func `All who deliver a stream into a folder agree on manifests, and a backfill is alone`() throws {
+        let (stream, one) = (try StreamName("s"), try ApplicationName("one"))
+        let claims: [FolderClaim] = [
+            .application(one), .application(one, manifests: 5), .application(try ApplicationName("two")),
+            .application(try ApplicationName("two"), manifests: 5), .backfill("--size 1"), .backfill("--size 2"),
+        ]
+        for (position, first) in claims.enumerated() {
+            for (other, second) in claims.enumerated() {
+                try self.withFolder { _, folder in
+                    let claimed = try folder.claim(stream, first)
+                    #expect(claimed == first)
+                    if position == other {
+                        let joined = try folder.claim(stream, second)
+                        #expect(joined == first)
+                    } else {
+                        #expect(throws: DestinationError.self) { try folder.claim(stream, second) }
+                    }
+                }
+            }
+        }
+        try self.withFolder { _, folder in
+            try folder.claim(stream, .application(one, manifests: 5))
+            let joined = try folder.claim(stream, .application(one, manifests: 7))
+            #expect(joined == .application(one, manifests: 5))
+            let lock = try folder.lock(stream)
+            let beside = try folder.lock(stream)
+            let other = try folder.lock(try StreamName("t"))
+            #expect(lock != nil && beside == nil && other != nil)
+            lock?.release()
+            let next = try folder.lock(stream)
+            #expect(next != nil)
+        }
+    }
+
+    @Test func `Notes are kept, found by their beginning, and forgotten; names are found behind a prefix`() throws {
+        try self.withFolder { root, folder in
+            #expect(try folder.notes("7.a-").isEmpty && folder.note("7.a-x") == nil)
+            try folder.keep("7.a-x", [1, 2])
+            try folder.keep("7.a-x", [3])
+            try folder.keep("8.a-x", [4])
+            #expect(try folder.notes("7.a-") == ["7.a-x"] && folder.note("7.a-x") == [3])
+            try folder.forget("7.a-x")
+            try folder.forget("7.a-x")
+            #expect(try folder.notes("7.a-").isEmpty && folder.notes("8.a-") == ["8.a-x"])
+            let stored = try self.write(Array("abc".utf8), "u1", folder)
+            _ = try folder.publish("u1", as: "a/b-s-1")
+            #expect(try folder.names(behind: "a/b-") == ["s-1"] && folder.names(behind: "a/c").isEmpty)
+            #expect(try folder.names(behind: "no/") == [] && folder.read("a/b-s-1") == Array("abc".utf8))
+            #expect(try folder.measure("a/b-s-1") == stored && folder.measure("a/no") == nil)
+            #expect(try folder.read("no/a") == nil)
         }
     }
 }

@@ -26,7 +26,8 @@ import WeirTestKit
         let files = (0..<random.below(4)).map { _ in
             IntendedFile(
                 partition: text(), path: text(), unfinished: text(), bytes: random.next(),
-                checksum: UInt32(random.below(1 << 32)), first: number(), last: number(), records: random.next())
+                checksum: UInt32(random.below(1 << 32)), first: number(), last: number(), records: random.next(),
+                ends: random.pick([0, 0, 1_790_726_400_000, .max]))
         }
         return DeliveryState(
             life: random.next(), patterns: patterns, delivered: delivered,
@@ -62,11 +63,11 @@ import WeirTestKit
             }
         }
         var other = try Self.state(&random).encode()
-        other[0] = 3
+        other[0] = 4
         #expect {
             try DeliveryState.decode(other)
         } throws: {
-            "\($0)".contains("format 3")
+            "\($0)".contains("format 4")
         }
         for _ in 0..<5000 {
             let garbage = (0..<random.within(1...200)).map { _ in UInt8(random.below(256)) }
@@ -82,7 +83,7 @@ import WeirTestKit
         let long = String(repeating: "p", count: 255)
         let file = IntendedFile(
             partition: folder, path: folder + long, unfinished: long, bytes: .max, checksum: .max, first: number,
-            last: number, records: .max)
+            last: number, records: .max, ends: .max)
         func pattern(_ character: Character) throws -> PrefixPattern {
             let part = "!{timestamp:yyyy'\(String(repeating: character, count: 20))'}/"
             let text = String(repeating: part, count: 20)

@@ -15,6 +15,8 @@ final class ForgetfulFolder: Sendable {
     }
 
     struct State {
+        /// They survive a power cut at once.
+        var notes: [String: [UInt8]] = [:]
         var contents: [Content] = []
         var now = Names()
         /// As they survive a power cut.
@@ -117,6 +119,43 @@ struct ForgetfulDestination: Destination {
     func exists(_ path: String) throws(DestinationError) -> Bool {
         try self.step()
         return self.folder.with { $0.now.finals[path] != nil }
+    }
+
+    func names(behind prefix: String) throws(DestinationError) -> [String] {
+        try self.step()
+        return self.folder.with { state in
+            state.now.finals.keys.filter { $0.hasPrefix(prefix) }.map { String($0.dropFirst(prefix.count)) }
+                .filter { !$0.contains("/") }.sorted()
+        }
+    }
+
+    func read(_ path: String) throws(DestinationError) -> [UInt8]? {
+        try self.step()
+        return self.folder.with { state in state.now.finals[path].map { state.contents[$0].bytes } }
+    }
+
+    func measure(_ path: String) throws(DestinationError) -> Stored? {
+        try self.read(path).map { Stored(bytes: UInt64($0.count), checksum: ForgetfulFile.checksum($0)) }
+    }
+
+    func keep(_ note: String, _ bytes: [UInt8]) throws(DestinationError) {
+        try self.step()
+        self.folder.with { $0.notes[note] = bytes }
+    }
+
+    func notes(_ prefix: String) throws(DestinationError) -> [String] {
+        try self.step()
+        return self.folder.with { $0.notes.keys.filter { $0.hasPrefix(prefix) }.sorted() }
+    }
+
+    func note(_ name: String) throws(DestinationError) -> [UInt8]? {
+        try self.step()
+        return self.folder.with { $0.notes[name] }
+    }
+
+    func forget(_ note: String) throws(DestinationError) {
+        try self.step()
+        self.folder.with { $0.notes[note] = nil }
     }
 
     func settle(_ paths: [String]) throws(DestinationError) {

@@ -14,7 +14,10 @@ enum Samples {
     /// One whose data is its index.
     static func record(_ index: UInt64, arrivalMillis: Int64) -> Record {
         Record(
-            sequenceNumber: Self.number(index), partitionKey: "k", explicitHashKey: nil,
+            sequenceNumber: SequenceNumber(
+                shardCreationSecond: 1000, shard: Self.shard, index: index,
+                arrivalSecond: UInt64(arrivalMillis / 1000)),
+            partitionKey: "k", explicitHashKey: nil,
             data: Array("\(index)".utf8), approximateArrivalMillis: arrivalMillis)
     }
 }

@@ -187,7 +187,7 @@ import WeirModel
     static let commands = [
         ["serve"], ["stream", "create"], ["stream", "list"], ["stream", "describe"], ["stream", "update"],
         ["stream", "trim"], ["stream", "delete"], ["shard", "list"], ["shard", "split"], ["shard", "merge"],
-        ["shard", "rescale"], ["put"], ["get"], ["tail"], ["consume"], ["deliver", "run"],
+        ["shard", "rescale"], ["put"], ["get"], ["tail"], ["consume"], ["deliver", "run"], ["deliver", "replay"],
         ["lease", "list"], ["lease", "reset"], ["lease", "delete"],
         ["consumer", "register"], ["consumer", "list"], ["consumer", "deregister"], ["bench", "produce"],
         ["bench", "consume"], ["bench", "checkpoint"],

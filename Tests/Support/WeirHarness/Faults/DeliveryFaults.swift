@@ -200,7 +200,7 @@ enum DeliveryFaults {
         for file in folder.files {
             let parts = file.path.split(separator: "/").dropLast()
             let key = parts.first == "errors" ? "errors" : parts.joined(separator: "/")
-            found[key, default: []] += file.lines
+            found[key, default: []] += key == "errors" ? try file.lines.map(Self.rawLine) : file.lines
         }
         for (name, lines) in expected where found[name]?.sorted() != lines.sorted() {
             throw HarnessError("\(name) has \(found[name]?.count ?? 0) lines, not \(lines.count)")
@@ -217,6 +217,18 @@ enum DeliveryFaults {
         // Each of two shards has a file for each folder at most: nothing late ended another's file.
         try require(folder.files.count <= 2 * found.count, "\(folder.files.count) files for \(found.count) folders")
         return "\(late) late lines, \(folder.files.count) files in \(found.count) folders"
+    }
+
+    /// What an error file says of a record, in the form of Firehose.
+    private static func rawLine(_ line: String) throws -> String {
+        let object = try JSON(parsing: line)
+        let isWhole =
+            object["errorCode"]?.string == "DynamicPartitioning.MetadataExtractionFailed"
+            && object["errorMessage"]?.string?.contains(".status") == true && object["attemptsMade"]?.integer == 1
+        guard isWhole, let raw = object["rawData"]?.string.flatMap({ Data(base64Encoded: $0) }) else {
+            throw HarnessError("an error file has \(line)")
+        }
+        return String(decoding: raw, as: UTF8.self)
     }
 
     private static func day(_ second: Int64) -> String {
