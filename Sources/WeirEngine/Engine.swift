@@ -35,16 +35,19 @@ package struct EngineLimits: Sendable {
     package var readsPerCallerMax: Int
     /// Subscriptions of one caller.
     package var subscriptionsPerCallerMax: Int
+    /// Leases that one stay under the log's lock looks at, as a rule: about a millisecond.
+    package var leasesInOneStay: Int
 
     package init(
         readMemoryBytesMax: Int, heldMemoryBytesMax: Int, waitersMax: Int, readsPerCallerMax: Int,
-        subscriptionsPerCallerMax: Int
+        subscriptionsPerCallerMax: Int, leasesInOneStay: Int = Applications.leasesInOneStay
     ) {
         self.readMemoryBytesMax = readMemoryBytesMax
         self.heldMemoryBytesMax = heldMemoryBytesMax
         self.waitersMax = waitersMax
         self.readsPerCallerMax = readsPerCallerMax
         self.subscriptionsPerCallerMax = subscriptionsPerCallerMax
+        self.leasesInOneStay = leasesInOneStay
     }
 }
 
@@ -73,7 +76,7 @@ package final class Engine: Sendable {
         self.limits = limits
         self.readMemory = MemoryBudget(bytesMax: limits.readMemoryBytesMax)
         self.heldMemory = MemoryBudget(bytesMax: limits.heldMemoryBytesMax)
-        self.applications = Applications(log, clock)
+        self.applications = Applications(log, clock, leasesInOneStay: limits.leasesInOneStay)
     }
 
     /// The lanes that are told what concerns all of them.

@@ -26,14 +26,22 @@ package final class Applications: Sendable {
         }
     }
 
-    private let state = Mutex(State())
+    private let state: Mutex<State>
     private let log: any EngineLog
     private let clock: any Clock
+    private let slice: Int
 
-    init(_ log: any EngineLog, _ clock: any Clock) {
+    package static let leasesInOneStay = State.sliceStandard
+
+    init(_ log: any EngineLog, _ clock: any Clock, leasesInOneStay: Int) {
         self.log = log
         self.clock = clock
+        self.slice = leasesInOneStay
+        self.state = Mutex(State(slice: leasesInOneStay))
     }
+
+    /// The workers of an application as they are now; `nil` without any. For those who judge what is decided.
+    package func group(of application: ApplicationRef) -> Group? { self.state.withLock { $0.groups[application] } }
 
     /// Does something with the groups and the log, both locked; afterwards those whom it concerns are told.
     func with<Result: Sendable>(_ body: (inout State, LogCore, Moment) -> Result) -> Result {
@@ -56,7 +64,10 @@ package final class Applications: Sendable {
             }
             return (result, state.takeWakes(), state.hasMore)
         }
-        for waiting in wakes { waiting.lane.run { $0.wake(waiting.caller, waiting.number) } }
+        // They come in no order; what is played again from a seed needs one.
+        for waiting in wakes.sorted(by: { ($0.caller, $0.number) < ($1.caller, $1.number) }) {
+            waiting.lane.run { $0.wake(waiting.caller, waiting.number) }
+        }
         return (result, hasMore)
     }
 
@@ -77,7 +88,7 @@ package final class Applications: Sendable {
         var draft = begun
         let stream = begun.application.stream
         while true {
-            let asked = draft.asks(atMost: State.sliceStandard)
+            let asked = draft.asks(atMost: self.slice)
             if asked.isEmpty { break }
             draft.learn(self.log.withLog { $0.nextIndexes(of: asked, in: stream) })
         }

@@ -174,7 +174,7 @@ extension Lane {
 
     /// The caller is gone.
     package func endAllReads(of caller: LaneCaller) {
-        for task in Array(caller.reads.values) { self.end(task) }
+        for task in caller.reads.values.sorted(by: { $0.id < $1.id }) { self.end(task) }
         for id in caller.lookups where self.lookups.removeValue(forKey: id) != nil { caller.deferred -= 1 }
         caller.lookups.removeAll()
     }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Engines that break a rule of the log on purpose, made by changing what the driver does or what the disk holds: the
-/// product has no such switch. The auditors must catch every one.
+/// Nodes that break a rule on purpose, made by changing what the driver does around the engine or what the disk holds:
+/// the product has no such switch. The auditors must catch every one.
 package enum Breakage: String, CaseIterable, Sendable {
+    // MARK: The log and its disk
     /// Puts are acknowledged when their commit is sealed.
     case acknowledgesBeforeWriting
     /// Syncs and direct writes say success before anything is on the disk.
@@ -33,4 +34,64 @@ package enum Breakage: String, CaseIterable, Sendable {
     case neverDeletes
     /// A size cap takes the newest full segment of a stream too, as soon as it is beyond the cap with it.
     case capsTakeWhatFillsThem
+
+    // MARK: Producers and readers
+    /// Rates are counted by a clock that runs four times as fast.
+    case admitsTooMuch
+    /// An admission forgets what it refused: an ordered put passes a refused one.
+    case forgetsRefusals
+    /// A long poll hears nothing of what becomes durable.
+    case neverWakesPolls
+    /// A long poll is not answered at its deadline.
+    case forgetsDeadlines
+    /// An answer is given before its mark is reached.
+    case answersTooEarly
+    /// What a failed write has lost is answered as if it were stored.
+    case answersWhatIsLost
+    /// Memory for records is not given back when they have left.
+    case leaksReadMemory
+    /// A caller goes, and what waits for it stays.
+    case leaksWaiters
+    /// A put that has an answer gets a second one.
+    case answersTwice
+    /// A put gets no answer.
+    case forgetsAnswers
+
+    // MARK: Workers
+    /// A checkpoint is taken from anybody, whatever counter it shows.
+    case checkpointsWithoutCounter
+    /// A child is assigned while its parents are being processed.
+    case childrenBeforeParents
+    /// A child is assigned when its parents are finished, whatever is left to do of the shards that they came of.
+    case childrenBeforeGrandparents
+    /// What was decided is told before it is durable.
+    case answersBeforeDurable
+    /// Workers expire by silence that the server's own pause is to blame for.
+    case expiresInPauses
+    /// The owners that the table names are not expected back when the server starts.
+    case expiresAtRestart
+    /// The counter does not rise when a lease goes to another worker.
+    case keepsCounter
+    /// A lease goes to its next holder without its checkpoint.
+    case forgetsCheckpoints
+    /// A lease goes to its next holder from the newest record on.
+    case beginsAtTip
+    /// Silent workers keep their leases for ever.
+    case neverExpires
+    /// Records are given to whoever asks, whatever lease the reader quotes.
+    case readsWithoutFence
+
+    /// Whose histories catch it.
+    package var mix: Mix {
+        switch self {
+        case .admitsTooMuch, .forgetsRefusals, .neverWakesPolls, .forgetsDeadlines, .answersTooEarly,
+            .answersWhatIsLost, .leaksReadMemory, .leaksWaiters, .answersTwice, .forgetsAnswers:
+            .load
+        case .checkpointsWithoutCounter, .childrenBeforeParents, .childrenBeforeGrandparents, .answersBeforeDurable,
+            .expiresInPauses, .expiresAtRestart, .keepsCounter, .forgetsCheckpoints, .beginsAtTip, .neverExpires,
+            .readsWithoutFence:
+            .workers
+        default: .disk
+        }
+    }
 }

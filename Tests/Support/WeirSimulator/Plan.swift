@@ -1,134 +1,97 @@
 // SPDX-License-Identifier: Apache-2.0
-import WeirCatalog
-import WeirLog
-import WeirStorage
+import WeirEngine
 import WeirTestKit
 
-/// What a run is like, drawn from its seed: the disk's nature, sizes, and how often things go wrong.
-struct Plan: CustomStringConvertible {
-    let direct: Bool
-    let ignoresAdvice: Bool
-    private(set) var configuration: StorageConfiguration
-    private(set) var capacity: Int
-    /// One crash in so many operations that change the disk; 0 is none.
-    private(set) var crashEvery: Int
-    /// One failed write or sync in so many operations; 0 is none.
-    private(set) var failEvery: Int
-    private(set) var clockJumps: Bool
-    /// The system says that its clock follows a time server, also when it lies.
-    let isSynchronized: Bool
-    /// The clock may be wrong, by any amount, when a process starts.
-    private(set) var clockJumpsAtStarts: Bool
-    private(set) var fillsDisk: Bool
-    /// Bytes of a record's data, at most.
-    private(set) var recordBytesMax: Int
-    private(set) var recordsMax: Int
-    private(set) var keys: Int
-    /// Commits are small, so that all their borders are near, and sizes are drawn around them.
-    private(set) var hasNearBorders = false
-    /// Clients change leases, too.
-    private(set) var hasLeases = false
-    private(set) var extras: Set<Extra> = []
+/// Who acts in a history. Each mix looks deep into one part of the node; `all` looks for what they do to each other.
+package enum Mix: String, CaseIterable, Sendable {
+    /// A drill: clients and operators of many streams, and a disk and clocks that do everything a disk and clocks do.
+    case disk
+    /// Producers that keep the order of their keys, long polls and subscriptions.
+    case load
+    /// Workers that share the shards of a stream.
+    case workers
+    /// All of them in one history.
+    case all
 
-    enum Extra {
-        case caps
-        case facts
-    }
-
-    /// All streams have size caps, which are reached.
-    var hasCaps: Bool { self.extras.contains(.caps) }
-    /// Streams, consumers and applications carry attributes, and streams change their profile.
-    var hasFacts: Bool { self.extras.contains(.facts) }
-
-    init(_ random: inout SplitMix64) {
-        self.direct = random.chance(1, of: 2)
-        self.ignoresAdvice = !self.direct && random.chance(1, of: 4)
-        var configuration = StorageConfiguration(folder: "(simulated)")
-        configuration.segmentBytesMin = random.pick([64 << 10, 64 << 10, 128 << 10])
-        configuration.segmentBytesMax = random.pick([64 << 10, 64 << 10, 256 << 10])
-        configuration.tailBytes = random.pick([8 << 10, 64 << 10, 4 << 20])
-        configuration.indexBytesMax = random.pick([0, 2000, 1 << 20])
-        configuration.pendingBytesMax = random.pick([256 << 10, 16 << 20])
-        configuration.logBytesMax = random.pick([4 << 20, 1 << 30, 1 << 30])
-        configuration.freeBytesFloor = 2 << 20
-        configuration.bounds = Catalog.Bounds(streamsMax: 4, openShardsMax: 40)
-        self.configuration = configuration
-        self.capacity = random.pick([16 << 20, 1 << 30])
-        self.crashEvery = random.pick([0, 40, 150, 150])
-        self.failEvery = random.pick([0, 0, 60, 200])
-        self.clockJumps = random.chance(1, of: 6)
-        self.fillsDisk = random.chance(1, of: 6)
-        self.recordBytesMax = random.pick([60, 400, 3000, 20_000])
-        self.recordsMax = random.pick([1, 5, 20])
-        self.keys = random.pick([3, 20])
-        // Drawn last, and only where it matters: the other histories of a seed stay what they were.
-        self.isSynchronized = self.clockJumps && random.chance(1, of: 2)
-        self.clockJumpsAtStarts = self.clockJumps
-    }
-
-    /// In some histories commits are small. Drawn from a seed of its own, so that the others stay what they were.
-    mutating func drawBorders(_ seed: UInt64) {
-        var random = SplitMix64(seed: seed ^ 0x5e_edb0_4e87)
-        switch random.below(8) {
-        case 0...1: self.hasNearBorders = true
-        case 2: self.hasLeases = true
-        default: return
+    /// As often as each is worth its time.
+    package init(seed: UInt64) {
+        var random = SplitMix64(seed: seed ^ 0x0a11_0f7e)
+        switch random.below(20) {
+        case 0...9: self = .disk
+        case 10...11: self = .load
+        case 12...17: self = .workers
+        default: self = .all
         }
-        guard self.hasNearBorders else { return }
-        self.hasLeases = true
-        self.configuration.commitBounds = CommitBounds(
-            closeBytes: random.pick([600, 4096, 4100, 9000, 20_000]),
-            waitingBytes: random.pick([0, 64, 300, 2000, 8192]), bufferBytes: random.pick([4096, 8192, 16_384]))
     }
 
-    /// In one of eight histories all streams have size caps, and records are large enough to reach them. From a seed of
-    /// its own as well, which leaves the histories that tests name what they were.
-    mutating func drawCaps(_ seed: UInt64) {
-        var random = SplitMix64(seed: seed ^ 0xcac0)
-        guard random.below(8) == 0 else { return }
-        self.extras.insert(.caps)
-        self.recordBytesMax = random.pick([20_000, 60_000])
-        self.recordsMax = random.pick([5, 20])
-        self.configuration.segmentBytesMax = random.pick([64 << 10, 512 << 10, 2 << 20])
+    var hasLoad: Bool { self == .load || self == .all }
+}
+
+/// What a history is like, drawn from its seed.
+struct Plan: CustomStringConvertible {
+    let mix: Mix
+    let node: NodePlan
+    let load: LoadPlan
+    let workers: WorkersPlan?
+    let drill: DrillPlan?
+    let shards: Int
+
+    init(_ random: inout SplitMix64, seed: UInt64, mix: Mix, steps: Int) {
+        self.mix = mix
+        self.load = LoadPlan(&random, isLong: mix == .all)
+        self.shards = random.within(1...4)
+        switch mix {
+        case .disk: self.node = NodePlan(seed: seed)
+        default: self.node = NodePlan(&random).calm(&random, seed: seed)
+        }
+        switch mix {
+        case .disk, .load: self.workers = nil
+        // Producers and readers beside them make many events a second.
+        case .all: self.workers = WorkersPlan(&random, sessions: [2_000, 5_000])
+        case .workers: self.workers = WorkersPlan(&random, sessions: [2_000, 5_000, 5_000, 20_000, 60_000])
+        }
+        switch mix {
+        case .disk: self.drill = DrillPlan(isAlone: true, steps: steps, pace: 1)
+        case .all: self.drill = DrillPlan(isAlone: false, steps: .max, pace: UInt64(random.within(10...100)))
+        case .load, .workers: self.drill = nil
+        }
     }
 
-    /// In one of six histories; from a seed of its own, as the others.
-    mutating func drawFacts(_ seed: UInt64) {
-        var random = SplitMix64(seed: seed ^ 0xfac7_06fd)
-        if random.below(6) == 0 { self.extras.insert(.facts) }
+    /// The drill plays the threads too, step by step, so that all of them are at all points.
+    var isStepwise: Bool { self.drill?.isAlone ?? false }
+    /// How often the node looks at what is due: as often as the product, or a bit less where nothing is that fast.
+    var tick: UInt64 { self.workers?.tick ?? 50 }
+    /// Milliseconds with trouble; `nil`: the drill says when it is over.
+    var trouble: UInt64? { self.isStepwise ? nil : self.workers?.trouble ?? self.load.trouble }
+    /// Within so many milliseconds everything must be done when nothing goes wrong any more.
+    var patience: UInt64 { 180_000 + 6 * (self.workers?.session ?? 0) }
+    /// How long the node is away when it has stopped.
+    var downMillis: ClosedRange<UInt64> {
+        self.isStepwise ? 0...0 : 20...(self.workers.map { 2 * $0.session } ?? 300)
     }
 
-    /// For histories of consumers: nothing expires and the disk does not fill, so that all records must be processed.
-    func forConsumers(_ random: inout SplitMix64) -> Plan {
-        var plan = self
-        plan.configuration.logBytesMax = 1 << 30
-        plan.configuration.pendingBytesMax = 16 << 20
-        plan.capacity = 1 << 30
-        plan.fillsDisk = false
-        // What a clock hides from a worker is not processed.
-        plan.clockJumpsAtStarts = false
-        plan.crashEvery = random.pick([0, 0, 300, 1000])
-        plan.failEvery = random.pick([0, 0, 400, 1000])
-        plan.recordBytesMax = random.pick([20, 60, 400])
-        plan.recordsMax = random.pick([1, 5])
-        plan.keys = random.pick([3, 8])
-        return plan
-    }
-
-    private var clockText: String {
-        guard self.clockJumps else { return "" }
-        return ", the clock jumps" + (self.isSynchronized ? " and is called synchronized" : "")
+    var engineLimits: EngineLimits {
+        EngineLimits(
+            readMemoryBytesMax: self.load.readMemoryBytes, heldMemoryBytesMax: 1 << 20, waitersMax: 1000,
+            readsPerCallerMax: 100, subscriptionsPerCallerMax: 100,
+            leasesInOneStay: self.workers?.slice ?? 1_024)
     }
 
     var description: String {
-        "\(self.direct ? "direct" : "buffered")\(self.ignoresAdvice ? ", advice ignored" : ""), segments of "
-            + "\(self.configuration.segmentBytesMin >> 10) to \(self.configuration.segmentBytesMax >> 10) KiB, tail "
-            + "\(self.configuration.tailBytes >> 10) KiB, index \(self.configuration.indexBytesMax) bytes, "
-            + "a crash every \(self.crashEvery) and a failure every \(self.failEvery) changes of the disk"
-            + "\(self.clockText)\(self.fillsDisk ? ", the disk fills" : ""), records up to "
-            + "\(self.recordBytesMax) bytes, \(self.recordsMax) a put, \(self.keys) keys"
-            + "\(self.hasCaps ? ", size caps" : "")\(self.hasLeases ? ", leases" : "")"
-            + "\(self.hasFacts ? ", attributes" : "")"
-            + "\(self.hasNearBorders ? ", \(self.configuration.commitBounds)" : "")"
+        "\(self.mix): \(self.shards) shards; \(self.load)\(self.workers.map { "; \($0)" } ?? "")"
+            + "\(self.drill.map { "; \($0)" } ?? ""); \(self.node)"
+    }
+}
+
+/// What the drill is like.
+struct DrillPlan: CustomStringConvertible {
+    /// Nobody else acts: it makes time jump, and plays the threads.
+    let isAlone: Bool
+    let steps: Int
+    /// Milliseconds between two steps, at most.
+    let pace: UInt64
+
+    var description: String {
+        self.isAlone ? "a drill of \(self.steps) steps" : "a drill with a step in \(self.pace) ms"
     }
 }

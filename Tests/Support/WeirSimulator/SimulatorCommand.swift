@@ -4,40 +4,52 @@ import WeirTestKit
 /// `weir-sim`: plays seeds and says what happened.
 package enum SimulatorCommand {
     private static let usage = """
-        weir-sim [--seed N] [--seeds FROM..TO] [--steps N] [--trace | --brief] [--broken NAME]
-        weir-sim --engine [--seed N] [--seeds FROM..TO] [--trace | --brief] [--broken NAME]
-        weir-sim --consumers [--seed N] [--seeds FROM..TO] [--trace | --brief] [--broken NAME]
+        weir-sim [--seed N | --seeds FROM..TO] [--mix MIX] [--steps N] [--trace | --brief] [--broken NAME]
 
-        Plays histories of clients, a node and its disk, each from one seed, and judges them. With --engine: histories
-        of producers, long polls and subscriptions on the lanes of an engine. With --consumers:
-        histories of workers that share the shards of a stream, while workers, the server and its disk fail.
+        Plays histories of a node with its disk and its clocks, and of those who use and trouble it, each from one seed,
+        and judges them.
           --seed N          plays this seed (default 1)
           --seeds FROM..TO  plays these seeds, both included
-          --steps N         steps of each history (default 600); those of consumers last as long as they must
+          --mix MIX         who acts; without it each seed decides
+                            disk     a drill of the log, on a disk and with clocks that do everything these do
+                            load     producers that keep the order of their keys, long polls and subscriptions
+                            workers  workers that share the shards of a stream
+                            all      all of them in one history
+          --steps N         steps of a drill that acts alone (default 150); other histories last as long as they must
           --trace           prints what happens, a line an event
           --brief           prints of a history that breaks a rule its seed and the rule, without its last events
-          --broken NAME     plays an engine that is broken on purpose:
-                            \(Breakage.allCases.map(\.rawValue).joined(separator: ", "));
-                            with --engine
-                            \(EngineBreakage.allCases.map(\.rawValue).joined(separator: ", "));
-                            with --consumers
-                            \(ConsumerBreakage.allCases.map(\.rawValue).joined(separator: ", "))
+          --broken NAME     plays a node that is broken on purpose; without --mix, where that is found soonest:
+        \(Self.breakages)
+
+        Examples:
+          weir-sim --seeds 1..1000                 a thousand histories of all kinds
+          weir-sim --seed 42 --mix all --trace     what happens in one
+          weir-sim --seeds 1..100 --broken answersTooEarly
 
         Exit 0: no rule was broken. Exit 1: one was; its seed and trace are printed. Exit 2: wrong usage.
         """
 
+    private static var breakages: String {
+        Mix.allCases.compactMap { mix in
+            let names = Breakage.allCases.filter { $0.mix == mix }.map(\.rawValue)
+            guard !names.isEmpty else { return nil }
+            return names.map { "                    \(mix.rawValue): \($0)" }.joined(separator: "\n")
+        }.joined(separator: "\n")
+    }
+
     private struct Order {
         var seeds: ClosedRange<UInt64> = 1...1
-        var steps = 600
+        var mix: Mix?
+        var steps = 150
         var traces = false
         var isBrief = false
-        var broken: String?
-        var plays = Kind.node
+        var breakage: Breakage?
 
-        enum Kind {
-            case node
-            case engine
-            case consumers
+        func play(_ seed: UInt64, traces: Bool) -> Simulation.Outcome {
+            Simulation(
+                seed: seed, mix: self.mix ?? self.breakage?.mix, steps: self.steps, traces: traces,
+                breakage: self.breakage
+            ).run()
         }
     }
 
@@ -49,61 +61,30 @@ package enum SimulatorCommand {
             switch word {
             case "--trace": order.traces = true
             case "--brief": order.isBrief = true
-            case "--consumers": order.plays = .consumers
-            case "--engine": order.plays = .engine
             case "--seed":
                 guard let seed = rest.popFirst().flatMap({ UInt64($0) }) else { return Self.misused(word) }
                 order.seeds = seed...seed
             case "--seeds":
                 guard let range = rest.popFirst().flatMap(Self.range) else { return Self.misused(word) }
                 order.seeds = range
+            case "--mix":
+                guard let mix = rest.popFirst().flatMap({ Mix(rawValue: $0) }) else { return Self.misused(word) }
+                order.mix = mix
             case "--steps":
                 guard let count = rest.popFirst().flatMap({ Int($0) }), count > 0 else { return Self.misused(word) }
                 order.steps = count
             case "--broken":
-                guard let name = rest.popFirst() else { return Self.misused(word) }
-                order.broken = name
+                guard let breakage = rest.popFirst().flatMap({ Breakage(rawValue: $0) }) else {
+                    return Self.misused(word)
+                }
+                order.breakage = breakage
             case "--help", "-h":
                 print(Self.usage)
                 return 0
             default: return Self.misused(word)
             }
         }
-        return switch order.plays {
-        case .node: Self.playNode(order)
-        case .engine: Self.playEngine(order)
-        case .consumers: Self.playConsumers(order)
-        }
-    }
-
-    private static func playEngine(_ order: Order) -> Int32 {
-        let breakage = order.broken.flatMap { EngineBreakage(rawValue: $0) }
-        guard (breakage == nil) == (order.broken == nil) else { return Self.misused("--broken") }
-        var total = EngineTally()
-        return Self.play(order, total: { "\(total)" }) { seed, traces in
-            let outcome = EngineSimulation(seed: seed, traces: traces, breakage: breakage).run()
-            return Played(violation: outcome.violation, trace: outcome.trace) { total += outcome.tally }
-        }
-    }
-
-    private static func playNode(_ order: Order) -> Int32 {
-        let breakage = order.broken.flatMap { Breakage(rawValue: $0) }
-        guard (breakage == nil) == (order.broken == nil) else { return Self.misused("--broken") }
-        var total = Tally()
-        return Self.play(order, total: { "\(total)" }) { seed, traces in
-            let outcome = Simulation(seed: seed, steps: order.steps, traces: traces, breakage: breakage).run()
-            return Played(violation: outcome.violation, trace: outcome.trace) { total += outcome.tally }
-        }
-    }
-
-    private static func playConsumers(_ order: Order) -> Int32 {
-        let breakage = order.broken.flatMap { ConsumerBreakage(rawValue: $0) }
-        guard (breakage == nil) == (order.broken == nil) else { return Self.misused("--broken") }
-        var total = ConsumerTally()
-        return Self.play(order, total: { "\(total)" }) { seed, traces in
-            let outcome = ConsumerSimulation(seed: seed, traces: traces, breakage: breakage).run()
-            return Played(violation: outcome.violation, trace: outcome.trace) { total += outcome.tally }
-        }
+        return Self.play(order)
     }
 
     private static func range(_ text: String) -> ClosedRange<UInt64>? {
@@ -117,27 +98,21 @@ package enum SimulatorCommand {
         return 2
     }
 
-    private struct Played {
-        let violation: Violation?
-        let trace: [String]
-        let count: () -> Void
-    }
-
-    private static func play(
-        _ order: Order, total: () -> String, _ one: (_ seed: UInt64, _ traces: Bool) -> Played
-    ) -> Int32 {
+    private static func play(_ order: Order) -> Int32 {
+        var total = Tally()
         var violations = 0
         for seed in order.seeds {
-            let played = one(seed, order.traces)
-            played.count()
-            if order.traces { played.trace.forEach { print($0) } }
-            guard let violation = played.violation else { continue }
+            let outcome = order.play(seed, traces: order.traces)
+            total += outcome.tally
+            if order.traces { outcome.trace.forEach { print($0) } }
+            guard let violation = outcome.violation else { continue }
             violations += 1
-            if !order.traces, !order.isBrief { one(seed, true).trace.suffix(60).forEach { print($0) } }
+            if !order.traces, !order.isBrief { order.play(seed, traces: true).trace.suffix(60).forEach { print($0) } }
             print("seed \(seed): \(violation)")
             if violations >= 5 { break }
         }
-        print("seeds \(order.seeds.lowerBound) to \(order.seeds.upperBound): \(total())")
+        if !order.isBrief { print(total.details) }
+        print("seeds \(order.seeds.lowerBound) to \(order.seeds.upperBound): \(total)")
         print(violations == 0 ? "no rule was broken" : "\(violations) seeds broke a rule")
         return violations == 0 ? 0 : 1
     }
