@@ -84,7 +84,7 @@ package struct PutBatch: ~Copyable {
     /// Enough to be committed: more would only keep the first ones waiting.
     package var isFull: Bool { self.scratch.count >= 4096 || self.requests.count >= 1024 }
 
-    /// A put that its groups make up, one by one.
+    /// A put that its groups make up, one by one. Plain bytes: it is read and written for each put.
     struct Incoming {
         let correlation: UInt64
         let creditBytes: Int?
@@ -97,8 +97,8 @@ package struct PutBatch: ~Copyable {
         var totals = RecordTotals()
         /// Records of the groups so far.
         var before = 0
-        /// Why it is refused whole.
-        var error: WeirError?
+        /// The position in `failures` of what refuses it whole; -1 when nothing does.
+        var failure = -1
     }
 
     /// A put begins: `recordCount` records that its groups claim to hold. `add` gives them, `endPut` ends it.
@@ -113,8 +113,10 @@ package struct PutBatch: ~Copyable {
             recordCount: recordCount, firstPart: self.parts.count, firstRecord: self.scratch.count,
             firstKey: self.scratch.keyCount)
         if recordCount > Limits.putRecordsMax {
-            incoming.error = WeirError(
-                .invalidArgument, "a put of \(recordCount) records is not allowed: 1 to \(Limits.putRecordsMax)")
+            incoming.failure = self.failures.count
+            self.failures.append(
+                WeirError(
+                    .invalidArgument, "a put of \(recordCount) records is not allowed: 1 to \(Limits.putRecordsMax)"))
         } else {
             self.scratch.reserve(recordCount)
         }
@@ -123,7 +125,7 @@ package struct PutBatch: ~Copyable {
 
     /// The next group of the put: a batch body for `shard`; `nil`: for whichever shards take its records.
     package mutating func add(_ body: UnsafeRawBufferPointer, for shard: ShardNumber?) {
-        guard var incoming = self.incoming, incoming.error == nil else { return }
+        guard var incoming = self.incoming, incoming.failure < 0 else { return }
         do {
             let part = try self.walk(body, for: shard, before: incoming.before)
             incoming.totals.payload += part.totals.payload
@@ -133,26 +135,29 @@ package struct PutBatch: ~Copyable {
             }
             incoming.before += part.count
         } catch {
-            incoming.error = error
+            incoming.failure = self.failures.count
+            self.failures.append(error)
         }
         self.incoming = incoming
     }
 
     /// All groups of the put are there.
     package mutating func endPut() {
-        guard let incoming = self.incoming else { return }
+        guard var incoming = self.incoming else { return }
         self.incoming = nil
         let payload = incoming.totals.payload
-        var error = incoming.error
-        if error == nil, payload > Limits.putBytesMax {
-            error = WeirError(
-                .invalidArgument,
-                "a put of \(payload) bytes of data and keys is not allowed: at most \(Limits.putBytesMax)")
+        if incoming.failure < 0, payload > Limits.putBytesMax {
+            incoming.failure = self.failures.count
+            self.failures.append(
+                WeirError(
+                    .invalidArgument,
+                    "a put of \(payload) bytes of data and keys is not allowed: at most \(Limits.putBytesMax)"))
         }
-        if let error {
+        if incoming.failure >= 0 {
             self.parts.removeSubrange(incoming.firstPart...)
             self.scratch.cut(toRecords: incoming.firstRecord, keys: incoming.firstKey)
-            return self.refuse(error, correlation: incoming.correlation, creditBytes: incoming.creditBytes)
+            return self.refused(
+                by: incoming.failure, correlation: incoming.correlation, creditBytes: incoming.creditBytes)
         }
         self.requests.append(
             Request(
@@ -165,12 +170,16 @@ package struct PutBatch: ~Copyable {
     /// A put that is refused whole. It takes its turn among the others, because ordered puts behind it must know.
     package mutating func refuse(_ error: WeirError, correlation: UInt64, creditBytes: Int?) {
         self.failures.append(error)
+        self.refused(by: self.failures.count - 1, correlation: correlation, creditBytes: creditBytes)
+    }
+
+    private mutating func refused(by failure: Int, correlation: UInt64, creditBytes: Int?) {
         self.requests.append(
             Request(
                 correlation: correlation, creditBytes: creditBytes,
                 header: PutHeader(stream: StreamID(0), mapVersion: 0), isRoutedByServer: false,
                 firstRecord: self.scratch.count, recordCount: 0, totals: RecordTotals(),
-                parts: self.parts.count..<self.parts.count, failure: self.failures.count - 1))
+                parts: self.parts.count..<self.parts.count, failure: failure))
     }
 
     private mutating func walk(

@@ -192,7 +192,8 @@ extension LogCore {
             throw WeirError(
                 .limitExceeded, "a put of \(bytes) bytes in one commit, which takes \(CommitBounds.requestBytesMax)")
         }
-        let pending = self.commits.pendingBytes
+        // The stored values of `CommitQueue.pendingBytes`: asked for each put.
+        let pending = self.commits.pipeline.pendingBytes + self.commits.open.length
         guard pending + bytes <= self.configuration.pendingBytesMax else {
             throw WeirError(
                 .unavailable, "\(pending) bytes wait for the disk, at most \(self.configuration.pendingBytesMax) may",

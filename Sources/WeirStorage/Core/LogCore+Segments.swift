@@ -43,12 +43,26 @@ extension LogCore {
     }
 
     /// Why `bytes` more in the open commit cannot be promised a place in the log; `nil` when they can.
+    ///
+    /// Asked for each put, so it reads stored values only: a computed one of a value that the log holds copies all of
+    /// that value first.
     func noSpace(for bytes: Int) -> String? {
-        if let refusal = self.commits.pipeline.refusal { return "the disk takes no more (\(refusal)): free some space" }
-        let more = LogFormat.padded(self.commits.open.length + bytes)
-        let reserve = self.reserveBytes
-        let all = self.commits.closedBytes + more + reserve
-        let room = self.active.map { $0.size - $0.plannedEnd } ?? 0
+        if self.commits.pipeline.refusal != nil {
+            return "the disk takes no more (\(self.commits.pipeline.refusal ?? "")): free some space"
+        }
+        let open = self.commits.open
+        let entries = open.entryCount
+        let more = LogFormat.padded(open.length + bytes)
+        let closed = self.commits.pipeline.pendingBytes + self.commits.closed.count * LogFormat.block
+        var (room, shards, planned) = (0, entries, entries)
+        if let active = self.active {
+            room = active.size - active.state.plannedEnd
+            shards += active.state.plannedShards
+            planned += active.state.plannedEntries
+        }
+        let reserve =
+            self.files.budget.segmentBytesMin / 4 + SegmentFooter.diskBytes(shards: shards, entries: planned)
+        let all = closed + more + reserve
         if all <= room { return nil }
         let largest = self.commits.closed.reduce(more) { max($0, LogFormat.padded($1.length)) } + reserve
         return self.files.refusal(of: Backlog(all: all, largest: largest, activeRoom: room)) { self.usedBytes }
