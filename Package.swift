@@ -104,8 +104,8 @@ let package = Package(
         .target(
             name: "WeirCommands",
             dependencies: [
-                "CWeir", "CWeirBuild", "WeirCatalog", "WeirClient", "WeirConsumer", "WeirDelivery", "WeirIO",
-                "WeirJSON", "WeirModel", "WeirProtocol", "WeirServer", "WeirStorage", logging,
+                "CWeir", "CWeirBuild", "WeirCatalog", "WeirClient", "WeirConsumer", "WeirDelivery", "WeirEngine",
+                "WeirIO", "WeirJSON", "WeirModel", "WeirProtocol", "WeirServer", "WeirStorage", logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
                 .product(name: "Yams", package: "Yams"),

@@ -62,6 +62,8 @@ package final class Engine: Sendable {
     /// Answers and requests that wait, of all callers, beyond what each has for itself.
     package let heldMemory: MemoryBudget
     package let applications: Applications
+    /// The deliveries that the node runs by itself.
+    package let deliveries = DeliveryDesk()
     /// Whether puts find no room in the log.
     package let fullLog = Mutex(FullLog())
     let admission = Mutex(AdmissionTable())

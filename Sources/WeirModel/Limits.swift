@@ -69,6 +69,13 @@ public enum Limits {
     public static let attributeValueBytes = 1...20_480
     /// Bytes of attributes of all streams, consumers and applications of a node together.
     public static let attributeBytesOfNodeMax = 8 << 20
+    /// Deliveries that a server runs by itself, and those of one stream; bytes of the configuration of one, and of the
+    /// text that says how it goes; how many one answer lists.
+    public static let deliveriesMax = 64
+    public static let deliveriesPerStream = 16
+    package static let deliveryConfigurationBytes = 2...3_072
+    package static let deliveryStatusBytesMax = 8 << 10
+    package static let deliveriesPerAnswer = 80
     /// Registered consumers of one stream (docs/kinesis-semantics.md, Limits).
     public static let consumersPerStream = 20
     /// A commit closes here; a request is never divided.

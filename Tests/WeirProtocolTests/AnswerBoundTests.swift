@@ -63,6 +63,9 @@ import WeirModel
         try self.check(ListConsumersAnswer(consumers: self.many(consumer, more)), Limits.consumersPerStream) {
             $0.consumers.count
         }
+        try self.check(
+            ListDeliveriesAnswer(after: nil, deliveries: self.many(Samples.delivery, more)), Limits.deliveriesPerAnswer
+        ) { $0.deliveries.count }
         let shards = self.many(ShardNumber(.max), more)
         try self.check(ReshardAnswer(mapVersion: .max, closed: shards, opened: shards), 2 * Limits.openShardsMax) {
             $0.closed.count + $0.opened.count

@@ -46,7 +46,7 @@ import WeirProtocol
         let likeOthers: Set<FrameType> = [
             .describeStreamAnswer, .updateStreamAnswer, .mergeShardsAnswer, .updateShardCountAnswer,
             .deleteStreamAnswer, .unsubscribeAnswer, .handOverAnswer, .leaveGroupAnswer, .deleteApplicationAnswer,
-            .deregisterConsumerAnswer, .saveLeaseStateAnswer,
+            .deregisterConsumerAnswer, .saveLeaseStateAnswer, .setDeliveryAnswer,
         ]
         #expect(Set(FrameType.allCases) == seen.union(likeOthers))
     }

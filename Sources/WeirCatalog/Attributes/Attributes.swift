@@ -14,6 +14,8 @@ package struct Attributes: Hashable, Sendable {
 
     package subscript(_ name: AttributeName) -> String? { self.values[name] }
 
+    package func count(in namespace: String) -> Int { self.values.keys.count { $0.namespace == namespace } }
+
     /// All by name, or those of one namespace.
     package func sorted(in namespace: String? = nil) -> [(name: AttributeName, value: String)] {
         self.values.filter { namespace == nil || $0.key.namespace == namespace }.sorted { $0.key < $1.key }

@@ -30,6 +30,15 @@ package struct ServerAddress: Hashable, Sendable, CustomStringConvertible {
         self.port = Int(port)
     }
 
+    /// Where this machine reaches a server that listens there: on every address means on the loopback one too.
+    package static func reaching(host: String, port: Int) -> ServerAddress {
+        switch host {
+        case "0.0.0.0": ServerAddress(host: "127.0.0.1", port: port)
+        case "::": ServerAddress(host: "::1", port: port)
+        default: ServerAddress(host: host, port: port)
+        }
+    }
+
     private static func refusal(_ text: String, _ lowestPort: Int) -> Failure {
         .usage("'\(text.prefix(80))' is not HOST:PORT with a port from \(lowestPort) to 65535, such as 127.0.0.1:7411")
     }

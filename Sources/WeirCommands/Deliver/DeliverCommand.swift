@@ -9,7 +9,19 @@ struct DeliverCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "deliver",
         abstract: "Deliver a stream into files: well-sized, compressed, and each record exactly once.",
-        subcommands: [DeliverRunCommand.self, DeliverReplayCommand.self])
+        discussion: """
+            'weir deliver run' delivers here, until it is ended. The others are about deliveries that a server runs by \
+            itself, below the folder that 'weir serve --deliver-to FOLDER' names.
+
+            Examples:
+              weir deliver run access --to /data/access
+              weir deliver create access --to access --size 128MiB
+              weir deliver list
+            """,
+        subcommands: [
+            DeliverRunCommand.self, DeliverReplayCommand.self, DeliverCreateCommand.self, DeliverListCommand.self,
+            DeliverDescribeCommand.self, DeliverUpdateCommand.self, DeliverDeleteCommand.self,
+        ])
 }
 
 struct DeliverRunCommand: AsyncParsableCommand {
@@ -51,75 +63,35 @@ struct DeliverRunCommand: AsyncParsableCommand {
             valueName: "position"),
         transform: ReadPosition.parseTo)
     var until: ReadPosition?
-    @Option(help: ArgumentHelp("zstd, gzip, lz4 or none.", valueName: "name"))
-    var compression = "zstd"
-    @Option(
-        help: ArgumentHelp("The compression's level (usually 3 for zstd, 6 for gzip, 1 for lz4).", valueName: "n"),
-        transform: { try Arguments.number($0, 1...19) })
-    var level: Int?
-    @Option(
-        help: ArgumentHelp(
-            "A file gets its name at this size, 64KiB to 16GiB (default: 64MiB; with --until 256MiB).",
-            valueName: "size"),
-        transform: { try SizeText.parse($0, in: 64 << 10...16 << 30) })
-    var size: Int64?
-    @Flag(help: "Count --size before compression.")
-    var sizeBeforeCompression = false
-    @Option(
-        help: ArgumentHelp("Or when its first record has waited so long, 0s to 15m (default: 1m).", valueName: "time"),
-        transform: { try DurationText.parse($0, in: 0...900_000) })
-    var age: Int64?
-    @OptionGroup var naming: PrefixOptions
-    @Option(help: ArgumentHelp("How records stand in files: lines, json or raw.", valueName: "format"))
-    var format = DeliveryFormat.lines
+    @OptionGroup var files: DeliveryOptions
     @Flag(help: "Print the status as one JSON object a line: each second in which it changes, and at the end.")
     var json = false
     @OptionGroup var connection: ConnectionOptions
 
     func validate() throws {
-        let pattern = try self.pattern()
-        if self.naming.manifest, !pattern.hasPeriods {
-            throw ValidationError(
-                "--manifest needs folders that end: --prefix and --error-prefix have the year, and what is finer with "
-                    + "all between, before a slash, such as !{timestamp:yyyy/MM/dd}/")
-        }
-        if self.until != nil { try self.validateBackfill(pattern) }
-    }
-
-    func pattern() throws -> PrefixPattern {
         do {
-            return try self.naming.pattern(self.stream, try Compression(named: self.compression, level: self.level))
-        } catch {
+            try self.configuration.check(self.stream)
+            if self.until != nil { try self.validateBackfill(try self.configuration.pattern(self.stream)) }
+        } catch let error as WeirError {
             throw ValidationError(error.message)
         }
     }
 
-    private func settings(
-        _ tag: String, _ application: ApplicationName, manifestsSince: Int64?
-    ) throws -> DeliverySettings {
-        var settings = DeliverySettings(
-            stream: self.stream, streamTag: tag, application: application, pattern: try self.pattern(),
-            compression: try Compression(named: self.compression, level: self.level),
-            files: DeliveryMachine.Settings(
-                fileBytes: UInt64(self.size ?? 64 << 20), measure: self.sizeBeforeCompression ? .input : .compressed,
-                fileNanos: UInt64(self.age ?? 60_000) * 1_000_000), form: self.format.form)
-        settings.manifestsSince = manifestsSince
-        settings.errorForm = self.naming.errorFormat
-        return settings
+    var configuration: DeliveryConfiguration {
+        var configuration = DeliveryConfiguration(to: self.to)
+        self.files.apply(to: &configuration)
+        return configuration
     }
 
-    /// From when on folders are whole: where the application begins, or from now on when it has begun already.
+    /// From when on folders are whole; `nil`: no manifests are wanted.
     private func manifestsSince(
         _ client: WeirClient, _ stream: StreamID, _ application: ApplicationName
     ) async throws -> Int64? {
-        guard self.naming.manifest else { return nil }
-        let now = try await client.ping().serverTimeMillis
-        let isNew = try await !client.applications(stream).contains { $0.name == application }
-        switch self.worker.from {
-        case nil where isNew, .trimHorizon where isNew: return 0
-        case .time(let time) where isNew: return time.millis(serverMillis: now)
-        default: return now
-        }
+        guard self.configuration.hasManifests else { return nil }
+        let millis = try await client.serverMillis(for: self.worker.from)
+        return try await Delivery.manifestsSince(
+            client, stream, application,
+            begins: try (self.worker.from ?? .trimHorizon).streamStart(serverMillis: millis))
     }
 
     /// Notes whose files come into the folder.
@@ -149,8 +121,8 @@ struct DeliverRunCommand: AsyncParsableCommand {
                 folder,
                 .application(
                     application, manifests: try await self.manifestsSince(client, stream.id, application)))
-            let settings = try self.settings(
-                FileName.tag(stream.id, createdMillis: stream.createdAtMillis), application, manifestsSince: since)
+            var settings = try self.configuration.settings(stream, application)
+            settings.manifestsSince = since
             let serverMillis = try await client.serverMillis(for: self.worker.from)
             let delivery = Delivery(
                 client, settings, try self.worker.configuration(application, serverMillis: serverMillis), into: folder,

@@ -13,8 +13,9 @@ extension DeliverRunCommand {
         }
         if case .latest? = self.worker.from { throw ValidationError("--from latest begins where --until has passed") }
         let others = [
-            ("--app", self.app != nil), ("--worker", self.worker.worker != nil), ("--age", self.age != nil),
-            ("--size-before-compression", self.sizeBeforeCompression), ("--manifest", self.naming.manifest),
+            ("--app", self.app != nil), ("--worker", self.worker.worker != nil), ("--age", self.files.age != nil),
+            ("--size-before-compression", self.configuration.countsBeforeCompression),
+            ("--manifest", self.configuration.hasManifests),
         ].filter(\.1).map(\.0)
         if let other = others.first {
             throw ValidationError("\(other) and --until exclude each other")
@@ -25,18 +26,19 @@ extension DeliverRunCommand {
         }
     }
 
-    private var fileBytes: UInt64 { UInt64(self.size ?? 256 << 20) }
+    private var fileBytes: UInt64 { UInt64(self.files.size ?? 256 << 20) }
 
     /// What decides where files are cut and what is in them.
     private func options(_ pattern: PrefixPattern) -> String {
         let time = pattern.eventTime.map { "\($0.field) \($0.form.rawValue)" } ?? "arrival"
-        return "--size \(self.fileBytes) --format \(self.format.rawValue) --prefix '\(pattern.text)' --error-prefix "
+        let format = self.configuration.format.rawValue
+        return "--size \(self.fileBytes) --format \(format) --prefix '\(pattern.text)' --error-prefix "
             + "'\(pattern.errorText)' --time-zone \(pattern.offsetMinutes)m, time of the prefix: \(time)"
     }
 
     func backfill(_ until: ReadPosition) async throws {
         OpenFiles.raise()
-        let pattern = try self.pattern()
+        let pattern = try self.configuration.pattern(self.stream)
         let folder: FolderDestination
         let lock: FolderLock?
         do {
@@ -56,9 +58,9 @@ extension DeliverRunCommand {
             let (start, end) = try await self.range(until, client)
             var settings = BackfillSettings(
                 stream: self.stream, streamTag: FileName.tag(stream.id, createdMillis: stream.createdAtMillis),
-                pattern: pattern, compression: try Compression(named: self.compression, level: self.level),
-                fileBytes: self.fileBytes, form: self.format.form, untilMillis: end)
-            settings.errorForm = self.naming.errorFormat
+                pattern: pattern, compression: try self.configuration.compressed(),
+                fileBytes: self.fileBytes, form: self.configuration.format.form, untilMillis: end)
+            settings.errorForm = self.configuration.errorForm
             let backfill = Backfill(client, stream.id, settings, from: start, into: folder) { reason in
                 Messages.write(reason.map { "the backfill waits: \($0)" } ?? "the backfill goes on")
             }

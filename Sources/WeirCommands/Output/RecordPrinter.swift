@@ -53,6 +53,10 @@ struct RecordPrinter: ~Copyable {
     }
 }
 
+extension SequenceDigits {
+    mutating func append(_ number: SequenceNumber, to output: OutputBytes) { output.append(self.text(of: number)) }
+}
+
 extension OutputBytes {
     /// Text for a terminal: control characters and bytes that are not UTF-8 as `\n`, `\x1b`.
     func append(visible bytes: UnsafeRawBufferPointer) {

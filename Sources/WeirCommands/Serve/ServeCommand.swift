@@ -57,6 +57,11 @@ struct ServeCommand: AsyncParsableCommand {
             "How the log is written: direct past the page cache, buffered through it, or auto (the default).",
             valueName: "mode"))
     var writeMode: String?
+    @Option(
+        help: ArgumentHelp(
+            "The folder below which 'weir deliver create' may have files written; without it nowhere.",
+            valueName: "folder"))
+    var deliverTo: String?
     @Flag(
         help: ArgumentHelp(
             "The clock is right: delete at once what has expired by it, although it differs from the log's own time."))
@@ -69,6 +74,7 @@ struct ServeCommand: AsyncParsableCommand {
             ("--drain", "drain", self.drain), ("--insecure", "insecure", self.insecure ? "true" : nil),
             ("--log-max-bytes", "storage.log-max-bytes", self.logMaxBytes),
             ("--log-level", "log-level", self.logLevel), ("--write-mode", "storage.write-mode", self.writeMode),
+            ("--deliver-to", "deliver-to", self.deliverTo),
         ]
     }
 
@@ -118,6 +124,7 @@ struct ServeCommand: AsyncParsableCommand {
 
     private func serve(_ settings: ServeSettings, _ logger: Logger) async throws {
         let configuration = settings.configuration
+        try ServerDeliveries.check(settings)
         let node: Node
         do {
             node = try await Node.start(configuration, openFilesMax: OpenFiles.raise(), logger: logger)
@@ -125,6 +132,7 @@ struct ServeCommand: AsyncParsableCommand {
             throw Failure(.failed, error.description)
         }
         for sentence in node.recoveryReport { logger.notice("\(sentence)") }
+        let deliveries = ServerDeliveries(settings, node, logger)
         let addresses = node.addresses.map {
             ServerAddress(host: $0.ipAddress ?? configuration.host, port: $0.port ?? configuration.port).description
         }
@@ -135,8 +143,19 @@ struct ServeCommand: AsyncParsableCommand {
         let drain = Duration.milliseconds(settings.drainMillis)
         let reason = await Interrupts.whileRunning(finish: {
             logger.notice("stopping; connected clients may finish for \(DurationText.describe(settings.drainMillis))")
-            Task { await node.shutdown(drain: drain) }
-        }) { await node.stopped }
+            deliveries?.stop()
+            Task {
+                // They need the node to finish their files.
+                await deliveries?.ended(within: drain)
+                await node.shutdown(drain: drain)
+            }
+        }) {
+            async let delivering: Void? = deliveries?.run()
+            let reason = await node.stopped
+            deliveries?.stop()
+            _ = await delivering
+            return reason
+        }
         if let reason { throw Failure(.failed, reason) }
         logger.notice("stopped")
     }

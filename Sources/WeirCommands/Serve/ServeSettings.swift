@@ -19,6 +19,8 @@ struct ServeSettings: Sendable {
     /// How long clients that are connected may finish when the server is stopped, in milliseconds.
     var drainMillis: Int64 = 30_000
     var logLevel = Logger.Level.info
+    /// The folder below which deliveries write files; `nil`: they write none.
+    var deliverTo: String?
     /// `nil`: as many as the processors of the machine suggest.
     var eventLoops: Int?
 

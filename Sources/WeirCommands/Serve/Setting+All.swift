@@ -17,6 +17,12 @@ extension Setting {
                 settings.listen = try ServerAddress(parsing: text, lowestPort: 0)
             }, show: { $0.listen.description }),
         .flag("insecure", \.node.insecure),
+        Setting(
+            path: "deliver-to", allowed: "the path of a folder, or none",
+            read: { text, settings throws(Failure) in
+                guard !text.isEmpty else { throw Failure(.failed, "") }
+                settings.deliverTo = text == "none" ? nil : text
+            }, show: { $0.deliverTo ?? "none" }),
         .duration("drain", \.drainMillis, 0...3_600_000),
         Setting(
             path: "log-level",

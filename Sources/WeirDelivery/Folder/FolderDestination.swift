@@ -143,11 +143,14 @@ package final class FolderDestination: Destination {
         return folders
     }
 
-    /// Folders that are made are synced into the ones above them.
-    private func makeFolders(of path: String) throws(DestinationError) {
-        var parent = self.root
+    private func makeFolders(of path: String) throws(DestinationError) { try Self.make(path, below: self.root) }
+
+    /// Makes the folders above `path`, which is a path below `root`. Those that are made are synced into the ones above
+    /// them.
+    package static func make(_ path: String, below root: String) throws(DestinationError) {
+        var parent = root
         for folder in Self.folders(of: path) {
-            let full = "\(self.root)/\(folder)"
+            let full = "\(root)/\(folder)"
             if mkdir(full, 0o777) == 0 {
                 try Self.syncFolder(parent)
             } else if errno != EEXIST {

@@ -64,6 +64,20 @@ package final class Delivery: Sendable {
         self.board = DeliveryBoard(onWaiting: told.waiting, onTrouble: { current.end() })
     }
 
+    /// From when on folders of a delivery with manifests are whole, in milliseconds since 1970: where its application
+    /// begins, or from now on when it has begun already.
+    package static func manifestsSince(
+        _ client: WeirClient, _ stream: StreamID, _ application: ApplicationName, begins: StreamStart
+    ) async throws -> Int64 {
+        let now = try await client.ping().serverTimeMillis
+        let isNew = try await !client.applications(stream).contains { $0.name == application }
+        switch begins {
+        case .trimHorizon where isNew: return 0
+        case .at(let time) where isNew: return time.millisecondsSince1970
+        case .trimHorizon, .latest, .at: return now
+        }
+    }
+
     package var status: DeliveryStatus { self.board.status(now: self.settings.clock.monotonicNanos) }
 
     /// Asks it to end: files are finished, and the shards given to others.

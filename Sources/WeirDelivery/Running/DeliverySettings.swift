@@ -49,23 +49,3 @@ package struct DeliverySettings: Sendable {
         return rules
     }
 }
-
-/// How records stand in files.
-package struct RecordForm: Sendable {
-    /// Appends records.
-    package let append: @Sendable (ArraySlice<UserRecord>, inout [UInt8]) -> Void
-
-    package init(_ append: @escaping @Sendable (ArraySlice<UserRecord>, inout [UInt8]) -> Void) {
-        self.append = append
-    }
-
-    /// The data, and `delimiter` behind it.
-    package static func data(delimiter: [UInt8]) -> RecordForm {
-        RecordForm { records, output in
-            for record in records {
-                record.withData { output.append(contentsOf: $0) }
-                output.append(contentsOf: delimiter)
-            }
-        }
-    }
-}

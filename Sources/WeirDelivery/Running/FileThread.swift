@@ -8,6 +8,20 @@ final class FileThread: SerialExecutor {
 
     init(_ name: String) { self.queue = DispatchQueue(label: name) }
 
+    /// For what is done once, and may wait for a disk.
+    static func once<R: Sendable, E: Error>(_ body: @escaping @Sendable () throws(E) -> R) async throws(E) -> R {
+        let result: Result<R, E> = await withCheckedContinuation { continuation in
+            DispatchQueue.global().async {
+                do throws(E) {
+                    continuation.resume(returning: .success(try body()))
+                } catch {
+                    continuation.resume(returning: .failure(error))
+                }
+            }
+        }
+        return try result.get()
+    }
+
     func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)
         self.queue.async { job.runSynchronously(on: self.asUnownedSerialExecutor()) }

@@ -8,7 +8,7 @@ import WeirStorage
 /// given when its mark is reached.
 extension Lane {
     /// `body` finds the answer; `mark`: from when on it may be told.
-    private func ask<Value: Sendable>(
+    func ask<Value: Sendable>(
         _ body: (LogCore, Int64) throws(WeirError) -> (value: Value, mark: Mark)
     ) -> Told<Value> {
         let now = self.engine.clock.wallMillis
@@ -25,7 +25,7 @@ extension Lane {
         }
     }
 
-    private static func existing(_ id: StreamID, _ log: LogCore) throws(WeirError) -> StreamState {
+    static func existing(_ id: StreamID, _ log: LogCore) throws(WeirError) -> StreamState {
         guard let stream = log.catalog.stream(id) else { throw log.missing(id) }
         return stream
     }

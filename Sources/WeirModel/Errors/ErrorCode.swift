@@ -56,6 +56,8 @@ extension WeirError.Code {
     public static let consumerNotFound = Self(rawValue: 28)
     /// The server does not know the worker, or took it for dead: it joins again.
     public static let notJoined = Self(rawValue: 29)
+    /// The server runs no delivery of that name for the stream.
+    public static let deliveryNotFound = Self(rawValue: 30)
 }
 
 extension WeirError.Code {
@@ -105,6 +107,7 @@ extension WeirError.Code {
         Known(.applicationNotFound, "ApplicationNotFound"),
         Known(.consumerNotFound, "ConsumerNotFound"),
         Known(.notJoined, "NotJoined"),
+        Known(.deliveryNotFound, "DeliveryNotFound"),
     ]
 
     private var known: Known? {

@@ -45,6 +45,9 @@ package enum FrameType: UInt16, CaseIterable, Sendable {
     case registerConsumer = 0x0060
     case deregisterConsumer = 0x0061
     case listConsumers = 0x0062
+    // Deliveries that the server runs by itself
+    case setDelivery = 0x0070
+    case listDeliveries = 0x0071
     // Pushed by the server, with correlation id 0
     case recordsPush = 0x4001
     case subscriptionEnded = 0x4002
@@ -83,6 +86,8 @@ package enum FrameType: UInt16, CaseIterable, Sendable {
     case registerConsumerAnswer = 0x8060
     case deregisterConsumerAnswer = 0x8061
     case listConsumersAnswer = 0x8062
+    case setDeliveryAnswer = 0x8070
+    case listDeliveriesAnswer = 0x8071
 
     static var answerBit: UInt16 { 0x8000 }
     /// Of `error`.

@@ -84,7 +84,11 @@ extension Connection {
         case .getRecords: self.getRecords(correlation, payload)
         case .subscribe: self.subscribe(correlation, payload)
         default:
-            if self.serveGroups(type, correlation, payload) || self.serveStreams(type, correlation, payload) { return }
+            if self.serveGroups(type, correlation, payload) || self.serveStreams(type, correlation, payload)
+                || self.serveDeliveries(type, correlation, payload)
+            {
+                return
+            }
             self.answer(.none, WeirError(.malformedRequest, "type \(type.rawValue) is no request"), correlation)
         }
     }

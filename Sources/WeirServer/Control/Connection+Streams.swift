@@ -48,7 +48,7 @@ extension Connection {
     }
 
     /// Reads the request, asks the engine, and answers when that may be told.
-    private func ask<Request: WireRequest, Answer: WireMessage & Sendable>(
+    func ask<Request: WireRequest, Answer: WireMessage & Sendable>(
         _ correlation: UInt64, _ payload: UnsafeRawBufferPointer,
         _ body: (Request) throws(WeirError) -> Told<Answer>
     ) {

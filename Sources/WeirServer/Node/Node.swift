@@ -47,6 +47,9 @@ package final class Node: Sendable {
     /// What recovery found, in sentences for the log.
     package var recoveryReport: [String] { self.core.storage.recoveryReport }
 
+    /// Where deliveries are asked for, for whoever runs them.
+    package var deliveries: DeliveryDesk { self.core.engine.deliveries }
+
     /// Ends when the node has: with the sentence why when it had to give up, with `nil` after `shutdown`.
     package var stopped: String? {
         get async { await self.ending.reason }

@@ -3,7 +3,9 @@ import WeirModel
 import WeirProtocol
 
 extension Samples {
-    static let all = Self.connection + Self.streams + Self.shards + Self.puts + Self.reads + Self.groups
+    static let all =
+        Self.connection + Self.streams + Self.shards + Self.puts + Self.reads + Self.groups
+        + Self.deliveries
 
     private static var hello: Hello {
         guard

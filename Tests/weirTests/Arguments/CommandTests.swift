@@ -188,6 +188,8 @@ import WeirModel
         ["serve"], ["stream", "create"], ["stream", "list"], ["stream", "describe"], ["stream", "update"],
         ["stream", "trim"], ["stream", "delete"], ["shard", "list"], ["shard", "split"], ["shard", "merge"],
         ["shard", "rescale"], ["put"], ["get"], ["tail"], ["consume"], ["deliver", "run"], ["deliver", "replay"],
+        ["deliver", "create"], ["deliver", "list"], ["deliver", "describe"], ["deliver", "update"],
+        ["deliver", "delete"],
         ["lease", "list"], ["lease", "reset"], ["lease", "delete"],
         ["consumer", "register"], ["consumer", "list"], ["consumer", "deregister"], ["bench", "produce"],
         ["bench", "consume"], ["bench", "checkpoint"],

@@ -26,7 +26,7 @@ package struct FaultCase: Sendable, CustomStringConvertible {
     private static var ofClockAndDisk: [FaultCase] {
         #if os(Linux)
         ClockFaults.cases + WriteFaults.cases + StallFaults.cases + BlockFaults.cases + UpkeepFaults.cases
-            + DeliveryFaults.cases + DeliveryRangeFaults.cases
+            + DeliveryFaults.cases + DeliveryRangeFaults.cases + ServerDeliveryFaults.cases
         #else
         []
         #endif

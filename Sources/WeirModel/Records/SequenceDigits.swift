@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
-import WeirJSON
-import WeirModel
 
 /// The 56 decimal digits of sequence numbers, for many records in a row.
 ///
 /// One index more in the same shard and second is 2^80 more (docs/kinesis-semantics.md, Sequence numbers: the index
 /// stands above 80 bits of arrival, shard and version), so the next number is an addition on the digits, which costs a
 /// tenth of making them anew.
-struct SequenceDigits: ~Copyable {
-    static let count = 56
+package struct SequenceDigits: ~Copyable {
+    package static let count = 56
     /// 2^80, last digit first.
     private static let step = Array("1208925819614629174706176".utf8.reversed()).map { $0 - 48 }
 
     private let digits = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.count, alignment: 16)
     private var current: SequenceNumber?
 
+    package init() {}
+
     deinit {
         self.digits.deallocate()
     }
 
     /// Valid until the next call.
-    mutating func text(of number: SequenceNumber) -> UnsafeRawBufferPointer {
+    package mutating func text(of number: SequenceNumber) -> UnsafeRawBufferPointer {
         if let current, current.shard == number.shard, current.arrivalSecond == number.arrivalSecond,
             current.shardCreationSecond == number.shardCreationSecond, number.index == current.index &+ 1
         {
@@ -32,10 +32,6 @@ struct SequenceDigits: ~Copyable {
         }
         self.current = number
         return UnsafeRawBufferPointer(self.digits)
-    }
-
-    mutating func append(_ number: SequenceNumber, to output: OutputBytes) {
-        output.append(self.text(of: number))
     }
 
     private func increment() {

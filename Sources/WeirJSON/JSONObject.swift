@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-import WeirJSON
 
 /// A JSON object written member by member, for answers that are not in a hurry.
-struct JSONObject {
-    enum Value: Hashable, Sendable {
+package struct JSONObject: Sendable {
+    package enum Value: Hashable, Sendable {
         case null
         case text(String)
         case integer(Int64)
@@ -13,28 +12,44 @@ struct JSONObject {
         case time(Int64)
         case texts([String])
         case bool(Bool)
+        /// Text that is JSON already.
+        case json(String)
     }
 
-    private(set) var members: [(name: String, value: Value)] = []
+    package private(set) var members: [(name: String, value: Value)] = []
 
-    mutating func set(_ name: String, _ value: Value) {
+    package init() {}
+
+    package mutating func set(_ name: String, _ value: Value) {
         self.members.append((name, value))
     }
 
-    mutating func set(_ name: String, _ text: String?) { self.set(name, text.map { .text($0) } ?? .null) }
-    mutating func set(_ name: String, _ value: Int64?) { self.set(name, value.map { .integer($0) } ?? .null) }
-    mutating func set(_ name: String, _ value: Int) { self.set(name, .integer(Int64(value))) }
+    package mutating func set(_ name: String, _ text: String?) { self.set(name, text.map { .text($0) } ?? .null) }
+    package mutating func set(_ name: String, _ value: Int64?) { self.set(name, value.map { .integer($0) } ?? .null) }
+    package mutating func set(_ name: String, _ value: Int) { self.set(name, .integer(Int64(value))) }
 
     /// One line, with its end.
-    func write(to output: OutputBytes) {
+    package func write(to output: OutputBytes) {
         var writer = JSONWriter(output)
+        self.write(to: &writer)
+        output.append(byte: UInt8(ascii: "\n"))
+    }
+
+    /// Without the end of a line.
+    package var text: String {
+        let output = OutputBytes()
+        var writer = JSONWriter(output)
+        self.write(to: &writer)
+        return String(decoding: output.raw, as: UTF8.self)
+    }
+
+    private func write(to writer: inout JSONWriter) {
         writer.beginObject()
         for (name, value) in self.members {
             writer.name(name)
             Self.write(value, &writer)
         }
         writer.endObject()
-        output.append(byte: UInt8(ascii: "\n"))
     }
 
     private static func write(_ value: Value, _ writer: inout JSONWriter) {
@@ -45,6 +60,7 @@ struct JSONObject {
         case .real(let value, let digits): writer.real(value, digits: digits)
         case .time(let millis): writer.seconds(millis: millis)
         case .bool(let value): writer.bool(value)
+        case .json(let text): writer.raw { $0.append(text: text) }
         case .texts(let texts):
             writer.beginArray()
             for text in texts { writer.string(text) }
