@@ -39,6 +39,9 @@ struct LeaseAuditor {
 
     private(set) var ahead: Rows = [:]
     private(set) var durable: Rows = [:]
+    /// The time, in milliseconds, and when the counter of each row became what it is.
+    var nowMillis: UInt64 = 0
+    private(set) var countedSince: [ShardNumber: UInt64] = [:]
     private var pending: [(lsn: LSN, changed: Rows)] = []
     /// All that became durable.
     private(set) var holdings: [Hold: Holding] = [:]
@@ -147,6 +150,7 @@ struct LeaseAuditor {
 
     private mutating func settle(_ changed: Rows) throws(Violation) {
         for (shard, row) in changed {
+            if row.counter != self.durable[shard]?.counter { self.countedSince[shard] = self.nowMillis }
             self.durable[shard] = row
             guard let owner = row.owner else { continue }
             let hold = Hold(shard: shard, counter: row.counter)

@@ -103,6 +103,7 @@ final class Workers: SimActor {
             self.note("the node has recovered")
             try self.recovered()
         }
+        self.leases.nowMillis = self.now
         try self.leases.becameDurable(self.core.durableLSN)
     }
 
