@@ -70,20 +70,35 @@ final class ServerDeliveries: Sendable {
     /// Until it is stopped, and open files are finished.
     func run() async {
         defer { self.ending.continuation.finish() }
-        do {
-            try await WeirClient.withClient(self.client) { client in
-                let host = DeliveryHost(client, below: self.root, worker: self.worker, self.outputs)
-                let isStopped = self.state.withLock { state in
-                    state.host = host
-                    return state.isStopped
+        var pause: UInt64 = 1
+        while !self.isStopped, !Task.isCancelled {
+            do {
+                try await WeirClient.withClient(self.client) { client in
+                    let host = DeliveryHost(client, below: self.root, worker: self.worker, self.outputs)
+                    self.state.withLock { $0.host = host }
+                    if !self.isStopped { await host.run() }
                 }
-                if isStopped { return }
-                await host.run()
+                break
+            } catch {
+                // All places for connections may be taken for a while.
+                self.logger.error(
+                    "no deliveries are run; it is tried again", metadata: ["reason": "\(error)"])
+                await self.wait(seconds: pause)
+                pause = min(pause * 2, 30)
             }
-        } catch {
-            self.logger.error("no deliveries are run", metadata: ["reason": "\(error)"])
         }
         self.desk.close()
+    }
+
+    private var isStopped: Bool { self.state.withLock { $0.isStopped } }
+
+    /// So long, or until it is stopped.
+    private func wait(seconds: UInt64) async {
+        let clock = SystemClock()
+        let end = clock.monotonicNanos + seconds * 1_000_000_000
+        while clock.monotonicNanos < end, !self.isStopped {
+            guard (try? await clock.sleep(until: min(end, clock.monotonicNanos + 100_000_000))) != nil else { return }
+        }
     }
 
     private func worker(_ application: ApplicationName) -> WorkerConfiguration {

@@ -48,6 +48,8 @@ package final class DeliveryHost: Sendable {
     private let clock: any Clock
     private let events: AsyncStream<Event>
     private let continuation: AsyncStream<Event>.Continuation
+    /// Whether `changed` stands among the events: once is enough, however often it is called.
+    private let isChangeTold = Atomic<Bool>(false)
 
     /// `root`: the folder below which files go. `worker`: what a delivery's worker is like, beside where it begins.
     package init(
@@ -71,7 +73,10 @@ package final class DeliveryHost: Sendable {
     }
 
     /// Something was asked for. May be called from everywhere; does not block.
-    package func changed() { self.continuation.yield(.changed) }
+    package func changed() {
+        guard !self.isChangeTold.exchange(true, ordering: .acquiringAndReleasing) else { return }
+        self.continuation.yield(.changed)
+    }
 
     /// Asks it to end: open files are finished.
     package func stop() { self.continuation.yield(.stopped) }
@@ -83,7 +88,7 @@ package final class DeliveryHost: Sendable {
     /// Until it is stopped and all deliveries have ended.
     package func run() async {
         await withDiscardingTaskGroup { group in
-            group.addTask { await self.every(Self.lookNanos) { self.continuation.yield(.changed) } }
+            group.addTask { await self.every(Self.lookNanos) { self.changed() } }
             defer { group.cancelAll() }
             var running: [Key: StandingDelivery] = [:]
             var isStopping = false
@@ -93,7 +98,7 @@ package final class DeliveryHost: Sendable {
                 case .ended(let delivery):
                     let key = Key(stream: delivery.asked.stream, application: delivery.asked.application)
                     if running[key] === delivery { running[key] = nil }
-                case .changed: break
+                case .changed: self.isChangeTold.store(false, ordering: .releasing)
                 }
                 if isStopping {
                     for delivery in running.values { delivery.stop() }
