@@ -100,7 +100,7 @@ extension SegmentPool {
             && !self.mayGrow(by: self.nextSegmentBytes(atLeast: bytes, used: used()))
     }
 
-    /// Whether another segment may be prepared in the background: one ahead, a second when the log is busy.
+    /// Whether another segment may be prepared beside the commits: one ahead, a second when the log is busy.
     package var takesOneAhead: Bool { self.preparing.isEmpty && !self.isPausing && self.ready.count < 2 }
 
     /// Whether there is a file or room for one ahead of so many bytes.

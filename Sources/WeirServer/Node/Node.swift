@@ -28,12 +28,12 @@ package final class Node: Sendable {
     private let group: MultiThreadedEventLoopGroup
     private let listeners: [any Channel]
     private let ending: Ending
-    private let housekeeping: [RepeatedTask]
+    private let ticks: [RepeatedTask]
     private let isShuttingDown = Atomic<Bool>(false)
 
     private init(
         _ core: NodeCore, door: Door, group: MultiThreadedEventLoopGroup, listeners: [any Channel], ending: Ending,
-        housekeeping: [RepeatedTask]
+        ticks: [RepeatedTask]
     ) {
         self.core = core
         self.door = door
@@ -41,7 +41,7 @@ package final class Node: Sendable {
         self.listeners = listeners
         self.addresses = listeners.compactMap(\.localAddress)
         self.ending = ending
-        self.housekeeping = housekeeping
+        self.ticks = ticks
     }
 
     /// What recovery found, in sentences for the log.
@@ -121,7 +121,7 @@ package final class Node: Sendable {
         var loops: [LoopHandle] = []
         var hosts: [EventLoopHost] = []
         var counters: [Counters] = []
-        var housekeeping: [RepeatedTask] = []
+        var ticks: [RepeatedTask] = []
         for eventLoop in group.makeIterator() {
             let (loop, host, count, task) = try await eventLoop.submit {
                 let context = LoopContext(core, eventLoop)
@@ -135,7 +135,7 @@ package final class Node: Sendable {
             loops.append(loop)
             hosts.append(host)
             counters.append(count)
-            housekeeping.append(task)
+            ticks.append(task)
         }
         core.attach(loops, hosts, counters)
         let inboxes = hosts.map { LaneInbox($0) }
@@ -151,7 +151,7 @@ package final class Node: Sendable {
                 door.bootstrap(group, places), ListenAddress.all(core.configuration.host),
                 port: core.configuration.port)
         }
-        return Node(core, door: door, group: group, listeners: listeners, ending: ending, housekeeping: housekeeping)
+        return Node(core, door: door, group: group, listeners: listeners, ending: ending, ticks: ticks)
     }
 
     // MARK: Ending
@@ -173,7 +173,7 @@ package final class Node: Sendable {
         _ = await self.core.drained.reason
         patience.cancel()
         self.core.onEveryLoop { $0.closeAll() }
-        for task in self.housekeeping { task.cancel() }
+        for task in self.ticks { task.cancel() }
         await Self.end(self.core, self.group)
         self.ending.end(nil)
     }

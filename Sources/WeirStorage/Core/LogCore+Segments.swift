@@ -111,7 +111,7 @@ extension LogCore {
     /// Another attempt at making a segment may be made: there may be space again.
     package func unblock() { self.files.unblock() }
 
-    /// Whether another segment should be prepared in the background: one ahead, a second when the log is busy.
+    /// Whether another segment should be prepared beside the commits: one ahead, a second when the log is busy.
     func wantsPreparation() -> SegmentPreparation? {
         guard case .serving = self.state, self.files.takesOneAhead, let active = self.active,
             // A log that hardly moves needs nothing ahead.

@@ -6,9 +6,9 @@ import WeirModel
 
 /// One log as it runs: catalog, shards, the open commit, the pipeline, segments, index and memory tail.
 ///
-/// It decides and keeps books; it does no I/O and reads no clock. Writer and background threads take work from it and
-/// report back; the simulator does the same with one thread and a disk that forgets. Everything here runs under the
-/// log's lock.
+/// It decides and keeps books; it does no I/O and reads no clock. Threads of the writers and of upkeep take work from
+/// it and report back; the simulator does the same with one thread and a disk that forgets. Everything here runs under
+/// the log's lock.
 ///
 /// The machines run ahead of the disk. What is told to anybody carries a `Mark` and waits until a `Watermark` says that
 /// it is reached.

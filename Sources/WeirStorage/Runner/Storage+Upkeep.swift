@@ -8,7 +8,7 @@ extension Storage {
 
     /// The upkeep thread: segments ahead, footers, snapshots, retention, the idle commit. Nothing here is on the way of
     /// a put.
-    func runBackground() {
+    func runUpkeep() {
         var clock = ToldOfClock()
         var goodbye = false
         var scrubber = Scrubber()
@@ -28,7 +28,7 @@ extension Storage {
             let woken: Bool? = self.monitor.wait(milliseconds: Self.tickMillis) { $0.closing ? true : nil }
             if woken == true, goodbye { break }
         }
-        self.monitor.withLock { $0.background -= 1 }
+        self.monitor.withLock { $0.upkeep -= 1 }
         self.monitor.wakeAll()
     }
 

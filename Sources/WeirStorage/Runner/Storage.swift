@@ -20,7 +20,7 @@ package enum Progress: Sendable {
     case notice(String)
 }
 
-/// The log on files: recovers it, then runs it with two writer threads, a background thread and reader threads.
+/// The log on files: recovers it, then runs it with two writer threads, a thread for upkeep and reader threads.
 ///
 /// Everything that is acknowledged, read or answered goes through `Progress.durable` first. `withLog` is the one way to
 /// the state; it is short and does no I/O.
@@ -49,7 +49,7 @@ package final class Storage: Sendable {
         var core: LogCore
         /// Tasks taken from the core and not yet reported: a recovery waits until there are none.
         var busy = 0
-        var background = 0
+        var upkeep = 0
         var writers = 0
         var closing = false
         var failures = 0
@@ -60,7 +60,7 @@ package final class Storage: Sendable {
         /// Whether nothing will come any more that a writer must take.
         var writersMayEnd: Bool {
             if case .stopped = self.core.state { return true }
-            return self.closing && self.background == 0 && !self.core.hasWork
+            return self.closing && self.upkeep == 0 && !self.core.hasWork
         }
     }
 
@@ -107,12 +107,12 @@ package final class Storage: Sendable {
     private func startThreads() {
         self.monitor.withLock { running in
             running.writers = LogFormat.depthMax
-            running.background = 1
+            running.upkeep = 1
         }
         for number in 0..<LogFormat.depthMax {
             Thread.start("weir-writer-\(number)") { [self] in self.runWriter() }
         }
-        Thread.start("weir-upkeep") { [self] in self.runBackground() }
+        Thread.start("weir-upkeep") { [self] in self.runUpkeep() }
     }
 
     /// Runs `body` under the log's lock. Short, no I/O, no waiting. The writers are woken when there is work for them.
@@ -169,7 +169,7 @@ package final class Storage: Sendable {
         self.monitor.withLock { $0.closing = true }
         self.monitor.wakeAll()
         let ended: Void? = self.monitor.wait { running in
-            running.writers == 0 && running.background == 0 ? () : nil
+            running.writers == 0 && running.upkeep == 0 ? () : nil
         }
         precondition(ended != nil)
         self.readers.stop()
