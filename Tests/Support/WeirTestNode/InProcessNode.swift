@@ -54,6 +54,10 @@ package final class InProcessNode: Sendable {
         storage.segmentBytesMax = 4 << 20
         var configuration = NodeConfiguration(storage: storage, cores: 1)
         configuration.serverName = "a node in memory"
+        // Hundreds of tests begin at once: a Hello may wait for a processor for longer than a server waits for it.
+        configuration.helloTimeoutMillis = 3_600_000
+        configuration.stallTimeoutMillis = 3_600_000
+        configuration.unreadTimeoutMillis = 3_600_000
         change(&configuration)
         var logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         logger.logLevel = .critical
