@@ -86,7 +86,7 @@ struct DeliverRunCommand: AsyncParsableCommand {
     /// From when on folders are whole; `nil`: no manifests are wanted.
     private func manifestsSince(
         _ client: WeirClient, _ stream: StreamID, _ application: ApplicationName
-    ) async throws -> Int64? {
+    ) async throws -> (millis: Int64, isNew: Bool)? {
         guard self.configuration.hasManifests else { return nil }
         let millis = try await client.serverMillis(for: self.worker.from)
         return try await Delivery.manifestsSince(
@@ -95,9 +95,13 @@ struct DeliverRunCommand: AsyncParsableCommand {
     }
 
     /// Notes whose files come into the folder.
-    private func claim(_ folder: FolderDestination, _ claim: FolderClaim) throws -> Int64? {
+    private func claim(
+        _ folder: FolderDestination, _ application: ApplicationName, manifests: (millis: Int64, isNew: Bool)?
+    ) throws -> Int64? {
+        let claim = FolderClaim.application(application, manifests: manifests?.millis)
         do throws(DestinationError) {
-            guard case .application(_, let since) = try folder.claim(self.stream, claim) else { return nil }
+            let claimed = try folder.claim(self.stream, claim, begins: manifests?.isNew ?? false)
+            guard case .application(_, let since) = claimed else { return nil }
             return since
         } catch {
             throw Failure(.failed, error.description)
@@ -117,10 +121,8 @@ struct DeliverRunCommand: AsyncParsableCommand {
         }
         let status = try await self.connection.withClient(trying: "until it is there or this is ended") { client in
             let stream = try await client.describeStream(self.stream)
-            let since = try self.claim(
-                folder,
-                .application(
-                    application, manifests: try await self.manifestsSince(client, stream.id, application)))
+            let manifests = try await self.manifestsSince(client, stream.id, application)
+            let since = try self.claim(folder, application, manifests: manifests)
             var settings = try self.configuration.settings(stream, application)
             settings.manifestsSince = since
             let serverMillis = try await client.serverMillis(for: self.worker.from)

@@ -75,8 +75,13 @@ package enum FolderClaim: Hashable, Sendable {
 extension FolderDestination {
     /// Notes whose files of this stream come here, so that two do not write each record twice. Throws when that is
     /// somebody else. Returns the claim that holds.
+    ///
+    /// `begins`: the application begins anew, so what an earlier one of its name said of manifests is over: it may
+    /// begin behind records that are in no file.
     @discardableResult
-    package func claim(_ stream: StreamName, _ claim: FolderClaim) throws(DestinationError) -> FolderClaim {
+    package func claim(
+        _ stream: StreamName, _ claim: FolderClaim, begins: Bool = false
+    ) throws(DestinationError) -> FolderClaim {
         let path = "\(self.staging)/\(stream)"
         let file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o666)
         guard file >= 0 else { throw Self.error("write", path) }
@@ -85,17 +90,18 @@ extension FolderDestination {
         let count = system_read(file, &memory, memory.count)
         guard count >= 0 else { throw Self.error("read", path) }
         let found = String(decoding: memory.prefix(count).prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self)
-        if found.isEmpty {
-            let text = Array("\(claim.text)\n".utf8)
-            guard pwrite(file, text, text.count, 0) == text.count, fsync(file) == 0 else {
-                throw Self.error("write", path)
+        if !found.isEmpty {
+            guard let joined = claim.joining(found) else {
+                throw DestinationError(.later, claim.refusal(found, stream, self.root))
             }
-            return claim
+            if !begins { return joined }
         }
-        guard let joined = claim.joining(found) else {
-            throw DestinationError(.later, claim.refusal(found, stream, self.root))
+        // Of what is there already, that behind the end of the line does not count.
+        let text = Array("\(claim.text)\n".utf8)
+        guard pwrite(file, text, text.count, 0) == text.count, fsync(file) == 0 else {
+            throw Self.error("write", path)
         }
-        return joined
+        return claim
     }
 
     /// Held while a backfill of the stream writes here; `nil`: another one does.

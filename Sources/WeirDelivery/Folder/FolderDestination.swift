@@ -28,9 +28,39 @@ package final class FolderDestination: Destination {
         guard status.st_mode & S_IFMT == S_IFDIR else {
             throw DestinationError(.later, "\(root) is no folder")
         }
+        try self.checkAbove()
         try self.makeStaging()
+        do {
+            // One above may have come meanwhile.
+            try self.checkAbove()
+        } catch {
+            rmdir(self.staging)
+            throw error
+        }
         guard access(self.staging, W_OK) == 0 else { throw Self.error("write to", self.staging) }
         try self.tryLink()
+    }
+
+    /// A delivery into a folder and one into a folder in it could give two files one name: each would take the other's
+    /// for its own. Whichever comes second sees the first: the inner one here, the outer one in `makeFolders`.
+    private func checkAbove() throws(DestinationError) {
+        guard let resolved = realpath(self.root, nil) else { throw Self.error("find the folder", self.root) }
+        defer { free(resolved) }
+        var above = String(cString: resolved)
+        while let slash = above.lastIndex(of: "/"), above != "/" {
+            above = slash == above.startIndex ? "/" : String(above[..<slash])
+            guard !Self.hasStaging(above) else {
+                throw DestinationError(
+                    .later,
+                    "\(self.root) lies in \(above), into which another delivery writes: deliver into a folder that is "
+                        + "beside it, or remove \(above)/\(Self.hidden) when nothing is delivered there any more")
+            }
+        }
+    }
+
+    private static func hasStaging(_ folder: String) -> Bool {
+        var status = stat()
+        return lstat("\(folder)/\(Self.hidden)", &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
     }
 
     /// Files get their names by hard links, which some file systems do not have: better said before there is a file.
@@ -143,7 +173,15 @@ package final class FolderDestination: Destination {
         return folders
     }
 
-    private func makeFolders(of path: String) throws(DestinationError) { try Self.make(path, below: self.root) }
+    private func makeFolders(of path: String) throws(DestinationError) {
+        try Self.make(path, below: self.root)
+        for folder in Self.folders(of: path) where Self.hasStaging("\(self.root)/\(folder)") {
+            throw DestinationError(
+                .later,
+                "another delivery writes into \(self.root)/\(folder), which a prefix of this one names too: one of "
+                    + "them has to go elsewhere, or \(Self.hidden) there to go when nothing is delivered there any more")
+        }
+    }
 
     /// Makes the folders above `path`, which is a path below `root`. Those that are made are synced into the ones above
     /// them.

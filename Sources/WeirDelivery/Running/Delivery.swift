@@ -65,16 +65,16 @@ package final class Delivery: Sendable {
     }
 
     /// From when on folders of a delivery with manifests are whole, in milliseconds since 1970: where its application
-    /// begins, or from now on when it has begun already.
+    /// begins, or from now on when it has begun already. `isNew`: it begins now.
     package static func manifestsSince(
         _ client: WeirClient, _ stream: StreamID, _ application: ApplicationName, begins: StreamStart
-    ) async throws -> Int64 {
+    ) async throws -> (millis: Int64, isNew: Bool) {
         let now = try await client.ping().serverTimeMillis
         let isNew = try await !client.applications(stream).contains { $0.name == application }
         switch begins {
-        case .trimHorizon where isNew: return 0
-        case .at(let time) where isNew: return time.millisecondsSince1970
-        case .trimHorizon, .latest, .at: return now
+        case .trimHorizon where isNew: return (0, isNew)
+        case .at(let time) where isNew: return (time.millisecondsSince1970, isNew)
+        case .trimHorizon, .latest, .at: return (now, isNew)
         }
     }
 

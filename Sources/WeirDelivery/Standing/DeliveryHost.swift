@@ -182,16 +182,17 @@ package final class DeliveryHost: Sendable {
             case .latest: .latest
             case .time(let millis): .atTimestamp(millis)
             }
-        var since: Int64?
+        var since: (millis: Int64, isNew: Bool)?
         if configuration.hasManifests {
             since = try await Delivery.manifestsSince(self.client, stream.id, asked.application, begins: begins)
         }
-        let claim = FolderClaim.application(asked.application, manifests: since)
+        let claim = FolderClaim.application(asked.application, manifests: since?.millis)
+        let isNew = since?.isNew ?? false
         let path = try configuration.place(below: self.root)
         let (folder, claimed) = try await FileThread.once { () throws(DestinationError) in
             try FolderDestination.make("\(configuration.to)/", below: self.root)
             let folder = try FolderDestination(path)
-            return (folder, try folder.claim(stream.name, claim))
+            return (folder, try folder.claim(stream.name, claim, begins: isNew))
         }
         if case .application(_, let since) = claimed { settings.manifestsSince = since }
         var worker = self.worker(asked.application)

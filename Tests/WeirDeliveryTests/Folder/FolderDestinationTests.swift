@@ -176,6 +176,15 @@ import WeirModel
             try folder.claim(stream, .application(one, manifests: 5))
             let joined = try folder.claim(stream, .application(one, manifests: 7))
             #expect(joined == .application(one, manifests: 5))
+            // One that begins anew begins behind records that are in no file: what stood there is over.
+            for since: Int64 in [9_000_000_000_000, 8] {
+                let begun = try folder.claim(stream, .application(one, manifests: since), begins: true)
+                #expect(begun == .application(one, manifests: since))
+                #expect(try folder.claim(stream, .application(one, manifests: 11)) == begun)
+            }
+            #expect(throws: DestinationError.self) {
+                try folder.claim(stream, .application(ApplicationName("two"), manifests: 5), begins: true)
+            }
             let lock = try folder.lock(stream)
             let beside = try folder.lock(stream)
             let other = try folder.lock(try StreamName("t"))
@@ -183,6 +192,29 @@ import WeirModel
             lock?.release()
             let next = try folder.lock(stream)
             #expect(next != nil)
+        }
+    }
+
+    /// Two deliveries of one stream, one below the other, would give different files one name.
+    @Test func `A folder in the folder of a delivery is refused to another one, whichever comes first`() throws {
+        try self.withFolder { root, folder in
+            try FileManager.default.createDirectory(atPath: root + "/y/z", withIntermediateDirectories: true)
+            for inner in ["/y", "/y/z", "/y/../y/z"] {
+                #expect(throws: DestinationError.self) { try FolderDestination(root + inner) }
+            }
+            // Who was refused leaves nothing that would be in the way.
+            _ = try self.write([1], "u1", folder)
+            #expect(try folder.publish("u1", as: "y/z/a") == .done)
+        }
+        try self.withFolder { root, _ in
+            try FileManager.default.removeItem(atPath: root + "/.weir")
+            try FileManager.default.createDirectory(atPath: root + "/y/z", withIntermediateDirectories: true)
+            _ = try FolderDestination(root + "/y/z")
+            let outer = try FolderDestination(root)
+            _ = try self.write([1], "u1", outer)
+            #expect(throws: DestinationError.self) { try outer.publish("u1", as: "y/z/a") }
+            #expect(throws: DestinationError.self) { try outer.publish("u1", as: "y/z/b/a") }
+            #expect(try outer.publish("u1", as: "y/a") == .done)
         }
     }
 
