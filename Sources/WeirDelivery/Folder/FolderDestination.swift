@@ -179,7 +179,7 @@ package final class FolderDestination: Destination {
             throw DestinationError(
                 .later,
                 "another delivery writes into \(self.root)/\(folder), which a prefix of this one names too: one of "
-                    + "them has to go elsewhere, or \(Self.hidden) there to go when nothing is delivered there any more")
+                    + "them has to go elsewhere, or \(Self.hidden) there to go when nothing comes there any more")
         }
     }
 
