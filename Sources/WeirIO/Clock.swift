@@ -19,6 +19,15 @@ package protocol Clock: Sendable {
 }
 
 extension Clock {
+    /// So many seconds, or until somebody is stopped, which is looked at ten times a second. Throws
+    /// `CancellationError` when the task is cancelled.
+    package func pause(seconds: UInt64, unless isStopped: () -> Bool) async throws {
+        let end = self.monotonicNanos + seconds * 1_000_000_000
+        while self.monotonicNanos < end, !isStopped() {
+            try await self.sleep(until: min(end, self.monotonicNanos + 100_000_000))
+        }
+    }
+
     package var isSynchronized: Bool { false }
 
     package func sleep(until nanos: UInt64) async throws {

@@ -59,19 +59,15 @@ struct DeliverCreateCommand: AsyncParsableCommand {
             throw ValidationError("--from with a sequence number is not possible here: it belongs to one shard")
         }
         do {
-            try DeliveryHost.check(self.configuration(serverMillis: 0).text, self.which.stream)
-        } catch {
+            try DeliveryHost.check(try self.configuration(serverMillis: 0).text, self.which.stream)
+        } catch let error as WeirError {
             throw ValidationError(error.message)
         }
     }
 
-    private func configuration(serverMillis: Int64) -> DeliveryConfiguration {
+    private func configuration(serverMillis: Int64) throws -> DeliveryConfiguration {
         var configuration = DeliveryConfiguration(to: self.to)
-        switch self.from {
-        case .latest: configuration.from = .latest
-        case .time(let time): configuration.from = .time(time.millis(serverMillis: serverMillis))
-        case nil, .trimHorizon, .sequence: break
-        }
+        if let from { configuration.from = try from.streamStart(serverMillis: serverMillis) }
         self.files.apply(to: &configuration)
         return configuration
     }
@@ -81,7 +77,7 @@ struct DeliverCreateCommand: AsyncParsableCommand {
         try await self.connection.withClient { client in
             let stream = try await client.describeStream(self.which.stream)
             let millis = try await client.serverMillis(for: self.from)
-            try await client.createDelivery(stream.id, application, self.configuration(serverMillis: millis).text)
+            try await client.createDelivery(stream.id, application, try self.configuration(serverMillis: millis).text)
         }
         try StandardOutput.write("created delivery \(application) of \(self.which.stream) into \(self.to)\n")
     }

@@ -83,7 +83,7 @@ final class ServerDeliveries: Sendable {
                 // All places for connections may be taken for a while.
                 self.logger.error(
                     "no deliveries are run; it is tried again", metadata: ["reason": "\(error)"])
-                await self.wait(seconds: pause)
+                try? await SystemClock().pause(seconds: pause) { self.isStopped }
                 pause = min(pause * 2, 30)
             }
         }
@@ -91,15 +91,6 @@ final class ServerDeliveries: Sendable {
     }
 
     private var isStopped: Bool { self.state.withLock { $0.isStopped } }
-
-    /// So long, or until it is stopped.
-    private func wait(seconds: UInt64) async {
-        let clock = SystemClock()
-        let end = clock.monotonicNanos + seconds * 1_000_000_000
-        while clock.monotonicNanos < end, !self.isStopped {
-            guard (try? await clock.sleep(until: min(end, clock.monotonicNanos + 100_000_000))) != nil else { return }
-        }
-    }
 
     private func worker(_ application: ApplicationName) -> WorkerConfiguration {
         var logger = self.logger

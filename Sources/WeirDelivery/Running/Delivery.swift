@@ -149,11 +149,7 @@ package final class Delivery: Sendable {
 
     /// So long, or until it is to end.
     private func wait(_ seconds: inout UInt64) async throws {
-        let clock = self.settings.clock
-        let end = clock.monotonicNanos + seconds * 1_000_000_000
-        while clock.monotonicNanos < end, !self.board.isStopping {
-            try await clock.sleep(until: min(end, clock.monotonicNanos + 100_000_000))
-        }
+        try await self.settings.clock.pause(seconds: seconds) { self.board.isStopping }
         seconds = min(seconds * 2, 30)
     }
 }

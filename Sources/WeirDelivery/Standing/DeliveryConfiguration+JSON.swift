@@ -24,9 +24,9 @@ extension DeliveryConfiguration {
         case .latest:
             writer.name("from")
             writer.string("latest")
-        case .time(let millis):
+        case .at(let time):
             writer.name("from")
-            writer.integer(millis)
+            writer.integer(time.millisecondsSince1970)
         }
         func text(_ name: String, _ value: String?, _ usual: String?) {
             guard let value, value != usual else { return }
@@ -112,8 +112,8 @@ extension DeliveryConfiguration {
         }
     }
 
-    private static func beginning(_ scanner: inout JSONScanner) throws -> Beginning {
-        if scanner.kind() == .number { return .time(try Self.number("from", &scanner)) }
+    private static func beginning(_ scanner: inout JSONScanner) throws -> StreamStart {
+        if scanner.kind() == .number { return .atTimestamp(try Self.number("from", &scanner)) }
         let text = try scanner.string().text
         switch text {
         case "latest": return .latest

@@ -15,7 +15,7 @@ package struct DeliveryConfiguration: Hashable, Sendable {
     /// The folder.
     package var to: String
     /// Where a new application begins.
-    package var from = Beginning.trimHorizon
+    package var from = StreamStart.trimHorizon
     package var compression = "zstd"
     /// Of the compression; `nil` is its usual one.
     package var level: Int?
@@ -34,13 +34,6 @@ package struct DeliveryConfiguration: Hashable, Sendable {
     package var eventTimeForm = EventTime.Form.rfc3339
     package var timeZone = "UTC"
     package var format = RecordForm.Name.lines
-
-    package enum Beginning: Hashable, Sendable {
-        case trimHorizon
-        case latest
-        /// Milliseconds since 1970.
-        case time(Int64)
-    }
 
     package init(to: String) {
         self.to = to

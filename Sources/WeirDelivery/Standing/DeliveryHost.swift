@@ -105,7 +105,14 @@ package final class DeliveryHost: Sendable {
                     if running.isEmpty { return }
                     continue
                 }
-                guard let asked = await self.look() else { continue }
+                guard let asked = await self.look() else {
+                    // Whatever was asked for is still to be found: a busy server says it the next time.
+                    group.addTask {
+                        try? await self.clock.sleep(until: self.clock.monotonicNanos + Self.showNanos)
+                        self.changed()
+                    }
+                    continue
+                }
                 for delivery in self.reconcile(asked, &running) {
                     group.addTask {
                         await self.run(delivery)
@@ -176,15 +183,10 @@ package final class DeliveryHost: Sendable {
         let configuration = try DeliveryConfiguration(parsing: asked.configuration)
         let stream = try await self.client.describeStream(asked.stream)
         var settings = try configuration.settings(stream, asked.application)
-        let begins: StreamStart =
-            switch configuration.from {
-            case .trimHorizon: .trimHorizon
-            case .latest: .latest
-            case .time(let millis): .atTimestamp(millis)
-            }
         var since: (millis: Int64, isNew: Bool)?
         if configuration.hasManifests {
-            since = try await Delivery.manifestsSince(self.client, stream.id, asked.application, begins: begins)
+            since = try await Delivery.manifestsSince(
+                self.client, stream.id, asked.application, begins: configuration.from)
         }
         let claim = FolderClaim.application(asked.application, manifests: since?.millis)
         let isNew = since?.isNew ?? false
@@ -196,7 +198,7 @@ package final class DeliveryHost: Sendable {
         }
         if case .application(_, let since) = claimed { settings.manifestsSince = since }
         var worker = self.worker(asked.application)
-        worker.initialPosition = begins
+        worker.initialPosition = configuration.from
         let delivery = Delivery(
             self.client, settings, worker, into: folder,
             told: Delivery.Told(
@@ -213,10 +215,8 @@ package final class DeliveryHost: Sendable {
 
     /// So long, or until it is stopped.
     private func wait(_ seconds: inout UInt64, _ standing: StandingDelivery) async {
-        let end = self.clock.monotonicNanos + seconds * 1_000_000_000
-        while self.clock.monotonicNanos < end, !standing.isStopped {
-            try? await self.clock.sleep(until: min(end, self.clock.monotonicNanos + 100_000_000))
-        }
+        // Cancelled, it ends as when it is stopped.
+        try? await self.clock.pause(seconds: seconds) { standing.isStopped }
         seconds = min(seconds * 2, 30)
     }
 }
